@@ -1,0 +1,130 @@
+"""The curves of a training: its loss and, on a second axis, its score on the validation images."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import pyqtgraph  # qtpy has chosen the Qt binding before; pyqtgraph takes the same one
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QVBoxLayout, QWidget
+
+if TYPE_CHECKING:
+    from qtpy.QtGui import QResizeEvent
+
+__all__ = ["LossPlot", "PlotColors"]
+
+
+class PlotColors(NamedTuple):
+    """The colours of a plot, as anything that Qt takes for a colour name."""
+
+    background: str
+    text: str
+    loss: str
+    validation: str
+
+
+# Blue and vermilion of Okabe and Ito's palette, which colour-blind people can tell apart.
+DARK = PlotColors("#262930", "#f0f1f2", "#56b4e9", "#ff9f40")
+LIGHT = PlotColors("#efebe9", "#3b3a39", "#0072b2", "#c04a00")
+
+
+class LossPlot(QWidget):
+    """Show the loss (left axis) and the validation score (right axis) over minutes.
+
+    Parameters
+    ----------
+    parent
+        The widget that holds the plot.
+    """
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.loss_points: list[tuple[float, float]] = []
+        self.validation_points: list[tuple[float, float]] = []
+        self._plot = pyqtgraph.PlotWidget(self)
+        self._item = self._plot.getPlotItem()
+        self._scores = pyqtgraph.ViewBox(enableMenu=False)
+        self._loss_curve = self._item.plot([], [])
+        self._score_curve = pyqtgraph.PlotDataItem([], [], symbol="o", symbolSize=5)
+        self._build()
+        self.set_colors(DARK)
+
+    def _build(self) -> None:
+        item = self._item
+        item.setMenuEnabled(False)
+        item.hideButtons()
+        item.setMouseEnabled(x=False, y=False)
+        item.showAxis("right")
+        item.scene().addItem(self._scores)
+        item.getAxis("right").linkToView(self._scores)
+        self._scores.setXLink(item)
+        self._scores.setMouseEnabled(x=False, y=False)
+        self._scores.setYRange(0, 1, padding=0.02)
+        self._scores.addItem(self._score_curve)
+        item.vb.sigResized.connect(self._align)
+        self._loss_curve.setDownsampling(auto=True, method="mean")
+        self._plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._plot)
+        self.setMinimumHeight(150)
+        self.setAccessibleName("Training curves")
+        self.setToolTip(
+            "Loss (left axis, lower is better): the error on patches that the network is learning "
+            "from.\nValidation score (right axis, 1 is perfect): how good it is on painted areas "
+            "kept apart from training."
+        )
+
+    def set_colors(self, colors: PlotColors) -> None:
+        """Draw with these colours, for instance after the theme of napari changed."""
+        self._plot.setBackground(colors.background)
+        self._loss_curve.setPen(pyqtgraph.mkPen(colors.loss, width=2))
+        self._score_curve.setPen(pyqtgraph.mkPen(colors.validation, width=2))
+        self._score_curve.setSymbolBrush(colors.validation)
+        self._score_curve.setSymbolPen(None)
+        for side, text, color in (
+            ("bottom", "Minutes", colors.text),
+            ("left", "Loss", colors.loss),
+            ("right", "Validation score", colors.validation),
+        ):
+            axis = self._item.getAxis(side)
+            axis.setPen(colors.text)
+            axis.setTextPen(color)
+            axis.setLabel(text, color=color)
+            axis.enableAutoSIPrefix(False)
+
+    def add(self, seconds: float, *, loss: float | None, validation: float | None) -> None:
+        """Append one point to each curve that has a value.
+
+        Parameters
+        ----------
+        seconds
+            Time since the start of the training.
+        loss
+            Mean loss of the last steps, or None where there is none yet.
+        validation
+            Score in 0..1, or None where it was not measured now.
+        """
+        minutes = seconds / 60
+        if loss is not None:
+            self.loss_points.append((minutes, loss))
+            self._loss_curve.setData(*zip(*self.loss_points, strict=True))
+        if validation is not None:
+            self.validation_points.append((minutes, validation))
+            self._score_curve.setData(*zip(*self.validation_points, strict=True))
+
+    def clear(self) -> None:
+        """Empty both curves before a new training."""
+        self.loss_points.clear()
+        self.validation_points.clear()
+        self._loss_curve.setData([], [])
+        self._score_curve.setData([], [])
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:  # noqa: N802  (Qt's name)
+        """Keep the two curves on one rectangle."""
+        super().resizeEvent(event)
+        self._align()
+
+    def _align(self) -> None:
+        self._scores.setGeometry(self._item.vb.sceneBoundingRect())
+        self._scores.linkedViewChanged(self._item.vb, self._scores.XAxis)
