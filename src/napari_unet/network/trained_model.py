@@ -1,0 +1,75 @@
+"""A trained network with everything needed to use it on another image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from napari_unet.network.unet import UNet
+
+__all__ = ["ClassLabel", "TrainedModel"]
+
+
+@dataclass(frozen=True)
+class ClassLabel:
+    """The value that was painted for a class, and its name."""
+
+    value: int
+    name: str
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class TrainedModel:
+    """What a training leaves behind, and all that a prediction needs.
+
+    Parameters
+    ----------
+    network : UNet
+        In evaluation mode, float32, on the CPU.
+    task : {"instances", "classes"}
+        What the output classes mean.
+    classes : tuple of ClassLabel
+        One per output channel, in channel order; the background first.
+    scale : float
+        The working scale: pixels that the network sees per pixel of the image.
+    pixel_size : float or None
+        Micrometres per pixel of the images trained on, where known.
+    normalisation : mapping
+        ``low`` and ``high``: the percentiles of the whole image that become 0 and 1.
+    instances : mapping
+        Keyword arguments of `napari_unet.prediction.InstanceOptions`.
+    configuration : mapping
+        The training configuration, plain values only.
+    provenance : mapping
+        Versions, date, data fingerprint, steps, scores; plain values only.
+    """
+
+    network: UNet
+    task: str
+    classes: tuple[ClassLabel, ...]
+    scale: float = 1.0
+    pixel_size: float | None = None
+    normalisation: Mapping[str, float] = field(default_factory=lambda: {"low": 1.0, "high": 99.8})
+    instances: Mapping[str, Any] = field(default_factory=dict)
+    configuration: Mapping[str, Any] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        outputs = self.architecture["out_channels"]
+        if len(self.classes) != outputs:
+            raise ValueError(
+                f"{len(self.classes)} classes are named but the network has {outputs} outputs"
+            )
+        if not 0 < self.scale <= 16:
+            raise ValueError(f"the working scale is {self.scale}; it must lie in (0, 16]")
+
+    @property
+    def architecture(self) -> Mapping[str, Any]:
+        """The keyword arguments that build the network again."""
+        return self.network.architecture
+
+    @property
+    def channels(self) -> int:
+        """Image channels that the network expects."""
+        return int(self.architecture["in_channels"])

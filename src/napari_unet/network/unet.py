@@ -1,0 +1,181 @@
+"""The U-Net of Ronneberger, Fischer and Brox (2015), exact, with the everyday options beside it."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from napari_unet.network.geometry import Geometry, Padding, UpConvolution
+
+__all__ = ["Normalisation", "UNet", "he_initialise"]
+
+Normalisation = Literal["none", "batch"]
+
+
+def he_initialise(module: nn.Module) -> None:
+    """Draw weights from N(0, sqrt(2 / N)) and set biases to zero, in place.
+
+    N is the number of inputs of one output value: k * k * in for a convolution, in for a 2x2
+    transposed convolution of stride 2 (each output value sees one input position).
+    Source: He et al. 2015; Ronneberger et al. 2015, section 3.
+    """
+    for layer in module.modules():
+        if isinstance(layer, nn.ConvTranspose2d):
+            inputs = layer.in_channels
+        elif isinstance(layer, nn.Conv2d):
+            inputs = layer.in_channels * math.prod(cast("tuple[int, int]", layer.kernel_size))
+        else:
+            continue
+        nn.init.normal_(layer.weight, std=math.sqrt(2 / inputs))
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
+
+
+class DoubleConvolution(nn.Sequential):
+    """Two 3x3 convolutions, each followed by (normalisation and) ReLU."""
+
+    def __init__(
+        self, in_channels: int, out_channels: int, padding: Padding, norm: Normalisation
+    ) -> None:
+        layers: list[nn.Module] = []
+        for channels in (in_channels, out_channels):
+            layers.append(
+                nn.Conv2d(
+                    channels,
+                    out_channels,
+                    kernel_size=3,
+                    padding=1 if padding == "same" else 0,
+                    bias=norm == "none",
+                )
+            )
+            if norm == "batch":
+                layers.append(nn.BatchNorm2d(out_channels))
+            layers.append(nn.ReLU(inplace=True))
+        super().__init__(*layers)
+
+
+def up_convolution(in_channels: int, out_channels: int, up: UpConvolution) -> nn.Module:
+    """Double the size and halve the channels, by one of the two readings of the paper."""
+    if up == "transposed":
+        return nn.ConvTranspose2d(in_channels, out_channels, kernel_size=2, stride=2)
+    return nn.Sequential(
+        nn.Upsample(scale_factor=2, mode="nearest"),
+        nn.Conv2d(in_channels, out_channels, kernel_size=2),
+    )
+
+
+def centre_crop(skip: Tensor, size: torch.Size) -> Tensor:
+    """Cut the centre of `size` (Y, X) out of a skip connection (N, C, Y, X)."""
+    y = (skip.shape[-2] - size[-2]) // 2
+    x = (skip.shape[-1] - size[-1]) // 2
+    return skip[..., y : y + size[-2], x : x + size[-1]]
+
+
+class UNet(nn.Module):
+    """The U-Net: contract to read the image, expand to label every pixel.
+
+    With the defaults this is the network of the paper: valid 3x3 convolutions, 64 to 1024
+    channels in four poolings, 31,030,658 parameters; 572x572 becomes 388x388.
+
+    Parameters
+    ----------
+    in_channels : int
+        Channels of the image.
+    out_channels : int
+        Classes, background included.
+    depth : int
+        Number of 2x2 max poolings, 0 to 6.
+    width : int
+        Channels of the first level; doubled at every level.
+    padding : {"valid", "same"}
+        Valid (2015) loses a border; same keeps the size.
+    up : {"transposed", "upsample"}
+        The up-convolution: strided transposed (the authors' release), or nearest upsampling
+        followed by a 2x2 convolution (the text of the paper).
+    normalisation : {"none", "batch"}
+        None (2015), or batch normalisation after every 3x3 convolution.
+    dropout : float
+        Probability of dropping a value at the end of the contracting path.
+
+    Notes
+    -----
+    `forward` takes (N, C, Y, X) and returns logits (N, classes, Y', X'); the softmax belongs to
+    loss and prediction.
+
+    Source: Ronneberger, Fischer, Brox 2015, section 2.
+    """
+
+    def __init__(
+        self,
+        in_channels: int = 1,
+        out_channels: int = 2,
+        *,
+        depth: int = 4,
+        width: int = 64,
+        padding: Padding = "valid",
+        up: UpConvolution = "transposed",
+        normalisation: Normalisation = "none",
+        dropout: float = 0.5,
+    ) -> None:
+        super().__init__()
+        _check(depth=depth, width=width, in_channels=in_channels, out_channels=out_channels)
+        self.geometry = Geometry(depth, padding, up)
+        self.architecture: dict[str, Any] = {
+            "in_channels": in_channels,
+            "out_channels": out_channels,
+            "depth": depth,
+            "width": width,
+            "padding": padding,
+            "up": up,
+            "normalisation": normalisation,
+            "dropout": dropout,
+        }
+        channels = [width << level for level in range(depth + 1)]
+        self.contracting = nn.ModuleList(
+            DoubleConvolution(a, b, padding, normalisation)
+            for a, b in zip([in_channels, *channels[:-1]], channels, strict=True)
+        )
+        self.up_convolutions = nn.ModuleList(
+            up_convolution(2 * c, c, up) for c in reversed(channels[:-1])
+        )
+        self.expanding = nn.ModuleList(
+            DoubleConvolution(2 * c, c, padding, normalisation) for c in reversed(channels[:-1])
+        )
+        self.pool = nn.MaxPool2d(2)
+        self.dropout = nn.Dropout(dropout)
+        self.classify = nn.Conv2d(width, out_channels, kernel_size=1)
+        he_initialise(self)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return logits (N, classes, Y', X') for images (N, C, Y, X)."""
+        self.geometry.output_size(image.shape[-2])
+        self.geometry.output_size(image.shape[-1])
+        skips = []
+        x = image
+        for block in self.contracting[:-1]:
+            x = block(x)
+            skips.append(x)
+            x = self.pool(x)
+        x = self.dropout(self.contracting[-1](x))
+        for up, block in zip(self.up_convolutions, self.expanding, strict=True):
+            x = up(x)
+            x = block(torch.cat([centre_crop(skips.pop(), x.shape), x], dim=1))
+        logits: Tensor = self.classify(x)
+        return logits
+
+    @torch.no_grad()
+    def probabilities(self, image: Tensor) -> Tensor:
+        """Return class probabilities (N, classes, Y', X') in float32."""
+        return F.softmax(self(image).float(), dim=1)
+
+
+def _check(**values: int) -> None:
+    if not 0 <= values["depth"] <= 6:
+        raise ValueError(f"depth is {values['depth']}; choose 0 to 6 poolings")
+    for name in ("width", "in_channels", "out_channels"):
+        if values[name] < 1:
+            raise ValueError(f"{name} is {values[name]}; it must be at least 1")
