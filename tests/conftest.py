@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,9 @@ import pytest
 os.environ.setdefault("NAPARI_STRICT_QT", "1")
 # Tests are small; two threads that wait for each other are slower than one.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+if sys.platform == "linux":
+    # Xvfb speaks X; a Wayland or offscreen platform would leave the canvas black.
+    os.environ["QT_QPA_PLATFORM"] = "xcb"
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
