@@ -1,15 +1,27 @@
 """The networks: tile arithmetic, the U-Net and its variants, and the trained model."""
 
+from napari_unet.network.device import (
+    Device,
+    choose_device,
+    devices,
+    fast_dtype,
+    gpu_advice,
+)
 from napari_unet.network.geometry import Geometry, context, output_size, valid_input_sizes
 from napari_unet.network.trained_model import ClassLabel, TrainedModel
 from napari_unet.network.unet import UNet
 
 __all__ = [
     "ClassLabel",
+    "Device",
     "Geometry",
     "TrainedModel",
     "UNet",
+    "choose_device",
     "context",
+    "devices",
+    "fast_dtype",
+    "gpu_advice",
     "output_size",
     "valid_input_sizes",
 ]

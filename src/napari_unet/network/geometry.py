@@ -143,6 +143,8 @@ class Geometry:
         low, high = low - 2, high + 2
         for _ in range(self.depth):
             low, high = 2 * low - 2, 2 * high + 1 + 2
+        same = Geometry(self.depth, "same", self.up)
+        position += same.offset(same.input_size_for(1))
         return max(position - low, high - position)
 
 

@@ -1,0 +1,36 @@
+"""Prediction: overlap tiles, probabilities, and cells from probabilities."""
+
+from napari_unet.prediction.errors import PredictionError
+from napari_unet.prediction.instances import InstanceOptions, instances, number_uniquely
+from napari_unet.prediction.normalisation import IntensityRange, measure_range
+from napari_unet.prediction.predict import (
+    PredictionReport,
+    check_image,
+    labels_from,
+    never,
+    out_of_memory,
+    predict,
+    predict_slices,
+    resize,
+)
+from napari_unet.prediction.tiles import Tile, mirrored, plan_tiles
+
+__all__ = [
+    "InstanceOptions",
+    "IntensityRange",
+    "PredictionError",
+    "PredictionReport",
+    "Tile",
+    "check_image",
+    "instances",
+    "labels_from",
+    "measure_range",
+    "mirrored",
+    "never",
+    "number_uniquely",
+    "out_of_memory",
+    "plan_tiles",
+    "predict",
+    "predict_slices",
+    "resize",
+]

@@ -1,0 +1,54 @@
+"""Intensities: the percentiles of the whole image become 0 and 1."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["IntensityRange", "measure_range"]
+
+_ENOUGH = 4_000_000  # pixels per channel after which percentiles no longer move
+
+
+@dataclass(frozen=True, eq=False)
+class IntensityRange:
+    """Per channel, the intensities that become 0 and 1.
+
+    Parameters
+    ----------
+    low, high : (C,) float64 arrays
+        In the image's own units.
+    """
+
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+
+    def apply(self, image: NDArray[np.generic]) -> NDArray[np.float32]:
+        """Map (..., C, Y, X) of any dtype to float32, clipped to [-1, 4] against outliers."""
+        low = self.low[:, None, None]
+        span = (self.high - self.low)[:, None, None]
+        scaled = (image.astype(np.float64) - low) / np.where(span > 0, span, 1.0)
+        return np.clip(scaled, -1.0, 4.0).astype(np.float32)
+
+
+def measure_range(image: NDArray[np.generic], percentiles: Mapping[str, float]) -> IntensityRange:
+    """Measure the range once for a whole image, so that no tile is treated unlike another.
+
+    Robust to outliers (percentiles) and to offsets (a camera offset of 32768 is normal).
+
+    Parameters
+    ----------
+    image : (Z, C, Y, X) array
+        The whole stack; large stacks are measured on an even sample of pixels.
+    percentiles : mapping
+        ``low`` and ``high``, in percent.
+    """
+    channels = np.moveaxis(image, 1, 0).reshape(image.shape[1], -1)
+    sample = channels[:, :: max(1, channels.shape[1] // _ENOUGH)].astype(np.float64)
+    low, high = np.percentile(sample, [percentiles["low"], percentiles["high"]], axis=1)
+    flat = high <= low  # nearly everything has one value: use the full range instead
+    low[flat], high[flat] = sample.min(axis=1)[flat], sample.max(axis=1)[flat]
+    return IntensityRange(low, high)

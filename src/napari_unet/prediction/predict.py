@@ -1,0 +1,298 @@
+"""Prediction by overlap tiles: the stitched result does not depend on the tile size."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional as F
+
+from napari_unet.network import TrainedModel, UNet, choose_device, fast_dtype
+from napari_unet.prediction.errors import PredictionError
+from napari_unet.prediction.instances import InstanceOptions, instances
+from napari_unet.prediction.normalisation import IntensityRange, measure_range
+from napari_unet.prediction.tiles import mirrored, plan_tiles
+
+__all__ = [
+    "PredictionReport",
+    "check_image",
+    "labels_from",
+    "never",
+    "out_of_memory",
+    "predict",
+    "predict_slices",
+    "resize",
+]
+
+_TILE = 512  # pixels that the network keeps of one tile, where nobody asks for another size
+
+
+@dataclass(frozen=True, eq=False)
+class PredictionReport:
+    """How far a prediction has come.
+
+    Parameters
+    ----------
+    done, total : int
+        Tiles.
+    index : int or None
+        The slice that this report completes.
+    probabilities : (C, Y, X) float32 array or None
+        The probabilities of that slice.
+    """
+
+    done: int
+    total: int
+    index: int | None = None
+    probabilities: NDArray[np.float32] | None = None
+
+
+def never() -> bool:
+    """Return False: the `should_stop` of work that nobody can stop."""
+    return False
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Tell whether an error of torch or numpy means that the memory is used up."""
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and (
+        "out of memory" in text or "can't allocate memory" in text or "not enough memory" in text
+    )
+
+
+def resize(image: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Resize (C, Y, X) smoothly to `shape` (Y, X); averaged when it shrinks."""
+    if image.shape[-2:] == shape:
+        return image
+    resized = F.interpolate(
+        torch.from_numpy(np.ascontiguousarray(image))[None],
+        size=shape,
+        mode="bilinear",
+        align_corners=False,
+        antialias=True,
+    )
+    result: NDArray[np.float32] = resized[0].numpy()
+    return result
+
+
+def check_image(model: TrainedModel, image: NDArray[np.generic]) -> None:
+    """Refuse an image (Z, C, Y, X) that this model cannot read.
+
+    Raises
+    ------
+    PredictionError
+        With what is wrong and what to do.
+    """
+    if image.ndim != 4 or image.size == 0:
+        raise PredictionError(f"the image has shape {image.shape}; expected (Z, C, Y, X)")
+    if image.shape[1] != model.channels:
+        raise PredictionError(
+            f"the image has {_channels(image.shape[1])}, but the model was trained on images "
+            f"with {_channels(model.channels)}; choose a matching image or train a new model"
+        )
+    if image.dtype.kind not in "buif":
+        raise PredictionError(f"the image holds values of type {image.dtype}, not numbers")
+    if image.dtype.kind == "f" and not np.isfinite(image).all():
+        bad = int(image.size - np.isfinite(image).sum())
+        raise PredictionError(
+            f"the image has {bad} pixels that are NaN or infinite; replace them first"
+        )
+
+
+def _channels(count: int) -> str:
+    return {1: "1 channel", 3: "3 channels (such as RGB)"}.get(count, f"{count} channels")
+
+
+class _Runner:
+    """A network on its device, ready for one (C, Y, X) tile at a time."""
+
+    def __init__(self, network: UNet, device: torch.device) -> None:
+        self.device = device
+        self.network = copy.deepcopy(network).eval().to(device)
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.dtype = fast_dtype(device)
+
+    def __call__(self, tile: NDArray[np.float32]) -> NDArray[np.float32]:
+        image = torch.from_numpy(tile)[None].to(self.device)
+        image = image.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None):
+            result = self.network.probabilities(image)[0].cpu().numpy()
+        probabilities: NDArray[np.float32] = result
+        return probabilities
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """The sizes of one prediction: the image, the image that the network sees, the tiles."""
+
+    shape: tuple[int, int]
+    working: tuple[int, int]
+    tile: int
+
+    @classmethod
+    def of(cls, model: TrainedModel, shape: tuple[int, int], tile: int | None) -> _Plan:
+        scale = model.scale
+        working = (max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale)))
+        smallest = int(np.ceil(model.network.geometry.stride / scale))
+        if tile is not None and tile < smallest:
+            raise PredictionError(
+                f"a tile of {tile} pixels is too small for this model; "
+                f"choose at least {smallest}"
+            )
+        return cls(shape, working, _TILE if tile is None else int(tile * scale))
+
+
+def predict_slices(
+    model: TrainedModel,
+    image: NDArray[np.generic],
+    *,
+    slices: Sequence[int] | None = None,
+    tile: int | None = None,
+    device: str = "auto",
+    normalisation: IntensityRange | None = None,
+    should_stop: Callable[[], bool] = never,
+) -> Iterator[PredictionReport]:
+    """Predict the slices of a stack, tile by tile, reporting after each tile.
+
+    Parameters
+    ----------
+    model : TrainedModel
+        The network, its working scale and its normalisation.
+    image : (Z, C, Y, X) array
+        Any numeric dtype. A 2D image has Z = 1.
+    slices : sequence of int, optional
+        Which slices; all by default. The intensities are measured on the whole stack either way.
+    tile : int, optional
+        At most this many pixels of the image per side are predicted at a time: smaller needs
+        less memory and gives the same result.
+    device : str
+        As in `napari_unet.network.choose_device`.
+    normalisation : IntensityRange, optional
+        Use this range instead of measuring it on `image`.
+    should_stop : callable
+        Asked before every tile; the iteration ends early when it returns True.
+
+    Yields
+    ------
+    PredictionReport
+        One per tile; the one that completes a slice carries its probabilities.
+
+    Raises
+    ------
+    PredictionError
+        If the image does not fit the model, the tile is too small or the memory is used up.
+    """
+    check_image(model, image)
+    plan = _Plan.of(model, (image.shape[-2], image.shape[-1]), tile)
+    runner = _Runner(model.network, choose_device(device))
+    ranged = normalisation or measure_range(image, model.normalisation)
+    chosen = range(image.shape[0]) if slices is None else slices
+    done = 0
+    for position, index in enumerate(chosen):
+        prepared = resize(ranged.apply(image[index]), plan.working)
+        for report in _predict_slice(runner, prepared, plan, should_stop):
+            total = report.total * len(chosen)
+            done = position * report.total + report.done
+            finished = report.probabilities is not None
+            yield PredictionReport(done, total, index if finished else None, report.probabilities)
+        if should_stop():
+            return
+
+
+def _predict_slice(
+    runner: _Runner,
+    image: NDArray[np.float32],
+    plan: _Plan,
+    should_stop: Callable[[], bool],
+) -> Iterator[PredictionReport]:
+    """Predict one prepared (C, Y, X) slice, with smaller tiles when the memory is used up."""
+    classes = runner.network.architecture["out_channels"]
+    out = np.empty((classes, *plan.working), np.float32)
+    tile = plan.tile
+    while True:
+        tiles = plan_tiles(plan.working, tile, runner.network.geometry)
+        try:
+            for number, part in enumerate(tiles, start=1):
+                if should_stop():
+                    return
+                result = runner(mirrored(image, part.read, part.size))
+                out[(slice(None), *part.write)] = result[(slice(None), *part.keep)]
+                finished = resize(out, plan.shape) if number == len(tiles) else None
+                yield PredictionReport(number, len(tiles), None, finished)
+            return
+        except (RuntimeError, MemoryError) as error:
+            tile = _smaller(tile, runner, error)
+
+
+def _smaller(tile: int, runner: _Runner, error: RuntimeError | MemoryError) -> int:
+    """Return half the tile after an out-of-memory error; raise what else went wrong."""
+    if not out_of_memory(error):
+        raise PredictionError(f"the prediction failed: {error}") from error
+    if tile // 2 < runner.network.geometry.stride:
+        raise PredictionError(
+            f"there is not enough memory on {runner.device} even for the smallest tile; "
+            "close other programs or choose the CPU"
+        ) from error
+    return tile // 2
+
+
+def predict(
+    model: TrainedModel,
+    image: NDArray[np.generic],
+    *,
+    tile: int | None = None,
+    device: str = "auto",
+    normalisation: IntensityRange | None = None,
+) -> NDArray[np.float32]:
+    """Return the class probabilities of an image or a stack.
+
+    Parameters
+    ----------
+    model : TrainedModel
+        What to predict with.
+    image : (Y, X), (C, Y, X) or (Z, C, Y, X) array
+        A stack must have all four axes.
+    tile, device, normalisation
+        As in `predict_slices`. The result does not depend on `tile`.
+
+    Returns
+    -------
+    (C, Y, X) or (Z, C, Y, X) float32 array
+        C classes, channel 0 the background; they sum to 1 at every pixel.
+
+    Raises
+    ------
+    PredictionError
+        If the image does not fit the model.
+    """
+    stack = image[(None,) * (4 - image.ndim)] if 2 <= image.ndim < 4 else image
+    reports = predict_slices(model, stack, tile=tile, device=device, normalisation=normalisation)
+    found = [report.probabilities for report in reports if report.probabilities is not None]
+    return found[0] if image.ndim < 4 else np.stack(found)
+
+
+def labels_from(
+    model: TrainedModel,
+    probabilities: NDArray[np.floating],
+    *,
+    options: InstanceOptions | None = None,
+) -> NDArray[np.int32]:
+    """Turn probabilities (C, Y, X) into what a person paints.
+
+    Returns
+    -------
+    (Y, X) int32 array
+        Task instances: cells numbered from 1, by `options` or the model's own. Task classes: the
+        painted value of the most probable class.
+    """
+    if model.task == "instances":
+        return instances(probabilities, options=options or InstanceOptions(**model.instances))
+    values = np.array([label.value for label in model.classes], dtype=np.int32)
+    result: NDArray[np.int32] = values[np.argmax(probabilities, axis=0)]
+    return result
