@@ -1,0 +1,29 @@
+"""What a person painted, and what a network learns from it."""
+
+from napari_unet.annotations.annotated_image import AnnotatedImage, Task, annotate
+from napari_unet.annotations.cells import binary_to_instances, count_cells, split_connected
+from napari_unet.annotations.coverage import coverage
+from napari_unet.annotations.splitting import FEWEST_CELLS, split
+from napari_unet.annotations.targets import class_target, instance_target, listed, separate
+from napari_unet.annotations.weights import class_balance, weight_map
+from napari_unet.annotations.working_scale import cell_diameter, working_scale
+
+__all__ = [
+    "FEWEST_CELLS",
+    "AnnotatedImage",
+    "Task",
+    "annotate",
+    "binary_to_instances",
+    "cell_diameter",
+    "class_balance",
+    "class_target",
+    "count_cells",
+    "coverage",
+    "instance_target",
+    "listed",
+    "separate",
+    "split",
+    "split_connected",
+    "weight_map",
+    "working_scale",
+]

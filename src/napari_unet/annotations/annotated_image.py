@@ -1,0 +1,200 @@
+"""One picture with what a person painted on it: the start of the way the data goes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["AnnotatedImage", "Task", "annotate"]
+
+Task = Literal["instances", "classes"]
+"""What the painted values mean: one number per cell, or one number per class."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class AnnotatedImage:
+    """A picture or a stack of slices, what was painted on it, and where that counts.
+
+    The arrays are kept as they are given, not copied: who goes on painting hands over a copy.
+
+    Parameters
+    ----------
+    image
+        (Z, C, Y, X), any real dtype, finite. A 2D picture has Z == 1, RGB is C == 3.
+    labels
+        (Z, Y, X), integers >= 0: the painted values.
+    annotated
+        (Z, Y, X) bool. True where a pixel counts, in the loss and in every score.
+    name
+        What messages call the picture.
+    pixel_size
+        Micrometres per pixel in y and x, or None where nobody knows.
+
+    Raises
+    ------
+    ValueError
+        If axes, shapes or values are not as described; the sentence says which and what to do.
+    """
+
+    image: NDArray[Any]
+    labels: NDArray[Any]
+    annotated: NDArray[np.bool_]
+    name: str = ""
+    pixel_size: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what no later step could explain."""
+        called = f"{self.name!r}: " if self.name else ""
+        _check_image(self.image, called)
+        _check_labels(self.labels, called)
+        _check_together(self.image, self.labels, self.annotated, called)
+        if self.pixel_size is not None and not 0 < self.pixel_size < np.inf:
+            raise ValueError(
+                f"{called}pixel size must be positive micrometres per pixel, got {self.pixel_size}"
+            )
+
+
+def _check_image(image: NDArray[Any], called: str) -> None:
+    if image.ndim != 4:
+        raise ValueError(
+            f"{called}image must have the axes (Z, C, Y, X), got shape {image.shape}; "
+            "annotate() adds missing axes"
+        )
+    if image.size == 0:
+        raise ValueError(f"{called}image of shape {image.shape} holds no pixel")
+    if image.dtype.kind not in "biuf":
+        raise ValueError(
+            f"{called}image must hold real numbers, got {image.dtype}; "
+            "convert it first, a complex image to its magnitude for example"
+        )
+    if image.dtype.kind == "f":
+        _check_finite(image, called)
+
+
+def _check_finite(image: NDArray[Any], called: str) -> None:
+    # The sum is finite for nearly every good image and needs no mask of the image's size.
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(image.sum(dtype=np.float64)):
+            return
+    wrong = sum(int(np.count_nonzero(~np.isfinite(z))) for z in image)
+    if wrong:
+        raise ValueError(
+            f"{called}image has {wrong} of {image.size} values that are NaN or infinite; "
+            "replace them, by the image's median for example"
+        )
+
+
+def _check_labels(labels: NDArray[Any], called: str) -> None:
+    if labels.dtype.kind not in "biu":
+        raise ValueError(
+            f"{called}labels must be integers, got {labels.dtype}; convert them with astype(int)"
+        )
+    if labels.dtype.kind == "i" and labels.size and labels.min() < 0:
+        raise ValueError(
+            f"{called}labels must not be negative, got {labels.min()}; "
+            "name the value that says nothing as unlabelled"
+        )
+
+
+def _check_together(
+    image: NDArray[Any], labels: NDArray[Any], annotated: NDArray[Any], called: str
+) -> None:
+    expected = (image.shape[0], *image.shape[2:])
+    if labels.shape != expected:
+        raise ValueError(
+            f"{called}labels have shape {labels.shape}, but the image needs {expected} (Z, Y, X); "
+            "choose the labels that were painted on this image"
+        )
+    if annotated.shape != expected:
+        raise ValueError(
+            f"{called}annotated has shape {annotated.shape}, but the labels have {expected}"
+        )
+    if annotated.dtype != bool:
+        raise ValueError(f"{called}annotated must be bool, got {annotated.dtype}; use mask > 0")
+
+
+def annotate(
+    image: ArrayLike,
+    labels: ArrayLike,
+    *,
+    annotated: ArrayLike | None = None,
+    unlabelled: int | None = None,
+    channel_axis: int | None = None,
+    name: str = "",
+    pixel_size: float | None = None,
+) -> AnnotatedImage:
+    """Bring a picture and its labels to the axes of an `AnnotatedImage`.
+
+    Parameters
+    ----------
+    image
+        (Y, X), a stack (Z, Y, X), or (Z, C, Y, X). With `channel_axis` also (C, Y, X), (Y, X, C)
+        and the like.
+    labels
+        (Y, X) or (Z, Y, X), integers.
+    annotated
+        Where the labels count, nonzero = yes, axes as `labels`. None: everywhere.
+    unlabelled
+        A label value that says nothing; it may be negative. Its pixels do not count and
+        become 0.
+    channel_axis
+        Which axis of `image` holds the channels. None: there is none unless `image` has four
+        axes.
+    name, pixel_size
+        See `AnnotatedImage`.
+
+    Returns
+    -------
+    AnnotatedImage
+
+    Raises
+    ------
+    ValueError
+        As `AnnotatedImage`, or if the axes are neither of the above.
+    """
+    painted = _with_slices(np.asarray(labels), "labels")
+    counted = np.ones(painted.shape, dtype=bool)
+    if annotated is not None:
+        counted = _with_slices(np.asarray(annotated), "annotated") != 0
+    if unlabelled is not None:
+        silent = painted == unlabelled
+        painted = np.where(silent, 0, painted).astype(painted.dtype)
+        if counted.shape == silent.shape:
+            counted = counted & ~silent
+    return AnnotatedImage(
+        image=_with_channels(np.asarray(image), channel_axis),
+        labels=painted,
+        annotated=counted,
+        name=name,
+        pixel_size=pixel_size,
+    )
+
+
+def _with_slices(array: NDArray[Any], what: str) -> NDArray[Any]:
+    if array.ndim not in (2, 3):
+        raise ValueError(f"{what} must have the axes (Y, X) or (Z, Y, X), got {array.shape}")
+    return array if array.ndim == 3 else array[np.newaxis]
+
+
+def _with_channels(image: NDArray[Any], channel_axis: int | None) -> NDArray[Any]:
+    if channel_axis is not None:
+        if not -image.ndim <= channel_axis < image.ndim:
+            raise ValueError(f"channel axis {channel_axis} is none of the axes of {image.shape}")
+        if image.ndim not in (3, 4):
+            raise ValueError(
+                f"an image with a channel axis has 3 or 4 axes, got shape {image.shape}"
+            )
+        image = np.moveaxis(image, channel_axis, -3)
+        return image if image.ndim == 4 else image[np.newaxis]
+    if image.ndim == 2:
+        return image[np.newaxis, np.newaxis]
+    if image.ndim == 3:
+        return image[:, np.newaxis]
+    if image.ndim == 4:
+        return image
+    raise ValueError(f"image must have the axes (Y, X) to (Z, C, Y, X), got shape {image.shape}")

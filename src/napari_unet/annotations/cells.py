@@ -1,0 +1,135 @@
+"""Cells as numbers in a label image: finding, splitting and counting them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import ndimage
+from skimage import measure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+__all__ = ["binary_to_instances", "cell_boxes", "count_cells", "pieces", "split_connected"]
+
+Box = tuple[slice, slice]
+
+
+def pieces(labels: NDArray[Any]) -> NDArray[np.int32]:
+    """Find the 4-connected pieces of equal value in a label image.
+
+    Parameters
+    ----------
+    labels
+        (Y, X), integers. 0 belongs to no piece; touching cells stay apart.
+
+    Returns
+    -------
+    numpy.ndarray
+        (Y, X) int32: 0, and 1 to n for the pieces, in the order of their first pixels.
+    """
+    numbered: NDArray[Any] = measure.label(labels, background=0, connectivity=1)  # type: ignore[no-untyped-call]
+    return numbered.astype(np.int32, copy=False)
+
+
+def cell_boxes(labels: NDArray[Any]) -> Iterator[tuple[int, Box]]:
+    """Yield every cell's value with the smallest box that holds it.
+
+    Parameters
+    ----------
+    labels
+        (Y, X), integers >= 0.
+
+    Yields
+    ------
+    tuple
+        The value and the slices in y and x, by rising value.
+    """
+    highest = int(labels.max(initial=0))
+    if highest <= labels.size:
+        values: Sequence[int] | NDArray[Any] = range(1, highest + 1)
+        numbered = labels
+    else:
+        # find_objects keeps one entry for each number up to the highest.
+        values, inverse = np.unique(labels, return_inverse=True)
+        numbered = inverse.reshape(labels.shape)
+        if values[0] == 0:
+            values = values[1:]
+        else:
+            numbered = numbered + 1
+    boxes = ndimage.find_objects(numbered.astype(np.int32, copy=False))
+    for value, box in zip(values, boxes, strict=False):
+        if box is not None:
+            yield int(value), (box[0], box[1])
+
+
+def split_connected(mask: NDArray[Any]) -> NDArray[np.int32]:
+    """Make one cell of each connected piece of a mask.
+
+    Parameters
+    ----------
+    mask
+        (Y, X) or (Z, Y, X), nonzero = cell. Slices are split one by one.
+
+    Returns
+    -------
+    numpy.ndarray
+        int32, as `mask`: 0, and a number for each 4-connected piece, unique over the slices.
+    """
+    if mask.ndim not in (2, 3):
+        raise ValueError(f"a mask has the axes (Y, X) or (Z, Y, X), got shape {mask.shape}")
+    if mask.ndim == 2:
+        return pieces(mask != 0)
+    split = np.zeros(mask.shape, dtype=np.int32)
+    highest = 0
+    for z, plane in enumerate(mask):
+        numbered = pieces(plane != 0)
+        split[z] = np.where(numbered > 0, numbered + highest, 0)
+        highest += int(numbered.max(initial=0))
+    return split
+
+
+def binary_to_instances(labels: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
+    """Split masks into cells, if masks is what these label images are.
+
+    That is decided over all of them together: one picture with a single cell, numbered 1, among
+    others with many cells is no mask.
+
+    Parameters
+    ----------
+    labels
+        Label images, (Y, X) or (Z, Y, X) each.
+
+    Returns
+    -------
+    list of numpy.ndarray
+        `split_connected` of each if one single value besides 0 occurs in all of them together,
+        otherwise the images as they came.
+    """
+    values: set[int] = set()
+    for image in labels:
+        values.update(int(value) for value in np.unique(image) if value != 0)
+        if len(values) > 1:
+            return list(labels)
+    return [split_connected(image) for image in labels]
+
+
+def count_cells(labels: NDArray[Any]) -> int:
+    """Count the cells of a picture, or those in all slices of a stack.
+
+    Parameters
+    ----------
+    labels
+        (Y, X) or (Z, Y, X), integers >= 0. In a stack a cell counts once in every slice that it
+        goes through, because a network is shown slices.
+
+    Returns
+    -------
+    int
+        The number of different values besides 0, summed over the slices.
+    """
+    planes = labels[np.newaxis] if labels.ndim == 2 else labels
+    return sum(int(np.count_nonzero(np.unique(plane))) for plane in planes)

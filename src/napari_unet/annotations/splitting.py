@@ -1,0 +1,167 @@
+"""Which annotation teaches and which one tests: never patches of one region."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_unet.annotations.cells import count_cells
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_unet.annotations.annotated_image import AnnotatedImage, Task
+
+__all__ = ["FEWEST_CELLS", "split"]
+
+FEWEST_CELLS = 8
+"""With fewer annotated cells all of them teach and none is kept for validation."""
+
+_LEFT_FOR_TRAINING = 0.5
+
+Split = tuple[list["AnnotatedImage"], list["AnnotatedImage"]]
+
+
+def split(
+    images: Sequence[AnnotatedImage],
+    *,
+    fraction: float,
+    gap: int,
+    rng: np.random.Generator,
+    task: Task = "instances",
+) -> Split:
+    """Keep a part of the annotation for validation.
+
+    Whole pictures are kept back where there are several, else slices of the stack, else a
+    contiguous quarter of the only slice behind a gap. Pictures and slices are kept in one run,
+    because neighbours in a stack or sequence resemble each other. Pixels that are not in a part
+    are blanked in its `annotated`; nothing is cropped or copied, so positions and the
+    normalisation of a whole stack stay.
+
+    Parameters
+    ----------
+    images
+        All that is annotated; the order of a sequence matters.
+    fraction
+        How much to keep back, from 0 (nothing) to 0.5.
+    gap
+        Pixels between the two parts of a single slice that belong to neither: one receptive
+        field of the network, in pixels of the picture.
+    rng
+        Decides which part is kept back.
+    task
+        For "instances", fewer than 8 annotated cells are not split.
+
+    Returns
+    -------
+    tuple
+        The images to train on and those to validate on. The second is empty where a split would
+        leave too little in either.
+    """
+    _check(fraction, gap)
+    used = [image for image in images if image.annotated.any()]
+    if not used or fraction == 0:
+        return used, []
+    if task == "instances" and sum(_worth(image, task) for image in used) < FEWEST_CELLS:
+        return used, []
+    if len(used) > 1:
+        return _by_image(used, fraction, rng, task)
+    if np.count_nonzero(used[0].annotated.any(axis=(1, 2))) > 1:
+        return _by_slice(used[0], fraction, rng, task)
+    return _by_quarter(used[0], gap, rng, task)
+
+
+def _check(fraction: float, gap: int) -> None:
+    if not 0 <= fraction <= 0.5:
+        raise ValueError(f"the validation fraction must be from 0 to 0.5, got {fraction}")
+    if gap < 0:
+        raise ValueError(f"the gap must be at least 0 pixels, got {gap}")
+
+
+def _worth(image: AnnotatedImage, task: Task) -> int:
+    """Say how much an image can teach: its annotated cells, or its annotated pixels."""
+    if task == "instances":
+        return count_cells(np.where(image.annotated, image.labels, 0))
+    return int(np.count_nonzero(image.annotated))
+
+
+def _within(image: AnnotatedImage, mask: NDArray[np.bool_]) -> AnnotatedImage:
+    return replace(image, annotated=image.annotated & mask)
+
+
+def _by_image(
+    images: list[AnnotatedImage], fraction: float, rng: np.random.Generator, task: Task
+) -> Split:
+    run = _choose_run([_worth(image, task) for image in images], fraction, rng)
+    if run is None:
+        return images, []
+    kept = range(len(images))[run]
+    return [image for n, image in enumerate(images) if n not in kept], images[run]
+
+
+def _by_slice(
+    image: AnnotatedImage, fraction: float, rng: np.random.Generator, task: Task
+) -> Split:
+    slices = np.flatnonzero(image.annotated.any(axis=(1, 2)))
+
+    def only(z: int) -> NDArray[np.bool_]:
+        mask = np.zeros((len(image.labels), 1, 1), dtype=bool)
+        mask[z] = True
+        return mask
+
+    worth = [_worth(_within(image, only(int(z))), task) for z in slices]
+    run = _choose_run(worth, fraction, rng)
+    if run is None:
+        return [image], []
+    kept = np.isin(np.arange(len(image.labels)), slices[run])[:, np.newaxis, np.newaxis]
+    return [_within(image, ~kept)], [_within(image, kept)]
+
+
+def _choose_run(worth: Sequence[int], fraction: float, rng: np.random.Generator) -> slice | None:
+    """Choose a run of neighbours that holds about its fraction of what can be learnt."""
+    count = max(1, round(fraction * len(worth)))
+    shares = np.array([sum(worth[n : n + count]) for n in range(len(worth) - count + 1)])
+    shares = shares / max(sum(worth), 1)
+    possible = (shares > 0) & (shares <= 1 - _LEFT_FOR_TRAINING)
+    good = possible & (shares >= fraction / 2) & (shares <= 2 * fraction)
+    starts = np.flatnonzero(good if good.any() else possible)
+    if not len(starts):
+        return None
+    start = int(rng.choice(starts))
+    return slice(start, start + count)
+
+
+def _by_quarter(image: AnnotatedImage, gap: int, rng: np.random.Generator, task: Task) -> Split:
+    """Keep back a quarter of the annotated pixels at one side of the slice."""
+    everything = _worth(image, task)
+    sides: list[Callable[[], Split]] = [
+        lambda axis=axis, flip=flip: _cut(image, gap, axis, flip)  # type: ignore[misc]
+        for axis in (1, 2)
+        for flip in (False, True)
+    ]
+    for number in rng.permutation(len(sides)):
+        training, validation = sides[number]()
+        left = _worth(training[0], task)
+        if left >= _LEFT_FOR_TRAINING * everything and _worth(validation[0], task) > 0:
+            return training, validation
+    return [image], []
+
+
+def _cut(image: AnnotatedImage, gap: int, axis: int, flip: bool) -> Split:
+    """Cut at a line across `axis`, a quarter of the annotated pixels before it."""
+    profile = image.annotated.sum(axis=(0, 3 - axis))
+    if flip:
+        profile = profile[::-1]
+    line = int(np.searchsorted(np.cumsum(profile), profile.sum() / 4)) + 1
+    positions = np.arange(len(profile))
+    before, behind = positions < line, positions >= line + gap
+    if flip:
+        before, behind = before[::-1], behind[::-1]
+    shape = [1, 1, 1]
+    shape[axis] = -1
+    training, validation = behind.reshape(shape), before.reshape(shape)
+    return [_within(image, training)], [_within(image, validation)]
