@@ -1,0 +1,292 @@
+"""Rows of Qt widgets made from a configuration dataclass, so that an option has one home.
+
+Title, limits and tooltip of a row come from the field's `option` metadata (see
+`napari_unet.options.option`); a field without a tooltip is not shown and keeps its value.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Union
+
+from qtpy.QtCore import QEvent, QObject, Qt, Signal
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QDoubleSpinBox,
+    QFormLayout,
+    QLabel,
+    QLineEdit,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
+from superqt import QCollapsible
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+__all__ = ["OptionsForm"]
+
+_BIG = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class _Row:
+    """One option on the screen."""
+
+    widget: QWidget
+    get: Callable[[], Any]
+    set: Callable[[Any], None]
+    advanced: bool
+    title: str
+
+
+class OptionsForm(QWidget):
+    """Edit a configuration dataclass; options marked ``advanced`` wait behind a fold.
+
+    Attributes
+    ----------
+    changed : Signal()
+        The user, or `set_value`, changed an option.
+
+    Examples
+    --------
+    >>> form = OptionsForm(TrainingConfig.from_preset("quick"))
+    >>> form.changed.connect(lambda: print(form.value().minutes))
+    """
+
+    changed = Signal()
+
+    def __init__(
+        self,
+        value: DataclassInstance,
+        *,
+        names: Iterable[str] | None = None,
+        choices: Mapping[str, Sequence[Any] | Mapping[Any, str]] | None = None,
+        parent: QWidget | None = None,
+    ) -> None:
+        """Make the rows.
+
+        Parameters
+        ----------
+        value
+            An instance of a dataclass made with `option` fields; shown at first.
+        names
+            The fields to show, in this order; by default all that have a tooltip.
+        choices
+            Choices known only now (devices of this machine, ...), by field name: values, or
+            value -> text. They take the place of the field's own ``choices``.
+        """
+        super().__init__(parent)
+        self._value = value
+        self._rows: dict[str, _Row] = {}
+        hints = typing.get_type_hints(type(value))
+        fields = {f.name: f for f in dataclasses.fields(value)}
+        shown = [n for n, f in fields.items() if "tooltip" in f.metadata]
+        for name in shown if names is None else names:
+            limits = dict(fields[name].metadata)
+            if choices is not None and name in choices:
+                limits["choices"] = choices[name]
+            row = _make_row(name, hints[name], limits, self.changed.emit)
+            if row is not None:
+                self._rows[name] = row
+        self._lay_out()
+        self.set_value(value)
+
+    def value(self) -> Any:
+        """Return what was edited, as a new instance of the class; its ValueErrors come through."""
+        edited = {name: row.get() for name, row in self._rows.items()}
+        return dataclasses.replace(self._value, **edited)
+
+    def set_value(self, value: DataclassInstance) -> None:
+        """Show another instance of the same dataclass (a preset, a stored one)."""
+        self._value = value
+        for name, row in self._rows.items():
+            blocked = row.widget.blockSignals(True)
+            row.set(getattr(value, name))
+            row.widget.blockSignals(blocked)
+        self.changed.emit()
+
+    def widget(self, name: str) -> QWidget:
+        """Return the widget of one option."""
+        return self._rows[name].widget
+
+    def _lay_out(self) -> None:
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        plain = [row for row in self._rows.values() if not row.advanced]
+        advanced = [row for row in self._rows.values() if row.advanced]
+        outer.addLayout(_form_layout(plain))
+        if advanced:
+            inside = QWidget()
+            inside.setLayout(_form_layout(advanced))
+            self.advanced = QCollapsible("Advanced", expandedIcon="▾", collapsedIcon="▸")
+            self.advanced.setDuration(0)
+            self.advanced.addWidget(inside)
+            outer.addWidget(self.advanced)
+
+
+def _form_layout(rows: Iterable[_Row]) -> QFormLayout:
+    layout = QFormLayout()
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setVerticalSpacing(4)
+    layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+    for row in rows:
+        if isinstance(row.widget, QCheckBox):
+            row.widget.setText(row.title)
+            layout.addRow(row.widget)
+            continue
+        label = QLabel(row.title)
+        label.setToolTip(row.widget.toolTip())
+        label.setBuddy(row.widget)
+        layout.addRow(label, row.widget)
+    return layout
+
+
+def _make_row(
+    name: str, hint: Any, limits: Mapping[str, Any], changed: Callable[[], None]
+) -> _Row | None:
+    """Make the row of one field; None for a type that no widget can edit."""
+    kind, optional = _without_none(hint)
+    choices = limits.get("choices")
+    if choices is None and typing.get_origin(kind) is Literal:
+        choices = typing.get_args(kind)
+    made: tuple[QWidget, Callable[[], Any], Callable[[Any], None]]
+    if choices is not None:
+        made = _combo(choices, changed)
+    elif kind is bool:
+        made = _check(changed)
+    elif kind is int:
+        made = _spin(limits, optional, changed)
+    elif kind is float:
+        made = _double(limits, optional, changed)
+    elif kind is str:
+        made = _line(changed)
+    else:
+        return None
+    widget, get, set_ = made
+    widget.setObjectName(name)
+    widget.setToolTip(_wrapped(limits["tooltip"]))
+    _ignore_wheel(widget)
+    title = limits.get("title") or name.replace("_", " ").capitalize()
+    return _Row(widget, get, set_, bool(limits.get("advanced")), title)
+
+
+def _without_none(hint: Any) -> tuple[Any, bool]:
+    """``float | None`` -> (float, True)."""
+    if typing.get_origin(hint) in (Union, types.UnionType):
+        kinds = [kind for kind in typing.get_args(hint) if kind is not type(None)]
+        return kinds[0], len(kinds) < len(typing.get_args(hint))
+    return hint, False
+
+
+def _wrapped(tooltip: str) -> str:
+    """Rich text, which Qt wraps; a plain tooltip is one long line."""
+    return f"<qt>{tooltip}</qt>"
+
+
+_Made = tuple[QWidget, Callable[[], Any], Callable[[Any], None]]
+
+
+def _combo(choices: Sequence[Any] | Mapping[Any, str], changed: Callable[[], None]) -> _Made:
+    texts = choices if isinstance(choices, Mapping) else {c: str(c) for c in choices}
+    values = list(texts)
+    box = QComboBox()
+    box.addItems([texts[value] for value in values])
+    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    box.setMinimumContentsLength(8)
+    box.currentIndexChanged.connect(lambda _: changed())
+
+    def put(value: Any) -> None:
+        box.setCurrentIndex(values.index(value) if value in values else 0)
+
+    return box, lambda: values[box.currentIndex()], put
+
+
+def _check(changed: Callable[[], None]) -> _Made:
+    box = QCheckBox()
+    box.toggled.connect(lambda _: changed())
+    return box, box.isChecked, box.setChecked
+
+
+def _line(changed: Callable[[], None]) -> _Made:
+    line = QLineEdit()
+    line.textChanged.connect(lambda _: changed())
+    return line, line.text, line.setText
+
+
+def _spin(limits: Mapping[str, Any], optional: bool, changed: Callable[[], None]) -> _Made:
+    low = int(limits.get("min", 0))
+    box = QSpinBox()
+    box.setRange(low - optional, int(min(limits.get("max", _BIG), _BIG)))
+    box.setSingleStep(int(limits.get("step", 1)))
+    return _number(box, limits, low - 1 if optional else None, changed)
+
+
+def _double(limits: Mapping[str, Any], optional: bool, changed: Callable[[], None]) -> _Made:
+    low, high = float(limits.get("min", 0.0)), float(limits.get("max", 1e9))
+    step = float(limits.get("step", _step(low, high)))
+    box = QDoubleSpinBox()
+    box.setDecimals(_decimals(min(step, low) if low > 0 else step))
+    box.setRange(low - step if optional else low, high)
+    box.setSingleStep(step)
+    if "step" not in limits:
+        box.setStepType(QDoubleSpinBox.StepType.AdaptiveDecimalStepType)
+    return _number(box, limits, low - step if optional else None, changed)
+
+
+def _step(low: float, high: float) -> float:
+    return 0.01 if high <= 1 else 0.1 if high - low <= 100 else 1.0
+
+
+def _decimals(smallest: float) -> int:
+    """How many decimals show `smallest`: 1e-6 needs six."""
+    digits = f"{smallest:.8f}".rstrip("0").partition(".")[2]
+    return max(1, len(digits))
+
+
+def _number(
+    box: Any,
+    limits: Mapping[str, Any],
+    nothing: float | None,
+    changed: Callable[[], None],
+) -> _Made:
+    """Wire a QSpinBox or QDoubleSpinBox; one step below its minimum stands for None, where None is allowed."""
+    box.setKeyboardTracking(False)
+    if "unit" in limits:
+        box.setSuffix(f" {limits['unit']}")
+    if nothing is not None:
+        box.setSpecialValueText(str(limits.get("none", "automatic")))
+    box.valueChanged.connect(lambda _: changed())
+
+    def get() -> Any:
+        at_none = nothing is not None and box.value() == box.minimum()
+        return None if at_none else box.value()
+
+    def put(value: Any) -> None:
+        box.setValue(box.minimum() if value is None else value)
+
+    return box, get, put
+
+
+class _NoWheel(QObject):
+    """Scrolling over a form must scroll it, not change the options under the mouse."""
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        """Swallow the wheel unless the widget was clicked before."""
+        if event is None or event.type() != QEvent.Type.Wheel:
+            return False
+        if isinstance(watched, QWidget) and watched.hasFocus():
+            return False
+        event.ignore()
+        return True
+
+
+def _ignore_wheel(widget: QWidget) -> None:
+    widget.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+    widget.installEventFilter(_NoWheel(widget))

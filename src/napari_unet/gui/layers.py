@@ -1,0 +1,496 @@
+"""The only reading and writing of napari layers; everything here runs in the GUI thread.
+
+Arrays leave as copies in the engine's axes: images (Z, C, Y, X), labels and masks (Z, Y, X), where
+a 2D picture has Z == 1. What comes back becomes a layer that lies exactly on its image.
+
+Layers of ours carry a small mapping in ``layer.metadata["napari_unet"]``: its ``role`` and, in
+``image``, the identities of the Image layers it belongs to. It is how they are found again after a
+dock was closed or a layer renamed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from napari.layers import Image, Labels, Layer, Shapes
+from skimage import draw
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from napari.components import ViewerModel
+    from numpy.typing import NDArray
+
+__all__ = [
+    "LayerError",
+    "add_image",
+    "add_labels",
+    "add_regions",
+    "channel_names",
+    "check_image",
+    "check_labels",
+    "check_same_size",
+    "current_slice",
+    "find",
+    "identity",
+    "image_layers",
+    "labels_layers",
+    "link",
+    "pixel_size",
+    "placement",
+    "put_image",
+    "put_labels",
+    "read_image",
+    "read_labels",
+    "read_labels_slice",
+    "read_slice",
+    "region_mask",
+    "select",
+    "tag",
+    "unwrap",
+    "volume_shape",
+    "write_slice",
+]
+
+METADATA = "napari_unet"
+Placed: TypeAlias = Image | Labels
+"""A layer of pixels."""
+
+
+class LayerError(ValueError):
+    """A layer that cannot be used, in one sentence for the user."""
+
+
+def unwrap(viewer: Any) -> ViewerModel:
+    """Return the viewer itself; napari hands plugins a proxy that is slow and warns."""
+    inner: ViewerModel = getattr(viewer, "__wrapped__", viewer)
+    return inner
+
+
+# --------------------------------------------------------------------------------- finding layers
+
+
+def identity(layer: Layer) -> str:
+    """Return what stays the same when a layer is renamed, moved or edited."""
+    return str(layer.unique_id)
+
+
+def tag(layer: Layer) -> dict[str, Any]:
+    """Return what the plugin remembers with a layer: live, and empty for layers of others."""
+    found: dict[str, Any] = layer.metadata.setdefault(METADATA, {})
+    return found
+
+
+def _role(layer: Layer) -> str | None:
+    role: str | None = layer.metadata.get(METADATA, {}).get("role")
+    return role
+
+
+def image_layers(viewer: ViewerModel) -> list[Image]:
+    """List the Image layers that a person could annotate, not our results; topmost last."""
+    return [layer for layer in viewer.layers if isinstance(layer, Image) and _role(layer) is None]
+
+
+def labels_layers(viewer: ViewerModel, like: Image) -> list[Labels]:
+    """List the Labels layers that could annotate `like`: of its size, and not our results."""
+    shape = volume_shape(like)
+    return [
+        layer
+        for layer in viewer.layers
+        if isinstance(layer, Labels)
+        and _role(layer) in (None, "labels")
+        and not layer.multiscale
+        and layer.ndim in (2, 3)
+        and volume_shape(layer) == shape
+    ]
+
+
+def find(viewer: ViewerModel, role: str, images: Sequence[Image]) -> Layer | None:
+    """Return the layer of `role` that belongs to any of `images`, the topmost of several."""
+    wanted = {identity(image) for image in images}
+    for layer in reversed(viewer.layers):
+        if _role(layer) == role and wanted & set(tag(layer).get("image", ())):
+            return layer
+    return None
+
+
+# ---------------------------------------------------------------------------------------- reading
+
+
+def check_image(layer: Placed) -> None:
+    """Refuse a layer that the network cannot take.
+
+    Raises
+    ------
+    LayerError
+        For multiscale layers and for more than three dimensions (colour not counted).
+    """
+    if layer.multiscale:
+        raise LayerError(
+            f"“{layer.name}” is a multiscale image; open one of its resolution levels as a "
+            "layer of its own."
+        )
+    if layer.ndim not in (2, 3):
+        raise LayerError(
+            f"“{layer.name}” has {layer.ndim} dimensions; only 2D images and stacks of 2D "
+            "slices work. Split it first: right-click the layer, then “Split stack”."
+        )
+
+
+def volume_shape(layer: Placed) -> tuple[int, int, int]:
+    """Return (Z, Y, X) of an image or labels layer; Z == 1 for a 2D picture."""
+    shape = tuple(int(n) for n in layer.data.shape[: layer.ndim])
+    z, y, x = (1, *shape) if layer.ndim == 2 else shape
+    return z, y, x
+
+
+def channel_names(images: Sequence[Image]) -> list[str]:
+    """List what each channel of `read_image(images)` is called."""
+    names = []
+    for layer in images:
+        names += [f"{layer.name} {c}" for c in "RGB"] if layer.rgb else [layer.name]
+    return names
+
+
+def read_image(images: Sequence[Image]) -> NDArray[Any]:
+    """Copy the layers into one (Z, C, Y, X) array; an RGB layer gives three channels.
+
+    Raises
+    ------
+    LayerError
+        If there is none, one cannot be used, or their sizes differ.
+    """
+    check_same_size(images)
+    return np.stack([c for layer in images for c in _channels(layer, np.s_[:])], axis=1)
+
+
+def read_slice(images: Sequence[Image], z: int) -> NDArray[Any]:
+    """Copy one slice into a (C, Y, X) array; only this slice is loaded. Errors as `read_image`."""
+    check_same_size(images)
+    return np.stack([c[0] for layer in images for c in _channels(layer, np.s_[z : z + 1])])
+
+
+def check_same_size(images: Sequence[Image]) -> None:
+    """Refuse layers that cannot be the channels of one image, with a LayerError."""
+    if not images:
+        raise LayerError("There is no image yet; open one, then choose it under “Image”.")
+    for layer in images:
+        check_image(layer)
+    first = images[0]
+    for layer in images[1:]:
+        if volume_shape(layer) != volume_shape(first):
+            raise LayerError(
+                f"“{layer.name}” {volume_shape(layer)} and “{first.name}” {volume_shape(first)} "
+                "differ in size (z, y, x), so they cannot be channels of one image."
+            )
+
+
+def check_labels(labels: Labels, images: Sequence[Image]) -> None:
+    """Refuse a Labels layer that is not of the image's size, with a LayerError."""
+    check_image(labels)
+    check_same_size(images)
+    if volume_shape(labels) != volume_shape(images[0]):
+        raise LayerError(
+            f"“{labels.name}” {volume_shape(labels)} and “{images[0].name}” "
+            f"{volume_shape(images[0])} differ in size (z, y, x); labels must match their image."
+        )
+
+
+def _channels(layer: Image, slices: slice) -> Iterator[NDArray[Any]]:
+    """Yield each channel as (Z, Y, X), of the chosen slices."""
+    data = layer.data if layer.ndim == 3 else layer.data[None]
+    pixels = np.asarray(data[slices])
+    if layer.rgb:
+        yield from (pixels[..., c] for c in range(3))
+    else:
+        yield pixels
+
+
+def read_labels(layer: Labels) -> NDArray[Any]:
+    """Copy a Labels layer as (Z, Y, X) integers."""
+    return np.array(layer.data).reshape(volume_shape(layer))
+
+
+def read_labels_slice(layer: Labels, z: int) -> NDArray[Any]:
+    """Copy one slice of a Labels layer as (Y, X) integers."""
+    return np.array(layer.data[z] if layer.ndim == 3 else layer.data)
+
+
+def region_mask(regions: Shapes | None, like: Placed, z: int | None = None) -> NDArray[Any] | None:
+    """Tell which pixels of `like` lie inside the rectangles, polygons and ellipses.
+
+    Parameters
+    ----------
+    regions
+        The Shapes layer; lines and paths have no inside and are left out.
+    like
+        The layer whose pixels are asked for; the two may differ in scale and translation.
+    z
+        Only this slice.
+
+    Returns
+    -------
+    NDArray of bool, or None
+        (Z, Y, X), or (Y, X) with `z`; None when no shape has an inside.
+    """
+    outlines = list(_outlines(regions, like)) if regions is not None else []
+    if not outlines:
+        return None
+    shape = volume_shape(like)
+    if z is not None:
+        mask = np.zeros(shape[1:], dtype=bool)
+        for at, points in outlines:
+            if at == z:
+                mask |= _inside(points, shape[1:])
+        return mask
+    masks = np.zeros(shape, dtype=bool)
+    for at, points in outlines:
+        if 0 <= at < shape[0]:
+            masks[at] |= _inside(points, shape[1:])
+    return masks
+
+
+def _inside(points: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    """Return the (Y, X) mask of one outline."""
+    mask: NDArray[Any] = draw.polygon2mask(shape, points)  # type: ignore[no-untyped-call]
+    return mask
+
+
+def _outlines(regions: Shapes, like: Placed) -> Iterator[tuple[int, NDArray[Any]]]:
+    """Yield slice and (n, 2) outline of every shape with an inside, in pixels of `like`."""
+    for corners, kind in zip(regions.data, regions.shape_type, strict=True):
+        if kind in ("line", "path"):
+            continue
+        points = _ellipse(corners) if kind == "ellipse" else np.asarray(corners)
+        pixels = np.array([like.world_to_data(regions.data_to_world(p)) for p in points])
+        at = int(np.round(pixels[:, -3].mean())) if pixels.shape[1] > 2 else 0
+        yield at, pixels[:, -2:]
+
+
+def _ellipse(corners: NDArray[Any]) -> NDArray[Any]:
+    """Turn an ellipse, which napari stores as its four corners, into a polygon."""
+    centre = corners.mean(axis=0)
+    a, b = (corners[1] - corners[0]) / 2, (corners[3] - corners[0]) / 2
+    angle = np.linspace(0, 2 * np.pi, 64, endpoint=False)[:, None]
+    outline: NDArray[Any] = centre + np.cos(angle) * a + np.sin(angle) * b
+    return outline
+
+
+def current_slice(viewer: ViewerModel, layer: Placed) -> int:
+    """Return the slice that the viewer shows, kept within the stack; 0 for a 2D picture."""
+    if layer.ndim < 3:
+        return 0
+    at = layer.world_to_data(viewer.dims.point)
+    return int(np.clip(np.round(at[-3]), 0, volume_shape(layer)[0] - 1))
+
+
+def pixel_size(layer: Layer) -> float | None:
+    """Return micrometres per pixel in y and x; None where the layer has no unit of length."""
+    unit = layer.units[-1]
+    if not unit.is_compatible_with("micrometer"):
+        return None
+    metres = float((1 * unit).to("micrometer").magnitude)
+    return float(layer.scale[-1]) * metres
+
+
+# ---------------------------------------------------------------------------------------- writing
+
+
+def placement(layer: Layer) -> dict[str, Any]:
+    """Return the arguments that put a new layer of equal dimensions exactly where `layer` lies."""
+    return {
+        "scale": tuple(layer.scale),
+        "translate": tuple(layer.translate),
+        "rotate": np.array(layer.rotate),
+        "shear": np.array(layer.shear),
+        "affine": np.array(layer.affine.affine_matrix),
+        "units": layer.units,
+        "axis_labels": layer.axis_labels,
+    }
+
+
+def _tags(role: str, images: Sequence[Image]) -> dict[str, Any]:
+    return {METADATA: {"role": role, "image": [identity(image) for image in images]}}
+
+
+def link(layer: Layer, role: str, images: Sequence[Image]) -> None:
+    """Remember that `layer` plays `role` for these channels."""
+    tag(layer).update(_tags(role, images)[METADATA])
+
+
+def add_labels(
+    viewer: ViewerModel,
+    images: Sequence[Image],
+    data: NDArray[Any] | None = None,
+    *,
+    role: str,
+    name: str,
+    **options: Any,
+) -> Labels:
+    """Add a Labels layer that lies on its image.
+
+    Parameters
+    ----------
+    images
+        The channels it belongs to; the first gives place, scale, units.
+    data
+        (Z, Y, X) integers, or None for an empty layer.
+    role, name
+        What the layer is to the plugin, and what it is called.
+    **options
+        Further arguments of ``Labels``.
+    """
+    like = images[0]
+    shape = volume_shape(like)[3 - like.ndim :]
+    pixels = np.zeros(shape, np.int32) if data is None else np.asarray(data).reshape(shape)
+    metadata = _tags(role, images)
+    layer = Labels(pixels, name=name, metadata=metadata, **placement(like), **options)
+    _add(viewer, layer)
+    return layer
+
+
+def add_regions(
+    viewer: ViewerModel, images: Sequence[Image], *, role: str, name: str, colour: str
+) -> Shapes:
+    """Add an empty Shapes layer that lies on its image; `colour` is that of its outlines."""
+    like = images[0]
+    layer = Shapes(
+        ndim=like.ndim,
+        name=name,
+        edge_color=colour,
+        face_color="transparent",
+        edge_width=_line_width(like),
+        opacity=0.9,
+        metadata=_tags(role, images),
+        **placement(like),
+    )
+    layer.current_edge_color = colour
+    layer.current_face_color = "#00000000"
+    _add(viewer, layer)
+    return layer
+
+
+def _line_width(like: Placed) -> float:
+    """Return about two screen pixels on a canvas of 600, in data pixels."""
+    return max(1.0, max(volume_shape(like)[1:]) / 300)
+
+
+def add_image(
+    viewer: ViewerModel,
+    images: Sequence[Image],
+    data: NDArray[Any],
+    *,
+    role: str,
+    name: str,
+    **options: Any,
+) -> Image:
+    """Add an Image layer of (Z, Y, X) values that lies on its image; see `add_labels`."""
+    like = images[0]
+    pixels = np.asarray(data).reshape(volume_shape(like)[3 - like.ndim :])
+    metadata = _tags(role, images)
+    layer = Image(pixels, name=name, metadata=metadata, rgb=False, **placement(like), **options)
+    _add(viewer, layer)
+    return layer
+
+
+def _add(viewer: ViewerModel, layer: Layer) -> None:
+    """Add without moving the user's choice of layer: the one in hand stays in hand."""
+    selected = set(viewer.layers.selection)
+    viewer.add_layer(layer)
+    if selected:
+        viewer.layers.selection = selected
+
+
+def put_image(
+    viewer: ViewerModel,
+    images: Sequence[Image],
+    data: NDArray[Any],
+    *,
+    role: str,
+    name: str,
+    z: int | None = None,
+    **options: Any,
+) -> Image:
+    """Show an image under a role: in the layer that has the role already, else in a new one.
+
+    Parameters
+    ----------
+    data
+        (Z, Y, X); with `z` one slice (Y, X), which is then seen on this slice only.
+    z
+        The slice that `data` belongs to.
+    **options
+        Arguments of ``Image`` for a new layer; an existing one keeps what the user has set.
+    """
+    found = find(viewer, role, images)
+    pixels, place = _placed(images[0], data, z)
+    if isinstance(found, Image):
+        _replace(found, pixels, place)
+        return found
+    layer = Image(pixels, name=name, metadata=_tags(role, images), rgb=False, **place, **options)
+    _add(viewer, layer)
+    return layer
+
+
+def put_labels(
+    viewer: ViewerModel,
+    images: Sequence[Image],
+    data: NDArray[Any],
+    *,
+    role: str,
+    name: str,
+    z: int | None = None,
+    **options: Any,
+) -> Labels:
+    """Show labels under a role; as `put_image`."""
+    found = find(viewer, role, images)
+    pixels, place = _placed(images[0], data, z)
+    if isinstance(found, Labels):
+        _replace(found, pixels, place)
+        return found
+    layer = Labels(pixels, name=name, metadata=_tags(role, images), **place, **options)
+    _add(viewer, layer)
+    return layer
+
+
+def _placed(like: Placed, data: NDArray[Any], z: int | None) -> tuple[NDArray[Any], dict[str, Any]]:
+    """Return pixels and placement for a whole layer or, with `z`, for one slice of it."""
+    place = placement(like)
+    if z is None:
+        return np.asarray(data).reshape(volume_shape(like)[3 - like.ndim :]), place
+    pixels = np.asarray(data).reshape((1,) * (like.ndim - 2) + np.asarray(data).shape[-2:])
+    if like.ndim == 3:
+        place["translate"] = (like.translate[0] + z * like.scale[0], *like.translate[1:])
+    return pixels, place
+
+
+def _replace(layer: Layer, pixels: NDArray[Any], place: dict[str, Any]) -> None:
+    layer.data = pixels
+    layer.translate = place["translate"]
+    layer.scale = place["scale"]
+
+
+def write_slice(layer: Labels, z: int, values: NDArray[Any]) -> None:
+    """Replace one slice of a Labels layer so that the user can undo it.
+
+    Parameters
+    ----------
+    z
+        Slice; 0 for a 2D layer.
+    values
+        (Y, X) integers; only pixels that differ are written.
+    """
+    changed = np.nonzero(read_labels_slice(layer, z) != values)
+    if changed[0].size == 0:
+        return
+    where = (np.full_like(changed[0], z), *changed) if layer.ndim == 3 else changed
+    layer.data_setitem(where, values[changed])
+
+
+def select(viewer: ViewerModel, layer: Layer, mode: str | None = None) -> None:
+    """Make `layer` the one in hand, seen, and in `mode` ("paint", "add_polygon", ...)."""
+    layer.visible = True
+    viewer.layers.selection.active = layer
+    if mode is not None:
+        layer.mode = mode

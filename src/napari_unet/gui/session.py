@@ -1,0 +1,528 @@
+"""What all docks of one viewer share: the chosen image, its annotation, the model, the jobs.
+
+Docks never talk to each other: they ask the session and listen to its signals. There is one
+session per viewer, a child of the viewer's Qt window: it is found again by looking for it there,
+lives exactly as long as the window, and no module has to remember it.
+"""
+
+from __future__ import annotations
+
+import weakref
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+from napari.layers import Image, Labels, Layer, Shapes
+from qtpy.QtCore import QEvent, QObject, QTimer, Signal
+from qtpy.QtWidgets import QApplication
+
+from napari_unet.gui import layers
+from napari_unet.gui.jobs import Job
+from napari_unet.gui.layers import LayerError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from napari.components import ViewerModel
+    from numpy.typing import NDArray
+
+    from napari_unet.annotations import AnnotatedImage, Task
+    from napari_unet.network import TrainedModel
+
+__all__ = ["RIM", "Session", "Snapshot"]
+
+RIM = 5
+"""Pixels around a painted cell that count as background where nothing else says so."""
+
+_SETTLE_MS = 250
+_FIRST_CLASSES = {1: "background", 2: "class 1"}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Snapshot:
+    """A copy of everything that was annotated at one moment; safe to hand to a worker thread.
+
+    Attributes
+    ----------
+    image
+        (Z, C, Y, X).
+    labels
+        (Z, Y, X) as painted.
+    regions, ignored
+        (Z, Y, X) masks, or None where nothing was drawn.
+    complete
+        (Z,); the slices that the user called complete.
+    """
+
+    image: NDArray[Any]
+    labels: NDArray[Any]
+    regions: NDArray[Any] | None
+    ignored: NDArray[Any] | None
+    complete: NDArray[Any]
+    task: Task
+    name: str
+    pixel_size: float | None
+
+    def annotated(self) -> NDArray[Any]:
+        """Compute the (Z, Y, X) mask of what counts; slow on stacks, so ask in a worker thread."""
+        return _annotated(self.labels, self.regions, self.ignored, self.complete, self.task)
+
+    def annotated_image(self) -> AnnotatedImage:
+        """Make what the engine learns from. Raises ValueError with a sentence for bad input."""
+        from napari_unet.annotations import annotate
+
+        return annotate(
+            self.image,
+            self.labels,
+            annotated=self.annotated(),
+            name=self.name,
+            pixel_size=self.pixel_size,
+        )
+
+
+class Session(QObject):
+    """The state that the docks of one viewer share. Use `Session.of`.
+
+    Attributes
+    ----------
+    layers_changed : Signal()
+        Image layers came, went or were renamed: choices have to be listed again.
+    image_changed : Signal()
+        Other channels were chosen, or the annotation layers of the chosen ones changed.
+    annotations_changed : Signal()
+        Something was painted, drawn, undone or called complete (a moment ago: bundled).
+    slice_changed : Signal()
+        The viewer shows another slice.
+    model_changed : Signal()
+        `model` is another one.
+    message : Signal(str)
+        One sentence for the user that belongs to no dock in particular.
+    closing : Signal()
+        The viewer is closing: last chance to write something.
+    """
+
+    layers_changed = Signal()
+    image_changed = Signal()
+    annotations_changed = Signal()
+    slice_changed = Signal()
+    model_changed = Signal()
+    message = Signal(str)
+    closing = Signal()
+
+    def __init__(self, viewer: ViewerModel, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._viewer = weakref.ref(viewer)
+        self._images: list[Image] = []
+        self._watched: list[Layer] = []
+        self._jobs: dict[str, Job] = {}
+        self._model: TrainedModel | None = None
+        self._model_path: Path | None = None
+        self._revision = 0
+        self._seen_at: dict[str, tuple[Any, ...]] = {}
+        self._settle = QTimer(self)
+        self._settle.setSingleShot(True)
+        self._settle.setInterval(_SETTLE_MS)
+        self._settle.timeout.connect(self.annotations_changed)
+        viewer.layers.events.inserted.connect(self._on_layers)
+        viewer.layers.events.removed.connect(self._on_layers)
+        viewer.layers.events.reordered.connect(self._on_layers)
+        viewer.dims.events.point.connect(self._on_slice)
+        self._choose_first()
+        self._watch()
+
+    @classmethod
+    def of(cls, viewer: Any) -> Session:
+        """Return the session of a viewer; made when first asked for.
+
+        Parameters
+        ----------
+        viewer
+            A napari viewer with a window, or napari's proxy of one.
+        """
+        inner = layers.unwrap(viewer)
+        # napari has no public way to its QMainWindow; this one is what plugins rely on.
+        window = inner.window._qt_window
+        for child in window.children():
+            if isinstance(child, cls):
+                return child
+        session = cls(inner, parent=window)
+        window.installEventFilter(session)
+        application = QApplication.instance()
+        if application is not None:
+            application.aboutToQuit.connect(session.close)
+        return session
+
+    @property
+    def viewer(self) -> ViewerModel:
+        """The viewer that this session belongs to."""
+        viewer = self._viewer()
+        if viewer is None:
+            raise LayerError("The viewer has been closed.")
+        return viewer
+
+    # ------------------------------------------------------------------------------ the image
+
+    @property
+    def image_layers(self) -> tuple[Image, ...]:
+        """The chosen channels, in order; empty before any image is there."""
+        return tuple(self._images)
+
+    def choose(self, images: Sequence[Image]) -> None:
+        """Work on these Image layers as the channels of one image.
+
+        Raises
+        ------
+        LayerError
+            With a sentence, when they cannot be used; the choice then stays what it was.
+        """
+        for image in images:
+            layers.check_image(image)
+        if len(images) > 1:
+            layers.check_same_size(images)
+        if list(images) != self._images:
+            self._images = list(images)
+            self._watch()
+            self._notify_image()
+
+    @property
+    def name(self) -> str:
+        """What the image is called, after its first channel; empty without one."""
+        return self._images[0].name if self._images else ""
+
+    @property
+    def current_slice(self) -> int:
+        """The slice of the image that the viewer shows; 0 for a 2D picture or without image."""
+        return layers.current_slice(self.viewer, self._images[0]) if self._images else 0
+
+    @property
+    def slice_count(self) -> int:
+        """How many slices the image has; 0 without image."""
+        return layers.volume_shape(self._images[0])[0] if self._images else 0
+
+    def image(self) -> NDArray[Any]:
+        """Copy the image as (Z, C, Y, X). Raises LayerError without one."""
+        return layers.read_image(self._images)
+
+    def image_slice(self, z: int | None = None) -> NDArray[Any]:
+        """Copy one slice of the image, by default the current one, as (C, Y, X)."""
+        return layers.read_slice(self._images, self.current_slice if z is None else z)
+
+    # ------------------------------------------------------------------------- the annotation
+
+    @property
+    def labels_layer(self) -> Labels | None:
+        """The Labels layer that belongs to the chosen image, None before there is one."""
+        return self._find("labels", Labels)
+
+    @property
+    def regions_layer(self) -> Shapes | None:
+        """The Shapes layer of annotated regions."""
+        return self._find("regions", Shapes)
+
+    @property
+    def ignored_layer(self) -> Shapes | None:
+        """The Shapes layer of ignored regions."""
+        return self._find("ignored", Shapes)
+
+    def _find(self, role: str, kind: type[Layer]) -> Any:
+        if not self._images:
+            return None
+        found = layers.find(self.viewer, role, self._images)
+        return found if isinstance(found, kind) else None
+
+    def adopt(self, labels: Labels, *, complete: Sequence[int] = ()) -> None:
+        """Take an existing Labels layer as the annotation of the chosen image.
+
+        Parameters
+        ----------
+        labels
+            A layer of the image's size.
+        complete
+            The slices on which everything is painted.
+
+        Raises
+        ------
+        LayerError
+            If its size differs from the image's.
+        """
+        layers.check_labels(labels, self._images)
+        layers.link(labels, "labels", self._images)
+        layers.tag(labels)["complete"] = sorted(int(z) for z in complete)
+        self._watch()
+        self._notify_image()
+
+    def create_annotation(self) -> Labels:
+        """Return the labels layer of the chosen image, made (with regions) if need be.
+
+        Raises
+        ------
+        LayerError
+            If no image is chosen.
+        """
+        if not self._images:
+            raise LayerError("There is no image yet; open one, then choose it under “Image”.")
+        labels = self.labels_layer
+        if labels is None:
+            name = f"{self.name} labels"
+            self.region_layer("regions")
+            labels = layers.add_labels(self.viewer, self._images, role="labels", name=name)
+        self.region_layer("regions")
+        return labels
+
+    def region_layer(self, role: str) -> Shapes:
+        """Return the Shapes layer of `role` ("regions" or "ignored"), made if need be."""
+        found = self.regions_layer if role == "regions" else self.ignored_layer
+        if found is not None:
+            return found
+        colour = "#ffd400" if role == "regions" else "#ff4d4d"
+        name = f"{self.name} {role}"
+        return layers.add_regions(self.viewer, self._images, role=role, name=name, colour=colour)
+
+    def _remembered(self, key: str, default: Any) -> Any:
+        labels = self.labels_layer
+        return default if labels is None else layers.tag(labels).get(key, default)
+
+    def _remember(self, key: str, value: Any) -> None:
+        layers.tag(self.create_annotation())[key] = value
+        self.touch()
+
+    @property
+    def task(self) -> Task:
+        """What the labels mean: "instances" (one number per cell) or "classes"."""
+        return cast("Task", self._remembered("task", "instances"))
+
+    @task.setter
+    def task(self, task: Task) -> None:
+        self._remember("task", task)
+
+    @property
+    def class_names(self) -> dict[int, str]:
+        """Painted value and name of every class, background (1) first; for task "classes"."""
+        return dict(self._remembered("classes", _FIRST_CLASSES))
+
+    @class_names.setter
+    def class_names(self, names: Mapping[int, str]) -> None:
+        self._remember("classes", {int(value): str(name) for value, name in names.items()})
+
+    @property
+    def complete(self) -> frozenset[int]:
+        """The slices that the user called complete."""
+        return frozenset(self._remembered("complete", ()))
+
+    def set_complete(self, z: int, complete: bool) -> None:
+        """Say that on slice `z` everything is painted, or take it back."""
+        slices = self.complete | {z} if complete else self.complete - {z}
+        self._remember("complete", sorted(slices))
+
+    @property
+    def revision(self) -> int:
+        """Grows with every change of the annotation; to see whether a copy is still the newest."""
+        return self._revision
+
+    def touch(self) -> None:
+        """Count a change of the annotation, and tell everybody when it has settled."""
+        self._revision += 1
+        if not self._settle.isActive():
+            self._settle.start()
+
+    def snapshot(self) -> Snapshot:
+        """Copy everything that a job needs.
+
+        Raises
+        ------
+        LayerError
+            Without image or labels, or when they no longer fit each other.
+        """
+        image = self.image()
+        labels = self.labels_layer
+        if labels is None:
+            raise LayerError(f"“{self.name}” has no labels yet; start with “Annotate”.")
+        layers.check_labels(labels, self._images)
+        return Snapshot(
+            image=image,
+            labels=layers.read_labels(labels),
+            regions=layers.region_mask(self.regions_layer, labels),
+            ignored=layers.region_mask(self.ignored_layer, labels),
+            complete=self._complete_mask(),
+            task=self.task,
+            name=self.name,
+            pixel_size=layers.pixel_size(labels),
+        )
+
+    def annotated_images(self) -> list[AnnotatedImage]:
+        """Copy what the engine learns from. Errors as `snapshot`, and ValueError.
+
+        For stacks `snapshot` is the way: its ``annotated_image()`` can be asked in the worker.
+        """
+        return [self.snapshot().annotated_image()]
+
+    def slice_annotation(self, z: int | None = None) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Return labels (Y, X) and what counts (Y, X) of one slice, by default the current one.
+
+        Raises LayerError without labels.
+        """
+        at = self.current_slice if z is None else z
+        labels = self.labels_layer
+        if labels is None:
+            raise LayerError(f"“{self.name}” has no labels yet; start with “Annotate”.")
+        painted = layers.read_labels_slice(labels, at)
+        masks = [
+            layers.region_mask(shapes, labels, at)
+            for shapes in (self.regions_layer, self.ignored_layer)
+        ]
+        regions, ignored = (None if mask is None else mask[None] for mask in masks)
+        complete = np.array([at in self.complete])
+        return painted, _annotated(painted[None], regions, ignored, complete, self.task)[0]
+
+    def _complete_mask(self) -> NDArray[Any]:
+        mask = np.zeros(self.slice_count, dtype=bool)
+        mask[[z for z in self.complete if z < self.slice_count]] = True
+        return mask
+
+    # ------------------------------------------------------------------------ model and jobs
+
+    @property
+    def model(self) -> TrainedModel | None:
+        """The network to predict with: trained here, or opened from a file."""
+        return self._model
+
+    @property
+    def model_path(self) -> Path | None:
+        """Where the model is stored; None for one that was not saved yet."""
+        return self._model_path
+
+    def set_model(self, model: TrainedModel | None, path: Path | None = None) -> None:
+        """Predict with another network from now on."""
+        self._model, self._model_path = model, path
+        self.model_changed.emit()
+
+    def job(self, name: str) -> Job:
+        """Return the job of that name; it outlives the dock that started it."""
+        if name not in self._jobs:
+            self._jobs[name] = Job(self, name=name)
+        return self._jobs[name]
+
+    def close(self) -> None:
+        """Stop all jobs; called when the viewer closes."""
+        self.closing.emit()
+        for job in self._jobs.values():
+            job.stop()
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        """See the window close; a close that the user cancels leaves it visible."""
+        if event is not None and event.type() == QEvent.Type.Close:
+            QTimer.singleShot(0, self._after_close)
+        return False
+
+    def _after_close(self) -> None:
+        window = cast("Any", self.parent())
+        if window is not None and not window.isVisible():
+            self.close()
+
+    # -------------------------------------------------------------------------------- watching
+
+    def _choose_first(self) -> None:
+        """Begin with what was annotated before, else with the image in hand, else the topmost."""
+        candidates = layers.image_layers(self.viewer)
+        known = [image for image in candidates if layers.find(self.viewer, "labels", [image])]
+        active = [i for i in candidates if i is self.viewer.layers.selection.active]
+        for image in [*known[-1:], *active, *reversed(candidates)]:
+            if _usable(image):
+                self._images = self._siblings(image)
+                return
+
+    def _siblings(self, image: Image) -> list[Image]:
+        """List all channels that share the labels of `image`."""
+        labels = layers.find(self.viewer, "labels", [image])
+        if labels is None:
+            return [image]
+        linked = layers.tag(labels)["image"]
+        by_id = {layers.identity(i): i for i in layers.image_layers(self.viewer)}
+        return [by_id[key] for key in linked if key in by_id]
+
+    def _on_layers(self, event: Any = None) -> None:
+        present = set(layers.image_layers(self.viewer))
+        kept = [image for image in self._images if image in present]
+        changed = kept != self._images
+        self._images = kept
+        if not kept:
+            self._choose_first()
+            changed = changed or bool(self._images)
+        watched = self._watched
+        self._watch()
+        self.layers_changed.emit()
+        if changed or watched != self._watched:
+            self._notify_image()
+
+    def _notify_image(self) -> None:
+        self.image_changed.emit()
+        self.touch()
+
+    def _watch(self) -> None:
+        """Listen to the layers of the chosen image, and to the names of all images."""
+        for image in layers.image_layers(self.viewer):
+            image.events.name.connect(self._on_name)
+        found = (self.labels_layer, self.regions_layer, self.ignored_layer)
+        now = [layer for layer in found if layer is not None]
+        for layer in self._watched:
+            if layer not in now:
+                _disconnect(layer, self._on_edit, self._on_refresh)
+        for layer in now:
+            layer.events.data.connect(self._on_edit)
+            layer.events.set_data.connect(self._on_refresh)
+            if isinstance(layer, Labels):
+                layer.events.paint.connect(self._on_edit)
+        self._watched = now
+        self._seen_at = {layers.identity(layer): self._where() for layer in now}
+
+    def _on_name(self, event: Any = None) -> None:
+        self.layers_changed.emit()
+
+    def _on_edit(self, event: Any = None) -> None:
+        self.touch()
+
+    def _on_refresh(self, event: Any) -> None:
+        """Notice undo and redo: napari only refreshes then, as it does for another slice."""
+        layer, at = layers.identity(event.source), self._where()
+        if at == self._seen_at.get(layer):
+            self.touch()
+        self._seen_at[layer] = at
+
+    def _where(self) -> tuple[Any, ...]:
+        dims = self.viewer.dims
+        return tuple(dims.point), dims.ndisplay, tuple(dims.order)
+
+    def _on_slice(self, event: Any = None) -> None:
+        self.slice_changed.emit()
+
+
+def _usable(image: Image) -> bool:
+    try:
+        layers.check_image(image)
+    except LayerError:
+        return False
+    return True
+
+
+def _disconnect(layer: Layer, *slots: Any) -> None:
+    for emitter in (layer.events.data, layer.events.set_data, getattr(layer.events, "paint", None)):
+        for slot in slots:
+            if emitter is not None:
+                emitter.disconnect(slot)
+
+
+def _annotated(
+    labels: NDArray[Any],
+    regions: NDArray[Any] | None,
+    ignored: NDArray[Any] | None,
+    complete: NDArray[Any],
+    task: Task,
+) -> NDArray[Any]:
+    """Compute what counts; for scribbled classes only what is painted, whatever the regions say."""
+    if task == "classes":
+        painted: NDArray[Any] = labels > 0
+        return painted if ignored is None else painted & ~ignored
+    from napari_unet.annotations import coverage
+
+    return coverage(labels, regions=regions, ignored=ignored, complete=complete, rim=RIM)
