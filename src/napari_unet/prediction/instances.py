@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.measure import label
 from skimage.morphology import h_maxima, remove_small_objects
 from skimage.segmentation import expand_labels, watershed
 
 from napari_unet.options import option
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
 
 __all__ = ["InstanceOptions", "instances", "number_uniquely"]
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch.nn import functional as F
 
 from napari_unet.network import TrainedModel, UNet, choose_device, fast_dtype
@@ -16,6 +15,11 @@ from napari_unet.prediction.errors import PredictionError
 from napari_unet.prediction.instances import InstanceOptions, instances
 from napari_unet.prediction.normalisation import IntensityRange, measure_range
 from napari_unet.prediction.tiles import mirrored, plan_tiles
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from numpy.typing import NDArray
 
 __all__ = [
     "PredictionReport",
@@ -142,8 +146,7 @@ class _Plan:
         smallest = int(np.ceil(model.network.geometry.stride / scale))
         if tile is not None and tile < smallest:
             raise PredictionError(
-                f"a tile of {tile} pixels is too small for this model; "
-                f"choose at least {smallest}"
+                f"a tile of {tile} pixels is too small for this model; choose at least {smallest}"
             )
         return cls(shape, working, _TILE if tile is None else int(tile * scale))
 

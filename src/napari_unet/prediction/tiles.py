@@ -8,15 +8,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import product
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from napari_unet.network import Geometry
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_unet.network import Geometry
 
 __all__ = ["Tile", "mirrored", "plan_tiles"]
 
 
+_Pixel = TypeVar("_Pixel", bound=np.generic)
 _BORDER = 2  # mirrored strides around an image that a same-padded network reads
 
 
@@ -127,9 +131,9 @@ def _mirrored_indices(start: int, size: int, length: int) -> NDArray[np.intp]:
 
 
 def mirrored(
-    image: NDArray[np.float32], start: tuple[int, int], size: tuple[int, int]
-) -> NDArray[np.float32]:
-    """Read a window of (C, Y, X), mirrored where it reaches beyond the image.
+    image: NDArray[_Pixel], start: tuple[int, int], size: tuple[int, int]
+) -> NDArray[_Pixel]:
+    """Read a window of (..., Y, X), mirrored where it reaches beyond the image.
 
     The edge pixel is not repeated; an image smaller than the window is reflected again and again.
     """

@@ -1,0 +1,20 @@
+"""Training: configuration and presets, the energy, and the generator of reports."""
+
+from napari_unet.network.device import Device, choose_device, devices, gpu_advice
+from napari_unet.training.configuration import PRESETS, TrainingConfig
+from napari_unet.training.errors import TrainingError
+from napari_unet.training.optimisation import energy
+from napari_unet.training.train import TrainingReport, train
+
+__all__ = [
+    "PRESETS",
+    "Device",
+    "TrainingConfig",
+    "TrainingError",
+    "TrainingReport",
+    "choose_device",
+    "devices",
+    "energy",
+    "gpu_advice",
+    "train",
+]

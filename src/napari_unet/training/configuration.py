@@ -1,0 +1,324 @@
+"""Everything that decides how a network is trained, and the presets."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal
+
+from napari_unet.augmentation import AugmentationConfig
+from napari_unet.network.geometry import Geometry, Padding, UpConvolution
+from napari_unet.options import option
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["PRESETS", "TrainingConfig"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """Everything that decides how a network is trained.
+
+    Start from a preset: ``TrainingConfig.from_preset("quick", minutes=5)``.
+    """
+
+    preset: str = option("quick", "Where the values below come from.", title="Preset")
+    task: Literal["instances", "classes"] = option(
+        "instances",
+        "Instances: every cell has its own number. Classes: every value is a kind of tissue.",
+        title="Task",
+    )
+    minutes: float | None = option(
+        3.0,
+        "Time for the whole training. The learning rate falls to zero towards its end, so more "
+        "time is a different training, not a longer one.",
+        title="Minutes",
+        min=0.05,
+        max=10_000.0,
+        unit="min",
+    )
+    steps: int | None = option(
+        None,
+        "Stop after this many steps instead of after a time; the result is then repeatable.",
+        title="Steps",
+        min=1,
+        max=10_000_000,
+        advanced=True,
+    )
+    device: str = option("auto", "The processor that trains; auto takes a GPU.", title="Device")
+    threads: int | None = option(
+        None,
+        "CPU threads; all by default. napari leaves one core to the window.",
+        title="Threads",
+        min=1,
+        max=256,
+        advanced=True,
+    )
+    seed: int = option(
+        0,
+        "The same seed and steps give the same network on the same CPU.",
+        title="Seed",
+        min=0,
+        max=2**31 - 1,
+        advanced=True,
+    )
+    validation: float = option(
+        0.2,
+        "Share of the annotated images, slices or regions that is never trained on and "
+        "measures the quality.",
+        title="Validation share",
+        min=0.0,
+        max=0.5,
+        step=0.05,
+        advanced=True,
+    )
+    depth: int = option(4, "Poolings of the network.", title="Depth", min=0, max=6, advanced=True)
+    width: int = option(
+        16,
+        "Channels of the first level; the paper has 64. Wider learns more and takes longer.",
+        title="Width",
+        min=1,
+        max=256,
+        advanced=True,
+    )
+    padding: Padding = option(
+        "same",
+        "Valid (2015) loses a border that overlapping tiles make up for; same keeps the size.",
+        title="Padding",
+        choices=("same", "valid"),
+        advanced=True,
+    )
+    up: UpConvolution = option(
+        "transposed",
+        "Transposed convolution (the authors' release) or upsampling and convolution.",
+        title="Up-convolution",
+        choices=("transposed", "upsample"),
+        advanced=True,
+    )
+    normalisation: Literal["none", "batch"] = option(
+        "batch",
+        "Batch normalisation makes training faster; the paper has none.",
+        title="Normalisation",
+        choices=("batch", "none"),
+        advanced=True,
+    )
+    dropout: float = option(
+        0.0,
+        "Share of values dropped at the bottom of the network.",
+        title="Dropout",
+        min=0.0,
+        max=0.9,
+        step=0.1,
+        advanced=True,
+    )
+    patch: int = option(
+        224,
+        "Side of a training patch in pixels, as the network sees it.",
+        title="Patch",
+        min=16,
+        max=4096,
+        unit="px",
+        advanced=True,
+    )
+    batch: int = option(
+        4, "Patches per step; the paper has 1.", title="Batch", min=1, max=256, advanced=True
+    )
+    optimiser: Literal["adamw", "sgd"] = option(
+        "adamw",
+        "AdamW with a one-cycle schedule, or the paper's SGD at a constant rate.",
+        title="Optimiser",
+        choices=("adamw", "sgd"),
+        advanced=True,
+    )
+    learning_rate: float = option(
+        3e-3,
+        "Largest step of the optimiser.",
+        title="Learning rate",
+        min=1e-9,
+        max=1.0,
+        advanced=True,
+    )
+    momentum: float = option(
+        0.99, "Momentum of SGD.", title="Momentum", min=0.0, max=0.999, advanced=True
+    )
+    weight_decay: float = option(
+        1e-4, "Pull of the weights to zero.", title="Weight decay", min=0.0, max=1.0, advanced=True
+    )
+    averaging: float = option(
+        0.99,
+        "Exponential moving average of the weights; 0 uses the last weights as they are.",
+        title="Weight averaging",
+        min=0.0,
+        max=0.9999,
+        advanced=True,
+    )
+    energy: Literal["mean", "sum"] = option(
+        "mean",
+        "Average the weighted cross-entropy over the annotated pixels, or sum it (2015).",
+        title="Energy",
+        choices=("mean", "sum"),
+        advanced=True,
+    )
+    w0: float = option(
+        10.0,
+        "How much more a pixel in the gap between two touching cells weighs.",
+        title="Border weight w0",
+        min=0.0,
+        max=100.0,
+        step=0.5,
+    )
+    sigma: float = option(
+        5.0,
+        "How wide a gap between cells still counts as narrow, in pixels of the image.",
+        title="Border width sigma",
+        min=0.5,
+        max=100.0,
+        step=0.5,
+        unit="px",
+    )
+    balance: bool = option(
+        True,
+        "Give rare classes more weight, so that they are not drowned out.",
+        title="Balance classes",
+        advanced=True,
+    )
+    working_scale: float | None = option(
+        None,
+        "Pixels that the network sees per pixel of the image; chosen from the size of the "
+        "annotated cells when empty.",
+        title="Working scale",
+        min=0.02,
+        max=4.0,
+        step=0.05,
+        advanced=True,
+    )
+    cell_diameter: float = option(
+        32.0,
+        "The working scale brings the median cell to this diameter.",
+        title="Cell diameter at work",
+        min=8.0,
+        max=512.0,
+        unit="px",
+        advanced=True,
+    )
+    elastic: bool = option(True, "Warp the patches like soft tissue.", title="Elastic warp")
+    elastic_sigma: float = option(
+        10.0,
+        "Strength of the elastic warp: displacements on a 3x3 grid over the patch.",
+        title="Warp strength",
+        min=0.0,
+        max=100.0,
+        unit="px",
+        advanced=True,
+    )
+    rotate: bool = option(True, "Rotate and flip the patches.", title="Rotate and flip")
+    scaling: float = option(
+        0.2,
+        "Shrink and enlarge the patches by up to this share.",
+        title="Scaling",
+        min=0.0,
+        max=0.9,
+        step=0.05,
+        advanced=True,
+    )
+    intensity: float = option(
+        1.0,
+        "Strength of changes in brightness, contrast, blur and noise; 0 is none.",
+        title="Intensity changes",
+        min=0.0,
+        max=3.0,
+        step=0.1,
+        advanced=True,
+    )
+
+    def __post_init__(self) -> None:
+        self._check_budget()
+        if self.task not in ("instances", "classes"):
+            raise ValueError(f"task is {self.task!r}; choose instances or classes")
+        if not 0 <= self.validation <= 0.5:
+            raise ValueError(
+                f"validation is {self.validation}; choose a share from 0 to 0.5 of the images"
+            )
+        self.geometry.output_size(self.input_size)
+
+    def _check_budget(self) -> None:
+        if self.steps is None and self.minutes is None:
+            raise ValueError("neither minutes nor steps are given; give one of them")
+        if self.steps is not None and self.steps < 1:
+            raise ValueError(f"steps is {self.steps}; it must be at least 1")
+        if self.minutes is not None and self.minutes <= 0:
+            raise ValueError(f"minutes is {self.minutes}; it must be more than 0")
+
+    @property
+    def geometry(self) -> Geometry:
+        """Tile arithmetic of the network."""
+        return Geometry(self.depth, self.padding, self.up)
+
+    @property
+    def input_size(self) -> int:
+        """The patch size that the network accepts, at least `patch`."""
+        return self.geometry.input_size_at_least(self.patch)
+
+    @property
+    def augmentation(self) -> AugmentationConfig:
+        """The augmentation that these options describe."""
+        return AugmentationConfig(
+            elastic_sigma=self.elastic_sigma if self.elastic else 0.0,
+            flips=self.rotate,
+            rotation=180.0 if self.rotate else 0.0,
+            scaling=self.scaling,
+            intensity=self.intensity,
+        )
+
+    @classmethod
+    def from_preset(cls, name: str, **changes: Any) -> TrainingConfig:
+        """Return a preset with some values changed.
+
+        ``steps`` given without ``minutes`` replaces the preset's time, and the other way round.
+
+        Raises
+        ------
+        ValueError
+            If there is no such preset or a value is out of its limits.
+        """
+        if name not in PRESETS:
+            raise ValueError(f"there is no preset {name!r}; choose {', '.join(PRESETS)}")
+        if changes.get("steps") is not None:
+            changes.setdefault("minutes", None)
+        elif changes.get("minutes") is not None:
+            changes.setdefault("steps", None)
+        return replace(PRESETS[name], **changes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the options as plain values, for a file."""
+        return asdict(self)
+
+
+PRESETS: Mapping[str, TrainingConfig] = MappingProxyType(
+    {
+        "quick": TrainingConfig(),
+        "balanced": TrainingConfig(
+            preset="balanced", minutes=15.0, width=32, patch=256, batch=4, averaging=0.995
+        ),
+        "paper": TrainingConfig(
+            preset="paper",
+            minutes=600.0,
+            width=64,
+            padding="valid",
+            normalisation="none",
+            dropout=0.5,
+            patch=572,
+            batch=1,
+            optimiser="sgd",
+            learning_rate=1e-8,
+            weight_decay=0.0,
+            averaging=0.0,
+            energy="sum",
+            working_scale=1.0,
+            scaling=0.0,
+        ),
+    }
+)
+"""quick: a useful network in minutes on a laptop. balanced: better, on a GPU or over lunch.
+paper: Ronneberger et al. 2015, literally."""

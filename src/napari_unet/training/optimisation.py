@@ -1,0 +1,151 @@
+"""The energy, the optimiser, its schedule, and the running average of the weights."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from napari_unet.network import UNet, fast_dtype
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari_unet.augmentation import Patch
+    from napari_unet.training.configuration import TrainingConfig
+
+__all__ = ["Learner", "energy", "rate_at"]
+
+_WARM_UP = 0.1  # share of a one-cycle training in which the learning rate rises
+_LAST_RATE = 0.01  # share of the largest rate that is left at the end
+
+
+def energy(logits: Tensor, target: Tensor, weight: Tensor, *, reduction: str = "mean") -> Tensor:
+    """Return the weighted cross-entropy of the softmax over the classes.
+
+    Parameters
+    ----------
+    logits : (N, C, Y, X) tensor
+        The network's output.
+    target : (N, Y, X) integer tensor
+        The true class of each pixel.
+    weight : (N, Y, X) float tensor
+        0 where nothing is annotated: the gradient is exactly zero there.
+    reduction : {"mean", "sum"}
+        Mean over the pixels that count, or the sum (2015).
+
+    Returns
+    -------
+    scalar tensor
+        float32.
+
+    Source: Ronneberger, Fischer, Brox 2015, equation 1, with the minus sign it lost in print.
+    """
+    entropy = F.cross_entropy(logits.float(), target.long(), reduction="none")
+    total = (weight * entropy).sum()
+    if reduction == "sum":
+        return total
+    return total / (weight > 0).sum().clamp(min=1)
+
+
+def rate_at(progress: float, config: TrainingConfig) -> float:
+    """Return the learning rate when `progress` (0 to 1) of the training is done.
+
+    SGD stays constant (2015). AdamW rises to the largest rate and falls along a cosine, so that
+    a training of any length ends with small steps.
+    """
+    if config.optimiser == "sgd":
+        return config.learning_rate
+    if progress < _WARM_UP:
+        return config.learning_rate * max(progress / _WARM_UP, 0.04)
+    fallen = (1 + math.cos(math.pi * (progress - _WARM_UP) / (1 - _WARM_UP))) / 2
+    return config.learning_rate * (_LAST_RATE + (1 - _LAST_RATE) * fallen)
+
+
+class Learner:
+    """A network on its device that is shown batches of patches.
+
+    Parameters
+    ----------
+    network : UNet
+        Trained in place.
+    config : TrainingConfig
+        Optimiser, energy, averaging.
+    device : torch.device
+        Where to compute.
+    """
+
+    def __init__(self, network: UNet, config: TrainingConfig, device: torch.device) -> None:
+        self.config = config
+        self.device = device
+        self.network = network.to(device).train()
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.optimiser = _optimiser(self.network, config)
+        self.dtype = fast_dtype(device)
+        self._average = _average(self.network, config)
+        self._steps = 0
+
+    def learn(self, patches: Sequence[Patch], progress: float) -> float:
+        """Take one step on a batch and return the energy before it."""
+        image = torch.from_numpy(np.stack([patch.image for patch in patches]))
+        target = torch.from_numpy(np.stack([patch.target for patch in patches]))
+        weight = torch.from_numpy(np.stack([patch.weight for patch in patches]))
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate_at(progress, self.config)
+        self.optimiser.zero_grad(set_to_none=True)
+        image = image.to(self.device).contiguous(memory_format=torch.channels_last)
+        with (
+            torch.random.fork_rng(devices=[] if self.device.type == "cpu" else None),
+            torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None),
+        ):
+            torch.manual_seed(self.config.seed + self._steps)  # dropout, repeatable
+            logits = self.network(image)
+        loss = energy(
+            logits,
+            target.to(self.device),
+            weight.to(self.device),
+            reduction=self.config.energy,
+        )
+        loss.backward()  # type: ignore[no-untyped-call]
+        if self.config.optimiser == "adamw":
+            nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
+        self.optimiser.step()
+        self._steps += 1
+        if self._average is not None:
+            self._average.update_parameters(self.network)
+        return float(loss)
+
+    def snapshot(self) -> UNet:
+        """Return a copy of the (averaged) network on the CPU, in evaluation mode."""
+        source = self.network
+        if self._average is not None and self._steps:
+            source = cast("UNet", self._average.module)
+        copied = UNet(**self.network.architecture)
+        copied.load_state_dict({k: v.detach().cpu() for k, v in source.state_dict().items()})
+        return copied.eval()
+
+
+def _optimiser(network: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
+    if config.optimiser == "sgd":
+        return torch.optim.SGD(
+            network.parameters(),
+            lr=config.learning_rate,
+            momentum=config.momentum,
+            weight_decay=config.weight_decay,
+        )
+    return torch.optim.AdamW(
+        network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+    )
+
+
+def _average(network: nn.Module, config: TrainingConfig) -> AveragedModel | None:
+    if config.averaging == 0:
+        return None
+    return AveragedModel(
+        network, multi_avg_fn=get_ema_multi_avg_fn(config.averaging), use_buffers=True
+    )

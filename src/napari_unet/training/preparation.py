@@ -1,0 +1,279 @@
+"""Annotated images become what a network is shown: working scale, intensities, target, weight."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_unet.annotations import (
+    AnnotatedImage,
+    class_balance,
+    class_target,
+    listed,
+    separate,
+    weight_map,
+    working_scale,
+)
+from napari_unet.augmentation import Patch
+from napari_unet.network import ClassLabel
+from napari_unet.prediction import measure_range, mirrored, resize
+from napari_unet.training.errors import TrainingError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_unet.training.configuration import TrainingConfig
+
+__all__ = [
+    "Lesson",
+    "PatchSource",
+    "check_annotations",
+    "choose_scale",
+    "counted_only",
+    "find_classes",
+    "fingerprint",
+    "prepare",
+    "without_exam",
+]
+
+PERCENTILES: Mapping[str, float] = {"low": 1.0, "high": 99.8}
+_POSITIONS = 20_000  # annotated pixels kept per slice as centres of patches
+
+
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """One annotated slice at the working scale, ready to cut patches from.
+
+    Parameters
+    ----------
+    whole : Patch
+        The whole slice.
+    centres : (N, 2) int array
+        Annotated pixels around which patches are cut.
+    """
+
+    whole: Patch
+    centres: NDArray[np.intp]
+
+
+def counted_only(image: AnnotatedImage) -> AnnotatedImage:
+    """Return the image without what was painted where nothing counts.
+
+    What is not annotated must not decide anything: not the weights, not the working scale.
+    """
+    return replace(image, labels=np.where(image.annotated, image.labels, 0))
+
+
+def without_exam(image: AnnotatedImage, exam: AnnotatedImage | None, gap: int) -> AnnotatedImage:
+    """Return an image that was painted further, without the parts kept back for validation.
+
+    Per slice, the box around what is kept back, grown by `gap` pixels, does not count.
+    """
+    if exam is None or exam.annotated.shape != image.annotated.shape:
+        return image
+    annotated = image.annotated.copy()
+    for index in np.flatnonzero(exam.annotated.any(axis=(1, 2))):
+        rows, columns = np.nonzero(exam.annotated[index])
+        annotated[
+            index,
+            max(rows.min() - gap, 0) : rows.max() + gap + 1,
+            max(columns.min() - gap, 0) : columns.max() + gap + 1,
+        ] = False
+    return replace(image, annotated=annotated)
+
+
+def check_annotations(images: Sequence[AnnotatedImage], config: TrainingConfig) -> None:
+    """Refuse annotations that nothing can be learnt from.
+
+    Raises
+    ------
+    TrainingError
+        With what is missing and what to do.
+    """
+    if not images:
+        raise TrainingError("there is no annotated image; add an image and paint some cells")
+    channels = {image.image.shape[1] for image in images}
+    if len(channels) > 1:
+        counts = " and ".join(str(count) for count in sorted(channels))
+        raise TrainingError(
+            f"some images have {counts} channels; train on images with equal channels"
+        )
+    if not any(image.annotated.any() for image in images):
+        raise TrainingError("nothing is annotated; paint some cells or mark a region first")
+    painted = any((image.labels[image.annotated] > 0).any() for image in images)
+    if config.task == "instances" and not painted:
+        raise TrainingError("no cell is painted where it counts; paint at least one cell first")
+
+
+def find_classes(
+    images: Sequence[AnnotatedImage], task: str, names: Mapping[int, str] | None
+) -> tuple[ClassLabel, ...]:
+    """Return the classes in channel order, the background first.
+
+    Raises
+    ------
+    TrainingError
+        If fewer than two classes are annotated, or more than 255.
+    """
+    names = names or {}
+    if task == "instances":
+        return (ClassLabel(0, "background"), ClassLabel(1, names.get(1, "cell")))
+    values = sorted({int(v) for image in images for v in np.unique(image.labels[image.annotated])})
+    if not 2 <= len(values) <= 255:
+        raise TrainingError(
+            f"{len(values)} classes are annotated; paint at least two (the background is one) "
+            "and at most 255, or choose the task instances"
+        )
+    first = {values[0]: "background"}
+    return tuple(ClassLabel(v, names.get(v, first.get(v, f"class {v}"))) for v in values)
+
+
+def choose_scale(images: Sequence[AnnotatedImage], config: TrainingConfig) -> float:
+    """Return the working scale: the configured one, or the one that suits the cells' size."""
+    if config.working_scale is not None:
+        return config.working_scale
+    return working_scale(images, task=config.task, target_diameter=config.cell_diameter)
+
+
+def fingerprint(images: Sequence[AnnotatedImage]) -> str:
+    """Return a short hash of the pixels and labels that a model was trained on."""
+    digest = hashlib.sha256()
+    for image in images:
+        for array in (image.image, image.labels, image.annotated):
+            digest.update(str((array.shape, array.dtype)).encode())
+            digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _nearest(array: NDArray[Any], shape: tuple[int, int]) -> NDArray[Any]:
+    """Resize (Y, X) to `shape` by picking the nearest pixel."""
+    rows, columns = (
+        np.minimum(((np.arange(new) + 0.5) * old / new).astype(np.intp), old - 1)
+        for new, old in zip(shape, array.shape, strict=True)
+    )
+    picked: NDArray[Any] = array[rows[:, None], columns]
+    return picked
+
+
+@dataclass(frozen=True, eq=False)
+class _Scaled:
+    """One slice at the working scale, before it is weighted."""
+
+    image: NDArray[np.float32]
+    labels: NDArray[Any]
+    target: NDArray[np.uint8]
+    annotated: NDArray[np.bool_]
+
+
+def _scaled_slices(
+    image: AnnotatedImage, scale: float, config: TrainingConfig, classes: Sequence[ClassLabel]
+) -> Iterator[_Scaled]:
+    ranged = measure_range(image.image, PERCENTILES)
+    values = [label.value for label in classes]
+    shape = tuple(max(1, round(n * scale)) for n in image.labels.shape[1:])
+    size = (shape[0], shape[1])
+    for index in np.flatnonzero(image.annotated.any(axis=(1, 2))):
+        labels = _nearest(image.labels[index], size)
+        annotated = _nearest(image.annotated[index], size)
+        if config.task == "instances":
+            labels = separate(labels)
+            target = (labels > 0).astype(np.uint8)
+        else:
+            target = class_target(labels, values)
+            annotated = annotated & listed(labels, values)
+        yield _Scaled(resize(ranged.apply(image.image[index]), size), labels, target, annotated)
+
+
+def _weights(
+    part: _Scaled, balance: Sequence[float], scale: float, config: TrainingConfig
+) -> NDArray[np.float32]:
+    """Return the weight of each pixel in the loss; 0 where nothing is annotated."""
+    weight = np.asarray(balance, np.float32)[part.target]
+    if config.task == "instances" and config.w0 > 0:
+        border = weight_map(part.labels, w0=config.w0, sigma=config.sigma * scale)
+        weight = weight + (border - 1)
+    return np.where(part.annotated, weight, 0).astype(np.float32)
+
+
+def prepare(
+    images: Sequence[AnnotatedImage],
+    config: TrainingConfig,
+    scale: float,
+    classes: Sequence[ClassLabel],
+    rng: np.random.Generator,
+) -> list[Lesson]:
+    """Bring every annotated slice to the working scale, with target and weight.
+
+    Parameters
+    ----------
+    images : sequence of AnnotatedImage
+        Only slices with something annotated are used.
+    config, scale, classes
+        What is learnt, and how large the network sees it. The border width sigma is given in
+        pixels of the image and shrinks with it.
+    rng : numpy.random.Generator
+        Draws the centres of patches.
+    """
+    parts = [part for image in images for part in _scaled_slices(image, scale, config, classes)]
+    parts = [part for part in parts if part.annotated.any()]
+    if not parts:
+        raise TrainingError(
+            "the annotated parts vanish at the working scale "
+            f"{scale:.2g}; annotate larger parts or set the scale by hand"
+        )
+    balance = (1.0,) * len(classes)
+    if config.balance:
+        balance = class_balance(
+            [part.target for part in parts],
+            [part.annotated for part in parts],
+            classes=len(classes),
+        )
+    return [_lesson(part, _weights(part, balance, scale, config), rng) for part in parts]
+
+
+def _lesson(part: _Scaled, weight: NDArray[np.float32], rng: np.random.Generator) -> Lesson:
+    centres = np.argwhere(part.annotated)
+    if len(centres) > _POSITIONS:
+        centres = rng.choice(centres, _POSITIONS, replace=False)
+    return Lesson(Patch(part.image, part.target, weight), centres)
+
+
+class PatchSource:
+    """Draws patches around annotated pixels, more of them from slices with more annotation.
+
+    Parameters
+    ----------
+    lessons : list of Lesson
+        What there is to learn.
+    reach : int
+        Side of a cut patch in pixels, with a margin for augmentation; mirrored at the borders.
+    """
+
+    def __init__(self, lessons: Sequence[Lesson], reach: int) -> None:
+        self.lessons = list(lessons)
+        self.reach = reach
+        share = np.sqrt([np.count_nonzero(lesson.whole.weight) for lesson in self.lessons])
+        self._probability = share / share.sum()
+
+    def draw(self, rng: np.random.Generator, jitter: int) -> Patch:
+        """Cut one patch whose centre lies within `jitter` pixels of an annotated pixel."""
+        lesson = self.lessons[rng.choice(len(self.lessons), p=self._probability)]
+        centre = lesson.centres[rng.integers(len(lesson.centres))]
+        centre = centre + rng.integers(-jitter, jitter + 1, size=2)
+        return cut(lesson.whole, (int(centre[0]), int(centre[1])), self.reach)
+
+
+def cut(whole: Patch, centre: tuple[int, int], size: int) -> Patch:
+    """Cut a square of `size` pixels around `centre`, mirrored where the slice ends."""
+    start = (centre[0] - size // 2, centre[1] - size // 2)
+    window = (size, size)
+    return Patch(
+        mirrored(whole.image, start, window),
+        mirrored(whole.target, start, window),
+        mirrored(whole.weight, start, window),
+    )

@@ -1,0 +1,378 @@
+"""The training: a generator of reports that ends with a trained model."""
+
+from __future__ import annotations
+
+import datetime
+import platform
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import torch
+
+from napari_unet.annotations import AnnotatedImage, count_cells, split
+from napari_unet.augmentation import Patch, apply, draw
+from napari_unet.network import TrainedModel, UNet, choose_device
+from napari_unet.prediction import PredictionError, never, out_of_memory
+from napari_unet.training.errors import TrainingError
+from napari_unet.training.optimisation import Learner
+from napari_unet.training.preparation import (
+    PERCENTILES,
+    PatchSource,
+    check_annotations,
+    choose_scale,
+    counted_only,
+    find_classes,
+    fingerprint,
+    prepare,
+    without_exam,
+)
+from napari_unet.training.tuning import as_mapping, examine, score_of, sit, tune
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from napari_unet.training.configuration import TrainingConfig
+
+__all__ = ["TrainingReport", "train"]
+
+_MARGIN = 1.5  # side of a cut patch over that of the augmented one: turning needs corners
+_EXAMS = 5  # validations in a training, apart from the last
+_EXAM_SHARE = 0.1  # of the time, at most, goes into validation
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class TrainingReport:
+    """How far a training has come.
+
+    Parameters
+    ----------
+    phase : {"preparing", "training", "finished"}
+        The last report, and only it, is "finished".
+    step : int
+        Steps taken.
+    seconds : float
+        Time since the training began.
+    loss : float or None
+        The energy of this step.
+    validation : float or None
+        A new validation score between 0 and 1, higher is better; None between validations.
+    progress : float
+        Share of the time or the steps that is used up.
+    seconds_left : float or None
+        An estimate.
+    message : str
+        Something a person should know; often empty.
+    model : TrainedModel or None
+        In the last report: the best model.
+    """
+
+    phase: Literal["preparing", "training", "finished"]
+    step: int = 0
+    seconds: float = 0.0
+    loss: float | None = None
+    validation: float | None = None
+    progress: float = 0.0
+    seconds_left: float | None = None
+    message: str = ""
+    model: TrainedModel | None = None
+
+
+@dataclass
+class _Clock:
+    """What is used up of a training's time or steps."""
+
+    config: TrainingConfig
+    started: float = field(default_factory=time.monotonic)
+    step: int = 0
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self.started
+
+    @property
+    def progress(self) -> float:
+        if self.config.steps is not None:
+            return min(1.0, self.step / self.config.steps)
+        assert self.config.minutes is not None
+        return min(1.0, self.seconds / (60 * self.config.minutes))
+
+    @property
+    def seconds_left(self) -> float | None:
+        if self.config.steps is None:
+            assert self.config.minutes is not None
+            return max(0.0, 60 * self.config.minutes - self.seconds)
+        if self.step == 0:
+            return None
+        return self.seconds / self.step * (self.config.steps - self.step)
+
+    def report(self, **values: Any) -> TrainingReport:
+        values = {"phase": "training", "progress": self.progress, **values}
+        return TrainingReport(
+            step=self.step, seconds=self.seconds, seconds_left=self.seconds_left, **values
+        )
+
+
+def train(
+    images: Sequence[AnnotatedImage],
+    config: TrainingConfig,
+    *,
+    class_names: Mapping[int, str] | None = None,
+    should_stop: Callable[[], bool] = never,
+    updates: Callable[[], Sequence[AnnotatedImage] | None] | None = None,
+) -> Iterator[TrainingReport]:
+    """Train a U-Net on annotated images, reporting after every step.
+
+    Parameters
+    ----------
+    images : sequence of AnnotatedImage
+        What a person painted; pixels that are not annotated never count.
+    config : TrainingConfig
+        Everything that decides how; see `TrainingConfig.from_preset`.
+    class_names : mapping, optional
+        Names of painted values, kept in the model.
+    should_stop : callable
+        Asked before every step; once True, the best model so far is finished and reported.
+    updates : callable, optional
+        Asked between steps: None, or the annotated images anew. So painting goes on while a
+        network learns. Images that joined later are trained on, never validated on.
+
+    Yields
+    ------
+    TrainingReport
+        The last one carries the model.
+
+    Raises
+    ------
+    TrainingError
+        If nothing can be learnt from the images, or the memory does not suffice even for one
+        small patch.
+    """
+    with _threads(config.threads), _sentences():
+        yield from _Training(images, config, class_names, should_stop, updates).run()
+
+
+@contextmanager
+def _threads(number: int | None) -> Iterator[None]:
+    """Compute on this many CPU threads for a while."""
+    before = torch.get_num_threads()
+    if number is not None:
+        torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def _sentences() -> Iterator[None]:
+    """Turn what torch and numpy raise into a TrainingError: a RuntimeError hangs Qt workers."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if out_of_memory(error):
+            raise TrainingError(
+                "there is not enough memory for training; choose the preset quick, a smaller "
+                "patch, or close other programs"
+            ) from error
+        raise TrainingError(f"the training failed: {error}") from error
+    except (PredictionError, ValueError) as error:
+        raise TrainingError(str(error)) from error
+
+
+class _Training:
+    """One training from its images to its model; a fresh object for each."""
+
+    def __init__(
+        self,
+        images: Sequence[AnnotatedImage],
+        config: TrainingConfig,
+        class_names: Mapping[int, str] | None,
+        should_stop: Callable[[], bool],
+        updates: Callable[[], Sequence[AnnotatedImage] | None] | None,
+    ) -> None:
+        check_annotations(images, config)
+        self.config = config
+        self.clock = _Clock(config)
+        self.should_stop = should_stop
+        self.updates = updates
+        self.device = choose_device(config.device)
+        self.rng = np.random.default_rng(config.seed)
+        self.images = [counted_only(image) for image in images]
+        self.classes = find_classes(self.images, config.task, class_names)
+        self.scale = choose_scale(self.images, config)
+        self.best: tuple[float, UNet] | None = None
+        self.batch = config.batch
+
+    def run(self) -> Iterator[TrainingReport]:
+        yield self.clock.report(phase="preparing", message=self._scale_message())
+        self.lessons, self.exams = self._split()
+        self.source = self._prepare(self.lessons)
+        if not self.exams:
+            yield self.clock.report(phase="preparing", message=self._no_validation_message())
+        self.learner = Learner(self._new_network(), self.config, self.device)
+        yield from self._learn()
+        yield self.clock.report(message="Choosing how probabilities become cells")
+        model, scores = self._finish()
+        yield self.clock.report(
+            phase="finished",
+            progress=1.0,
+            validation=scores,
+            model=model,
+            message=f"Trained for {self.clock.step} steps in {_duration(self.clock.seconds)}",
+        )
+
+    def _scale_message(self) -> str:
+        if self.scale == 1:
+            return "The network sees the images at full resolution"
+        return f"The network sees the images at {self.scale:.2g} of their size"
+
+    def _no_validation_message(self) -> str:
+        if self.config.validation == 0:
+            return "Nothing is kept back for validation"
+        return "Too few cells to keep some back for validation; the quality is not measured"
+
+    @property
+    def gap(self) -> int:
+        """One receptive field of the network, in pixels of the image."""
+        return round(self.config.geometry.context / self.scale)
+
+    def _split(self) -> tuple[list[AnnotatedImage], list[AnnotatedImage]]:
+        return split(
+            self.images,
+            fraction=self.config.validation,
+            gap=self.gap,
+            rng=np.random.default_rng(self.config.seed),
+            task=self.config.task,
+        )
+
+    def _prepare(self, images: Sequence[AnnotatedImage]) -> PatchSource:
+        lessons = prepare(images, self.config, self.scale, self.classes, self.rng)
+        return PatchSource(lessons, int(self.config.input_size * _MARGIN))
+
+    def _new_network(self) -> UNet:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.config.seed)
+            return UNet(
+                in_channels=self.images[0].image.shape[1],
+                out_channels=len(self.classes),
+                depth=self.config.depth,
+                width=self.config.width,
+                padding=self.config.padding,
+                up=self.config.up,
+                normalisation=self.config.normalisation,
+                dropout=self.config.dropout,
+            )
+
+    def _learn(self) -> Iterator[TrainingReport]:
+        next_exam = 1 / (_EXAMS + 1)
+        while self.clock.progress < 1 and not self.should_stop():
+            self._join_updates()
+            loss = self._step()
+            self.clock.step += 1
+            yield self.clock.report(loss=loss)
+            if self.exams and next_exam <= self.clock.progress < 1:
+                started = self.clock.progress
+                yield self.clock.report(validation=self._validate())
+                cost = 0.0 if self.config.steps else (self.clock.progress - started)
+                next_exam = self.clock.progress + max(1 / (_EXAMS + 1), cost / _EXAM_SHARE)
+
+    def _step(self) -> float:
+        """Take one step, with a smaller batch when the memory is used up."""
+        while True:
+            try:
+                patches = [self._patch() for _ in range(self.batch)]
+                return self.learner.learn(patches, self.clock.progress)
+            except (RuntimeError, MemoryError) as error:
+                if not out_of_memory(error) or self.batch == 1:
+                    raise
+                self.batch //= 2
+
+    def _patch(self) -> Patch:
+        size = self.config.input_size
+        whole = self.source.draw(self.rng, jitter=size // 4)
+        drawn = draw(self.config.augmentation, (size, size), self.rng)
+        patch = apply(drawn, whole, output_shape=(size, size))
+        lost = self.config.geometry.offset(size)
+        kept = slice(lost, lost + self.config.geometry.output_size(size))
+        return replace(patch, target=patch.target[kept, kept], weight=patch.weight[kept, kept])
+
+    def _join_updates(self) -> None:
+        """Take over what was painted since the training began, except on validation."""
+        fresh = self.updates() if self.updates else None
+        if not fresh:
+            return
+        exams = {exam.name: exam for exam in self.exams}
+        joined = [
+            counted_only(without_exam(image, exams.get(image.name), self.gap)) for image in fresh
+        ]
+        if any(image.annotated.any() for image in joined):
+            self.source = self._prepare(joined)
+
+    def _model(self, network: UNet, **changes: Any) -> TrainedModel:
+        return TrainedModel(
+            network=network,
+            task=self.config.task,
+            classes=self.classes,
+            scale=self.scale,
+            pixel_size=self.images[0].pixel_size,
+            normalisation=dict(PERCENTILES),
+            configuration=self.config.to_dict(),
+            **changes,
+        )
+
+    def _validate(self) -> float:
+        """Score the network on what was kept back, and remember it if it is the best."""
+        network = self.learner.snapshot()
+        model = self._model(network)
+        exams = list(examine(model, self.exams, str(self.device)))
+        score = score_of(sit(model, exams))
+        if self.best is None or score >= self.best[0]:
+            self.best = (score, network)
+        return score
+
+    def _finish(self) -> tuple[TrainedModel, float | None]:
+        """Choose the best network, tune how it draws cells, and write down where it is from."""
+        if self.exams:
+            self._validate()
+        network = self.best[1] if self.best else self.learner.snapshot()
+        model = self._model(network)
+        exams = list(examine(model, self.exams or self.lessons, str(self.device)))
+        if self.config.task == "instances":
+            model = replace(model, instances=as_mapping(tune(exams, self.scale)))
+        scores = sit(model, exams)
+        model = replace(model, provenance=self._provenance(scores.to_dict()))
+        return model, score_of(scores) if self.exams else None
+
+    def _provenance(self, scores: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "versions": {
+                "napari-unet": _version("napari-unet"),
+                "torch": str(torch.__version__),
+                "python": platform.python_version(),
+            },
+            "device": str(self.device),
+            "steps": self.clock.step,
+            "seconds": round(self.clock.seconds, 1),
+            "data": fingerprint(self.images),
+            "images": [image.name for image in self.images],
+            "cells": sum(count_cells(image.labels) for image in self.images),
+            "scores": dict(scores),
+            "scored_on": [exam.name for exam in self.exams] or "the training images",
+        }
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except ModuleNotFoundError:
+        return "not installed"
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -1,0 +1,123 @@
+"""Choosing how probabilities become cells, by trying it on annotated images."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_unet.evaluation import Scores, evaluate
+from napari_unet.prediction import (
+    InstanceOptions,
+    instances,
+    labels_from,
+    never,
+    predict_slices,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_unet.annotations import AnnotatedImage
+    from napari_unet.network import TrainedModel
+
+__all__ = ["Exam", "examine", "score_of", "sit", "tune"]
+
+_THRESHOLDS = (0.4, 0.5, 0.6)
+_SPLITS = (0.0, 0.75, 1.5)  # depth of a waist, in working pixels
+_MOST_SLICES = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Exam:
+    """One annotated slice and what the network says of it.
+
+    Parameters
+    ----------
+    probabilities : (C, Y, X) float32 array
+        Predicted.
+    labels : (Y, X) integer array
+        Painted.
+    annotated : (Y, X) bool array
+        Where that counts.
+    """
+
+    probabilities: NDArray[np.float32]
+    labels: NDArray[Any]
+    annotated: NDArray[np.bool_]
+
+
+def examine(
+    model: TrainedModel,
+    images: Sequence[AnnotatedImage],
+    device: str,
+    should_stop: Callable[[], bool] = never,
+) -> Iterator[Exam]:
+    """Predict up to eight annotated slices, evenly spread over the images."""
+    found = [
+        (image, int(index))
+        for image in images
+        for index in np.flatnonzero(image.annotated.any(axis=(1, 2)))
+    ]
+    chosen = np.unique(np.linspace(0, len(found) - 1, min(_MOST_SLICES, len(found))).astype(int))
+    for image, index in (found[i] for i in chosen):
+        for report in predict_slices(
+            model, image.image, slices=[index], device=device, should_stop=should_stop
+        ):
+            if report.probabilities is not None:
+                yield Exam(report.probabilities, image.labels[index], image.annotated[index])
+
+
+def sit(model: TrainedModel, exams: Sequence[Exam]) -> Scores:
+    """Score a model on predicted slices; what is not annotated does not count."""
+    return evaluate(
+        [(exam.labels, labels_from(model, exam.probabilities), exam.annotated) for exam in exams],
+        task="classes" if model.task == "classes" else "instances",
+    )
+
+
+def score_of(scores: Scores) -> float:
+    """Return one number between 0 and 1, higher is better, to compare models of one training.
+
+    Instances: the mean of F1 at IoU 0.5 and SEG, so that both the count and the outlines matter.
+    Classes: the share of pixels that are right.
+    """
+    if scores.f1_50 is None:
+        return 1 - (scores.pixel_error if scores.pixel_error is not None else 1.0)
+    return (scores.f1_50 + (scores.seg or 0.0)) / 2
+
+
+def tune(exams: Sequence[Exam], scale: float) -> InstanceOptions:
+    """Return the options under which predicted slices agree best with the painted ones.
+
+    Among equals the one nearest to the defaults wins. Cells come back by one working pixel,
+    which is what the targets took.
+    """
+    grow = max(1, round(1 / scale))
+    found = [
+        InstanceOptions(threshold=threshold, split=split / scale, grow=grow)
+        for threshold, split in sorted(product(_THRESHOLDS, _SPLITS), key=_distance_from_default)
+    ]
+    return max(found, key=lambda options: _agreement(exams, options))
+
+
+def _distance_from_default(choice: tuple[float, float]) -> tuple[float, float]:
+    threshold, split = choice
+    return (abs(threshold - 0.5), split)
+
+
+def _agreement(exams: Sequence[Exam], options: InstanceOptions) -> float:
+    pairs = [
+        (exam.labels, instances(exam.probabilities, options=options), exam.annotated)
+        for exam in exams
+    ]
+    return score_of(evaluate(pairs, task="instances"))
+
+
+def as_mapping(options: InstanceOptions) -> dict[str, Any]:
+    """Return options as plain values, for a model."""
+    return asdict(options)
