@@ -1,0 +1,49 @@
+"""Images in; labels, probabilities, models and recovery files out."""
+
+from napari_unet.files.errors import FileError
+from napari_unet.files.images import ImageFile, read_image, read_labels
+from napari_unet.files.models import load_model, save_model
+from napari_unet.files.names import ImagePair, image_paths, match_labels, stem
+from napari_unet.files.recovery import (
+    Recovery,
+    RecoveryEntry,
+    RecoveryList,
+    RecoveryProblem,
+    discard_recovery,
+    list_recoveries,
+    load_recovery,
+    recovery_folder,
+    save_recovery,
+)
+from napari_unet.files.results import (
+    label_file,
+    probability_file,
+    write_labels,
+    write_probabilities,
+)
+
+__all__ = [
+    "FileError",
+    "ImageFile",
+    "ImagePair",
+    "Recovery",
+    "RecoveryEntry",
+    "RecoveryList",
+    "RecoveryProblem",
+    "discard_recovery",
+    "image_paths",
+    "label_file",
+    "list_recoveries",
+    "load_model",
+    "load_recovery",
+    "match_labels",
+    "probability_file",
+    "read_image",
+    "read_labels",
+    "recovery_folder",
+    "save_model",
+    "save_recovery",
+    "stem",
+    "write_labels",
+    "write_probabilities",
+]

@@ -1,0 +1,74 @@
+"""What can go wrong with files, as sentences for the user."""
+
+from __future__ import annotations
+
+import errno
+import struct
+import zlib
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = ["FileError", "reading"]
+
+# What the decoders of TIFF, PNG, Zarr and npz raise on bytes that are not what they should be;
+# imagecodecs' own errors are RuntimeErrors, a wrong size can ask for any amount of memory.
+_BROKEN = (
+    ValueError,
+    LookupError,
+    ArithmeticError,
+    RuntimeError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    MemoryError,
+    EOFError,
+    SyntaxError,
+    struct.error,
+    zlib.error,
+)
+_REASONS = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "your share of the disk is full",
+    errno.EROFS: "the disk is read-only",
+    errno.EACCES: "you may not write there or read it",
+    errno.EPERM: "you may not write there or read it",
+    errno.ENOENT: "there is no such file or folder",
+    errno.ENOTDIR: "a part of this path is a file, not a folder",
+    errno.EISDIR: "it is a folder",
+    errno.ENAMETOOLONG: "the name is too long",
+}
+
+
+class FileError(Exception):
+    """A file could not be read, matched or written; the message is a sentence for the user."""
+
+
+def reason(error: OSError) -> str:
+    """Say in words why the system refused."""
+    return _REASONS.get(error.errno or 0, error.strerror or str(error) or type(error).__name__)
+
+
+@contextmanager
+def reading(path: Path, what: str) -> Iterator[None]:
+    """Turn every failure while reading `path` into one `FileError`.
+
+    Parameters
+    ----------
+    path
+        The file that is read.
+    what
+        What it should be, for example ``"a TIFF image"``.
+    """
+    try:
+        yield
+    except FileError:
+        raise
+    except OSError as error:
+        raise FileError(f"{path} cannot be read: {reason(error)}") from error
+    except _BROKEN as error:
+        detail = " ".join(str(error).split())[:160] or type(error).__name__
+        raise FileError(f"{path} is damaged or not {what} ({detail})") from error

@@ -1,0 +1,125 @@
+"""Images and labels in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_unet.files.errors import FileError
+from napari_unet.files.names import SUFFIXES, stem
+from napari_unet.files.ome_zarr import read_ome_zarr
+from napari_unet.files.png import read_png
+from napari_unet.files.stored import StoredArray, to_zcyx
+from napari_unet.files.tiff import read_tiff
+
+if TYPE_CHECKING:
+    import os
+
+    from numpy.typing import NDArray
+
+__all__ = ["ImageFile", "read_image", "read_labels"]
+
+
+@dataclass(frozen=True, eq=False)
+class ImageFile:
+    """An image from a file.
+
+    Attributes
+    ----------
+    data
+        (Z, C, Y, X), in the file's own type; Z == 1 for a 2D picture, C == 3 for a colour one.
+        A series of stacks is one long stack, time point after time point.
+    is_stack
+        Whether there is more than one slice.
+    pixel_size
+        Micrometres per pixel in y and x, None where the file does not say.
+    name
+        The file's name without its ending.
+    path
+        Where it came from.
+    """
+
+    data: NDArray[Any]
+    is_stack: bool
+    pixel_size: float | None
+    name: str
+    path: Path
+
+
+def read_image(path: str | os.PathLike[str]) -> ImageFile:
+    """Read a TIFF, OME-TIFF, ImageJ hyperstack, PNG or OME-Zarr.
+
+    The file's metadata decide what is a slice and what a channel. Without any, the first axis of
+    three is a series of slices; a last axis of 3 or 4 is the colour, whose alpha is dropped.
+
+    Raises
+    ------
+    FileError
+        If the file is missing, damaged, or not a picture.
+    """
+    source = Path(path)
+    stored = _read(source, labels=False)
+    data = _to_zcyx(source, stored)
+    return ImageFile(data, data.shape[0] > 1, stored.pixel_size, stem(source), source)
+
+
+def read_labels(path: str | os.PathLike[str]) -> NDArray[Any]:
+    """Read a label image.
+
+    Returns
+    -------
+    ndarray
+        (Z, Y, X) integers >= 0, in the file's own type; Z == 1 for a 2D picture.
+
+    Raises
+    ------
+    FileError
+        If the file is missing, damaged, coloured, or holds other than whole numbers >= 0.
+    """
+    source = Path(path)
+    stored = _read(source, labels=True)
+    if stored.axes.startswith("S"):
+        # Planes before Y and X are slices in a label image, even where three of them, written by
+        # a program that guesses, claim to be red, green and blue.
+        stored = StoredArray(stored.data, stored.axes.replace("S", "Z"), stored.pixel_size)
+    data = _to_zcyx(source, stored)
+    if (data != data[:, :1]).any():
+        raise FileError(
+            f"{source} has {data.shape[1]} different channels; labels are one number per pixel"
+        )
+    return _whole_numbers(source, data[:, 0])
+
+
+def _read(path: Path, *, labels: bool) -> StoredArray:
+    name = path.name.lower()
+    if path.is_dir():
+        return read_ome_zarr(path, labels=labels)
+    if name.endswith((".tif", ".tiff")):
+        return read_tiff(path)
+    if name.endswith(".png"):
+        return read_png(path, indices=labels)
+    if not path.exists():
+        raise FileError(f"{path} cannot be read: there is no such file or folder")
+    endings = ", ".join(sorted(suffix for suffix in SUFFIXES if not suffix.startswith(".ome")))
+    raise FileError(f"{path} is not a picture that can be read; use {endings}")
+
+
+def _to_zcyx(path: Path, stored: StoredArray) -> NDArray[Any]:
+    try:
+        return to_zcyx(stored)
+    except FileError as error:
+        raise FileError(f"{path}: {error}") from error
+
+
+def _whole_numbers(path: Path, labels: NDArray[Any]) -> NDArray[Any]:
+    if labels.dtype.kind == "f":
+        rounded = np.round(labels)
+        if not np.array_equal(rounded, labels) or abs(labels).max() > 2**53:
+            raise FileError(f"{path} holds fractions or NaN; labels are whole numbers")
+        labels = rounded.astype(np.int64)
+    if labels.min() < 0:
+        raise FileError(f"{path} holds {labels.min()}; labels are 0 or more")
+    return np.ascontiguousarray(labels)

@@ -1,0 +1,124 @@
+"""Trained models as one safetensors file, everything else as JSON in its header."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from napari_unet.files.atomic import writing
+from napari_unet.files.errors import FileError, reading
+from napari_unet.network import ClassLabel, TrainedModel, UNet
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping
+
+__all__ = ["FORMAT", "VERSION", "load_model", "save_model"]
+
+FORMAT = "napari-unet model"
+VERSION = 1
+_PLAIN = ("task", "scale", "pixel_size", "normalisation", "instances")
+_RECORDS = ("configuration", "provenance")
+
+
+def save_model(
+    model: TrainedModel, path: str | os.PathLike[str], *, overwrite: bool = False
+) -> Path:
+    """Write a model as one file.
+
+    The tensors are the network's state; the header holds `FORMAT`, `VERSION` and, under
+    ``"model"``, everything else that the model knows as JSON. Tuples come back as lists.
+
+    Raises
+    ------
+    FileError
+        If the file exists or cannot be written; what was there before is untouched.
+    ValueError
+        If the model holds something that is no plain value.
+    """
+    header = {"format": FORMAT, "version": str(VERSION), "model": _described(model)}
+    tensors = {
+        name: tensor.detach().cpu().contiguous()
+        for name, tensor in model.network.state_dict().items()
+    }
+    target = Path(path)
+    with writing(target, overwrite=overwrite) as temporary:
+        temporary.write_bytes(save(tensors, header))
+    return target
+
+
+def load_model(path: str | os.PathLike[str]) -> TrainedModel:
+    """Read a model that `save_model` wrote; nothing in the file is executed.
+
+    Raises
+    ------
+    FileError
+        If the file is missing, damaged, made by another program or by a newer version.
+    """
+    source = Path(path)
+    try:
+        with reading(source, "a napari-unet model"), safe_open(source, framework="pt") as file:
+            description = _description(source, file.metadata() or {})
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return _built(source, description, state)
+    except SafetensorError as error:
+        raise FileError(f"{source} is damaged or not a napari-unet model ({error})") from error
+
+
+def _described(model: TrainedModel) -> str:
+    description: dict[str, Any] = {name: getattr(model, name) for name in (*_PLAIN, *_RECORDS)}
+    description["architecture"] = dict(model.architecture)
+    description["classes"] = [[label.value, label.name] for label in model.classes]
+    try:
+        return json.dumps(description, default=_plain, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"the model cannot be saved: {error}") from error
+
+
+def _plain(value: object) -> Any:
+    """Turn what JSON does not know, and configurations hold, into what it does."""
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    if isinstance(value, Path):
+        return str(value)
+    if hasattr(value, "items"):
+        return dict(value.items())
+    raise TypeError(f"{value!r} is not a plain value")
+
+
+def _description(path: Path, header: Mapping[str, str]) -> Mapping[str, Any]:
+    if header.get("format") != FORMAT:
+        raise FileError(f"{path} holds tensors of another program, not a napari-unet model")
+    version = header.get("version", "")
+    if not version.isdecimal() or int(version) > VERSION:
+        raise FileError(
+            f"{path} has the model format {version!r}, newer than {VERSION}; update napari-unet"
+        )
+    description = json.loads(header["model"])
+    if not isinstance(description, dict):
+        raise FileError(f"{path} is damaged: its description is not a table")
+    return description
+
+
+def _built(
+    path: Path, description: Mapping[str, Any], state: Mapping[str, torch.Tensor]
+) -> TrainedModel:
+    """Build the network without memory first, so that a wrong header cannot ask for much."""
+    with torch.device("meta"):
+        network = UNet(**description["architecture"])
+    expected = {name: tensor.shape for name, tensor in network.state_dict().items()}
+    if expected != {name: tensor.shape for name, tensor in state.items()}:
+        raise FileError(f"{path} is damaged: its tensors do not fit the network it describes")
+    network.load_state_dict(dict(state), assign=True)
+    network.requires_grad_(True)
+    return TrainedModel(
+        network=network.eval(),
+        classes=tuple(ClassLabel(int(value), name) for value, name in description["classes"]),
+        **{name: description[name] for name in (*_PLAIN, *_RECORDS)},
+    )

@@ -1,0 +1,201 @@
+"""Recovery files: what is being painted, saved by itself and offered after a crash."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import platformdirs
+
+from napari_unet.files.atomic import writing
+from napari_unet.files.errors import FileError, reading, reason
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+__all__ = [
+    "Recovery",
+    "RecoveryEntry",
+    "RecoveryList",
+    "RecoveryProblem",
+    "discard_recovery",
+    "list_recoveries",
+    "load_recovery",
+    "recovery_folder",
+    "save_recovery",
+]
+
+_HEADER = "header"
+_LABELS = "labels"
+
+
+@dataclass(frozen=True)
+class RecoveryEntry:
+    """A recovery file that can be offered: its key, when it was saved, and what it says."""
+
+    key: str
+    path: Path
+    saved: datetime
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class RecoveryProblem:
+    """A recovery file that cannot be read, and why; it is left where it is."""
+
+    path: Path
+    message: str
+
+
+@dataclass(frozen=True)
+class RecoveryList:
+    """All recovery files of a folder, the newest first."""
+
+    entries: tuple[RecoveryEntry, ...]
+    problems: tuple[RecoveryProblem, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Recovery:
+    """What was saved.
+
+    Attributes
+    ----------
+    labels
+        The painted labels.
+    arrays
+        Anything else that is numbers: regions, what is complete.
+    facts
+        Plain values: names, scale, the image's path.
+    """
+
+    labels: NDArray[Any]
+    arrays: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+def recovery_folder() -> Path:
+    """Return the user's folder of recovery files, made if need be.
+
+    ``NAPARI_UNET_HOME`` in the environment overrides the place that the system has for it.
+
+    Raises
+    ------
+    FileError
+        If it cannot be made.
+    """
+    home = os.environ.get("NAPARI_UNET_HOME")
+    base = Path(home) if home else platformdirs.user_data_path("napari-unet", appauthor=False)
+    folder = base / "recovery"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(f"{folder} cannot be made: {reason(error)}") from error
+    return folder
+
+
+def save_recovery(
+    folder: str | os.PathLike[str],
+    key: str,
+    labels: NDArray[Any],
+    *,
+    arrays: Mapping[str, NDArray[Any]] | None = None,
+    facts: Mapping[str, Any] | None = None,
+) -> Path:
+    """Save labels and what belongs to them under a key, in place of what was there.
+
+    Parameters
+    ----------
+    folder
+        Usually `recovery_folder()`.
+    key
+        Says what the labels belong to, for example the image's path; any text.
+    labels
+        Numbers of any shape.
+    arrays
+        More arrays of numbers by name.
+    facts
+        Plain values, as JSON can store them.
+
+    Raises
+    ------
+    FileError
+        If it cannot be written; an earlier file of this key is then as it was.
+    ValueError
+        If an array holds objects.
+    """
+    stored = {_LABELS: labels, **{f"array {name}": a for name, a in (arrays or {}).items()}}
+    for name, array in stored.items():
+        if np.asarray(array).dtype.hasobject:
+            raise ValueError(f"{name!r} holds objects; a recovery file stores numbers only")
+    saved = datetime.now(UTC).isoformat()
+    header = json.dumps({"key": key, "saved": saved, "facts": dict(facts or {})})
+    path = _path(folder, key)
+    with writing(path, overwrite=True) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, allow_pickle=False, **{_HEADER: np.array(header)}, **stored)
+    return path
+
+
+def list_recoveries(folder: str | os.PathLike[str]) -> RecoveryList:
+    """List what can be recovered; a file that cannot be read becomes a `RecoveryProblem`."""
+    entries: list[RecoveryEntry] = []
+    problems: list[RecoveryProblem] = []
+    for path in sorted(Path(folder).glob("[!.]*.npz")):
+        try:
+            entries.append(_entry(path))
+        except FileError as error:
+            problems.append(RecoveryProblem(path, str(error)))
+    entries.sort(key=lambda entry: entry.saved, reverse=True)
+    return RecoveryList(tuple(entries), tuple(problems))
+
+
+def load_recovery(folder: str | os.PathLike[str], key: str) -> Recovery:
+    """Read what was saved under a key; nothing in the file is executed.
+
+    Raises
+    ------
+    FileError
+        If there is none, or it cannot be read.
+    """
+    path = _path(folder, key)
+    with reading(path, "a recovery file"), np.load(path, allow_pickle=False) as file:
+        arrays = {
+            name.removeprefix("array "): file[name]
+            for name in file.files
+            if name.startswith("array ")
+        }
+        return Recovery(file[_LABELS], arrays, json.loads(str(file[_HEADER]))["facts"])
+
+
+def discard_recovery(folder: str | os.PathLike[str], key: str) -> None:
+    """Remove what was saved under a key, if anything was.
+
+    Raises
+    ------
+    FileError
+        If the system refuses.
+    """
+    path = _path(folder, key)
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise FileError(f"{path} was not removed: {reason(error)}") from error
+
+
+def _path(folder: str | os.PathLike[str], key: str) -> Path:
+    return Path(folder) / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.npz"
+
+
+def _entry(path: Path) -> RecoveryEntry:
+    with reading(path, "a recovery file"), np.load(path, allow_pickle=False) as file:
+        header = json.loads(str(file[_HEADER]))
+        saved = datetime.fromisoformat(header["saved"])
+        return RecoveryEntry(header["key"], path, saved, header["facts"])

@@ -1,0 +1,78 @@
+"""An array as a file stores it, and its way to the axes that the engine works with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_unet.files.errors import FileError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["StoredArray", "to_zcyx"]
+
+
+@dataclass(frozen=True, eq=False)
+class StoredArray:
+    """What a file holds.
+
+    Attributes
+    ----------
+    data
+        The array.
+    axes
+        One letter per axis: Y and X, C = channel, S = sample of a colour picture, Z = depth,
+        T = time; any other letter is a series of slices.
+    pixel_size
+        Micrometres per pixel in y and x, None where the file does not say.
+    """
+
+    data: NDArray[Any]
+    axes: str
+    pixel_size: float | None = None
+
+
+def to_zcyx(stored: StoredArray) -> NDArray[Any]:
+    """Bring an array to (Z, C, Y, X).
+
+    Channels and colour samples become C; the alpha of a colour picture is dropped. Everything
+    else is a series of slices: time points first, the depth within them.
+
+    Raises
+    ------
+    FileError
+        If there is no Y or X, or the values are not real numbers.
+    """
+    axes = stored.axes.upper()
+    data = _real(stored.data)
+    if data.ndim != len(axes) or "Y" not in axes or "X" not in axes or data.size == 0:
+        raise FileError(f"shape {data.shape} with the axes {axes!r} is not a picture")
+    if "S" in axes and data.shape[axes.index("S")] in (2, 4):
+        data = np.delete(data, -1, axis=axes.index("S"))
+    order = sorted(range(len(axes)), key=lambda axis: _rank(axes[axis]))
+    sizes = {_kind(axes[axis]): 1 for axis in order}
+    for axis in order:
+        sizes[_kind(axes[axis])] *= data.shape[axis]
+    shape = (sizes.get("slice", 1), sizes.get("channel", 1), sizes["Y"], sizes["X"])
+    return np.ascontiguousarray(data.transpose(order)).reshape(shape)
+
+
+def _kind(axis: str) -> str:
+    if axis in "YX":
+        return axis
+    return "channel" if axis in "CS" else "slice"
+
+
+def _rank(axis: str) -> int:
+    return {"T": 0, "Z": 2, "C": 3, "S": 4, "Y": 5, "X": 6}.get(axis, 1)
+
+
+def _real(data: NDArray[Any]) -> NDArray[Any]:
+    if data.dtype.kind == "b":
+        return data.astype(np.uint8)
+    if data.dtype.kind not in "uif":
+        raise FileError(f"values of the type {data.dtype} are not a picture; save it as numbers")
+    return data.astype(data.dtype.newbyteorder("="), copy=False)

@@ -1,0 +1,163 @@
+"""TIFF, OME-TIFF and ImageJ hyperstacks."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
+
+import tifffile
+
+from napari_unet.files.errors import FileError, reading
+from napari_unet.files.stored import StoredArray
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+__all__ = ["MICROMETRES", "read_tiff", "write_tiff"]
+
+MICROMETRES = {
+    "m": 1e6,
+    "meter": 1e6,
+    "cm": 1e4,
+    "centimeter": 1e4,
+    "mm": 1e3,
+    "millimeter": 1e3,
+    "µm": 1.0,
+    "μm": 1.0,
+    "\\u00b5m": 1.0,
+    "um": 1.0,
+    "micron": 1.0,
+    "microns": 1.0,
+    "micrometer": 1.0,
+    "nm": 1e-3,
+    "nanometer": 1e-3,
+    "å": 1e-4,
+    "angstrom": 1e-4,
+    "inch": 25400.0,
+}
+_CENTIMETRE = 3
+# ImageJ opens no BigTIFF and keeps calibration only for these types.
+_IMAGEJ_TYPES = ("uint8", "uint16", "float32")
+_IMAGEJ_BYTES = 2**32 - 2**25
+
+
+def read_tiff(path: Path) -> StoredArray:
+    """Read the picture of a TIFF file; its metadata say what the axes are.
+
+    Raises
+    ------
+    FileError
+        If the file is damaged, no TIFF, or holds several pictures of one size.
+    """
+    with reading(path, "a TIFF image"), _complaints(path), tifffile.TiffFile(path) as file:
+        series = file.series[0]
+        same = [other for other in file.series if other.shape == series.shape]
+        if len(same) > 1:
+            raise FileError(
+                f"{path} holds {len(same)} pictures of the shape {series.shape}; save each as a "
+                "file of its own"
+            )
+        page = series.keyframe
+        axes = _axes(series.axes, series.shape, page)
+        return StoredArray(series.asarray(), axes, _pixel_size(file, page))
+
+
+def write_tiff(
+    path: Path, data: NDArray[Any], axes: str, *, pixel_size: float | None = None
+) -> None:
+    """Write a compressed TIFF that ImageJ and napari open with the right axes.
+
+    Where ImageJ knows the type and the size its own format is used, so that Fiji shows the pixel
+    size; otherwise the axes stand in tifffile's description.
+    """
+    imagej = data.dtype.name in _IMAGEJ_TYPES and data.nbytes < _IMAGEJ_BYTES
+    metadata: dict[str, Any] = {"axes": axes}
+    options: dict[str, Any] = {}
+    if pixel_size and imagej:
+        metadata["unit"] = "um"
+        options = {"resolution": (1 / pixel_size, 1 / pixel_size)}
+    elif pixel_size:
+        options = {"resolution": (1e4 / pixel_size, 1e4 / pixel_size)}
+        options["resolutionunit"] = "CENTIMETER"
+    tifffile.imwrite(
+        path,
+        data,
+        imagej=imagej,
+        photometric="minisblack",
+        compression="zlib",
+        metadata=metadata,
+        **options,
+    )
+
+
+def _axes(axes: str, shape: tuple[int, ...], page: Any) -> str:
+    """Correct tifffile's letters: a sample is a colour only in an RGB picture or beside alpha."""
+    colour = page.photometric in (
+        tifffile.PHOTOMETRIC.RGB,
+        tifffile.PHOTOMETRIC.YCBCR,
+        tifffile.PHOTOMETRIC.CFA,
+    )
+    alpha = any(
+        sample in (tifffile.EXTRASAMPLE.ASSOCALPHA, tifffile.EXTRASAMPLE.UNASSALPHA)
+        for sample in page.extrasamples
+    )
+    if "S" in axes and not (colour or alpha):
+        return axes.replace("S", "C")
+    if "Y" in axes and "X" in axes:
+        return axes
+    if len(shape) == 3 and shape[-1] in (3, 4) and min(shape[:2]) > 4:
+        return "YXS"
+    return "Q" * (len(shape) - 2) + "YX"
+
+
+def _pixel_size(file: tifffile.TiffFile, page: Any) -> float | None:
+    """Read micrometres per pixel; dots per inch are ignored, programs write 72 for no reason."""
+    if file.ome_metadata:
+        return _ome_pixel_size(file.ome_metadata)
+    resolution = page.tags.get("XResolution")
+    if resolution is None or not all(resolution.value):
+        return None
+    step = resolution.value[1] / resolution.value[0]
+    if file.is_imagej:
+        unit = str((file.imagej_metadata or {}).get("unit", "")).lower()
+        return step * MICROMETRES[unit] if unit in MICROMETRES else None
+    unit_tag = page.tags.get("ResolutionUnit")
+    return step * 1e4 if unit_tag is not None and unit_tag.value == _CENTIMETRE else None
+
+
+def _ome_pixel_size(xml: str) -> float | None:
+    for element in ElementTree.fromstring(xml).iter():
+        if element.tag.rpartition("}")[2] == "Pixels":
+            size = element.get("PhysicalSizeX")
+            factor = MICROMETRES.get(element.get("PhysicalSizeXUnit", "µm").lower())
+            return float(size) * factor if size and factor and float(size) > 0 else None
+    return None
+
+
+@contextmanager
+def _complaints(path: Path) -> Iterator[None]:
+    """Take tifffile's logged errors for errors: after them slices are missing or empty."""
+    messages: list[str] = []
+    handler = _Collector(messages)
+    logger = logging.getLogger("tifffile")
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+    if messages:
+        raise FileError(f"{path} is damaged ({messages[0][:160]})")
+
+
+class _Collector(logging.Handler):
+    def __init__(self, messages: list[str]) -> None:
+        super().__init__(logging.ERROR)
+        self._messages = messages
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._messages.append(" ".join(record.getMessage().split()))
