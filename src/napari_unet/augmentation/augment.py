@@ -1,0 +1,190 @@
+"""One random change of a patch: its image, its target and its weight, all alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import torch
+
+from napari_unet.augmentation.intensity import Intensity, change_intensity, draw_intensity
+from napari_unet.augmentation.warping import draw_controls, interpolate_controls, resample
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_unet.augmentation.configuration import AugmentationConfig
+
+__all__ = ["Augmentation", "Patch", "apply", "draw", "source_shape"]
+
+Shape = tuple[int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class Patch:
+    """A piece of an annotated image, as a network is shown it.
+
+    Parameters
+    ----------
+    image
+        (C, Y, X) float32.
+    target
+        (Y, X) uint8: each pixel's class.
+    weight
+        (Y, X) float32: how much it counts, 0 where nothing is known.
+    """
+
+    image: NDArray[np.float32]
+    target: NDArray[np.uint8]
+    weight: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        """Refuse parts that do not lie on each other."""
+        shape = self.image.shape[1:]
+        if self.image.ndim != 3 or self.target.shape != shape or self.weight.shape != shape:
+            raise ValueError(
+                f"a patch needs an image (C, Y, X) with target and weight (Y, X), "
+                f"got {self.image.shape}, {self.target.shape} and {self.weight.shape}"
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class Augmentation:
+    """What was drawn for one patch.
+
+    Parameters
+    ----------
+    matrix
+        (2, 2): turns an offset from the output's centre, in (y, x), into one in the input.
+    controls
+        (2, grid, grid) displacements in pixels of the control points over the output, or None.
+    intensity
+        What happens to the grey values.
+    interpolation
+        How the image is read between pixels.
+    """
+
+    matrix: NDArray[np.float64]
+    controls: NDArray[np.float64] | None
+    intensity: Intensity
+    interpolation: Literal["linear", "cubic"] = "cubic"
+
+
+def draw(config: AugmentationConfig, shape: Shape, rng: np.random.Generator) -> Augmentation:
+    """Draw an augmentation.
+
+    Parameters
+    ----------
+    config
+        What may happen and how strongly.
+    shape
+    rng
+        Source of chance: the same state draws the same augmentation.
+
+    Returns
+    -------
+    Augmentation
+    """
+    matrix = _draw_matrix(config, rng)
+    controls = None
+    if rng.random() < config.elastic_probability and config.elastic_sigma > 0:
+        controls = draw_controls(config.grid, config.elastic_sigma, rng)
+    return Augmentation(matrix, controls, draw_intensity(config, rng), config.interpolation)
+
+
+def _draw_matrix(config: AugmentationConfig, rng: np.random.Generator) -> NDArray[np.float64]:
+    angle = np.deg2rad(rng.uniform(-config.rotation, config.rotation))
+    reach = np.log1p(config.scaling)
+    shrink = np.exp(rng.uniform(-reach, reach))
+    mirror = rng.choice([-1.0, 1.0], 2) if config.flips else np.ones(2)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    return shrink * turn * mirror
+
+
+def apply(augmentation: Augmentation, patch: Patch, *, output_shape: Shape | None = None) -> Patch:
+    """Augment a patch, reading every part of it once.
+
+    Rotation, scaling and elastic warp are composed before anything is read. What lies outside
+    the patch is mirrored; a patch that is larger than its output gives real surroundings instead
+    (see `source_shape`).
+
+    Parameters
+    ----------
+    augmentation
+        What was drawn.
+    patch
+        What is augmented; it stays as it is.
+    output_shape
+        Height and width of the result, which stands in the patch's centre. None: the patch's.
+
+    Returns
+    -------
+    Patch
+        Its weight is 0 wherever any pixel that it was read from had weight 0.
+    """
+    size = patch.target.shape
+    shape = (size[0], size[1]) if output_shape is None else output_shape
+    if shape[0] > size[0] or shape[1] > size[1]:
+        raise ValueError(f"the output {shape} is larger than the patch {size}; read a larger one")
+    offsets = _offsets(augmentation, shape)
+    start = [(size[axis] - shape[axis]) // 2 for axis in (0, 1)]
+    read = offsets + np.array(
+        [start[axis] + (shape[axis] - 1) / 2 for axis in (0, 1)], dtype=np.float32
+    ).reshape(2, 1, 1)
+    image = _read(
+        patch.image, read, "bicubic" if augmentation.interpolation == "cubic" else "bilinear"
+    )
+    target = _read(patch.target[np.newaxis].astype(np.float32), read, "nearest")
+    weight, known = _read(np.stack([patch.weight, patch.weight > 0]), read, "bilinear")
+    return Patch(
+        change_intensity(image, augmentation.intensity),
+        target[0].astype(np.uint8),
+        np.where(known > 1 - _ROUNDING, weight, 0).astype(np.float32),
+    )
+
+
+_ROUNDING = 1e-3
+"""Share of a pixel by which positions in float32 may miss."""
+
+
+def _offsets(augmentation: Augmentation, shape: Shape) -> NDArray[np.float32]:
+    """Say from where, relative to the centre, each output pixel is read: (2, Y, X)."""
+    matrix = augmentation.matrix
+    y = np.arange(shape[0])[:, np.newaxis] - (shape[0] - 1) / 2
+    x = np.arange(shape[1]) - (shape[1] - 1) / 2
+    offsets = np.stack([row[0] * y + row[1] * x for row in matrix]).astype(np.float32)
+    if augmentation.controls is not None:
+        offsets += interpolate_controls(augmentation.controls, shape)
+    return offsets
+
+
+def source_shape(augmentation: Augmentation, output_shape: Shape) -> Shape:
+    """Say how large a patch must be for its augmented centre to need no mirrored pixel.
+
+    Parameters
+    ----------
+    augmentation
+        What was drawn.
+    output_shape
+        Height and width of the augmented patch.
+
+    Returns
+    -------
+    tuple of int
+        Height and width, at least those of the output and larger by even numbers.
+    """
+    reach = np.abs(_offsets(augmentation, output_shape)).max(axis=(1, 2))
+    margins = np.ceil(reach - (np.array(output_shape) - 1) / 2).astype(int).clip(0)
+    # Cubic interpolation reads two pixels to each side.
+    height, width = (
+        size + 2 * (int(margin) + 2) for size, margin in zip(output_shape, margins, strict=True)
+    )
+    return height, width
+
+
+def _read(
+    planes: NDArray[Any], read: NDArray[np.float32], mode: Literal["nearest", "bilinear", "bicubic"]
+) -> NDArray[np.float32]:
+    contiguous = np.ascontiguousarray(planes, dtype=np.float32)
+    return np.asarray(resample(torch.from_numpy(contiguous), read, mode=mode).numpy())
