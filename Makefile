@@ -36,7 +36,7 @@ lint: $(VENV)/.lint
 	$(BIN)/npe2 validate --imports napari.yaml
 
 docs: $(VENV)/.docs
-	$(BIN)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 bench: $(VENV)/.demo
 	@set -e; for script in benchmarks/*.py; do echo "$$script"; $(BIN)/python $$script; done
