@@ -1,0 +1,5 @@
+"""The `napari-unet` command: train, predict, evaluate, info, demo; alone it opens napari."""
+
+from napari_unet.cli.app import main
+
+__all__ = ["main"]

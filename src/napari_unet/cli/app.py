@@ -1,0 +1,357 @@
+"""The commands and their options; what they do stands in the other files, loaded when needed."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import warnings
+from contextlib import contextmanager
+from dataclasses import fields
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+from napari_unet import __version__
+from napari_unet.cli.failures import Reported, UsageError, complain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from napari_unet.annotations import Task
+
+__all__ = ["app", "main"]
+
+_PROGRAM = "napari-unet"
+
+
+class _Task(StrEnum):
+    """What the values of label images mean."""
+
+    instances = "instances"
+    classes = "classes"
+
+    @property
+    def name_of_task(self) -> Task:
+        return self.value
+
+
+class _TrainHelp(TyperCommand):
+    """Fills in defaults and tooltips from the configuration, whose home they are.
+
+    Only when the help is shown: the configuration imports torch, which takes seconds.
+    """
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        facts = _facts()
+        for parameter in self.params:
+            text = getattr(parameter, "help", None)
+            if text:
+                parameter.help = text.format(**facts)  # type: ignore[attr-defined]
+        super().format_help(ctx, formatter)
+
+
+def _facts() -> dict[str, str]:
+    from napari_unet.training import PRESETS, TrainingConfig
+
+    default = TrainingConfig()
+    facts = {field.name: field.metadata["tooltip"] for field in fields(TrainingConfig)}
+    facts |= {
+        f"default_{field.name}": str(getattr(default, field.name)) for field in fields(default)
+    }
+    facts["presets"] = ", ".join(PRESETS)
+    facts["times"] = ", ".join(f"{name} {each.minutes:g}" for name, each in PRESETS.items())
+    return facts
+
+
+app = typer.Typer(
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="First steps: napari-unet demo. Then: napari-unet train --help.",
+)
+
+Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist already.")]
+Device = Annotated[
+    str, typer.Option(help="Processor: auto takes a GPU if there is one; cpu, cuda.")
+]
+TaskOption = Annotated[
+    _Task,
+    typer.Option(
+        help="instances: 0 is background, every other value one cell; a 0/255 mask is split into "
+        "its connected pieces. classes: every value is a class, 0 the background."
+    ),
+]
+Unlabelled = Annotated[
+    int | None,
+    typer.Option(metavar="VALUE", help="Label value that says nothing; its pixels do not count."),
+]
+Regions = Annotated[
+    Path | None,
+    typer.Option(
+        exists=True,
+        metavar="DIR",
+        help="Masks named like the images: only nonzero pixels count. Images without a mask "
+        "count as a whole.",
+    ),
+]
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        print(f"{_PROGRAM} {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def workbench(
+    context: typer.Context,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+    debug: Debug = False,
+) -> None:
+    """Train a U-Net on your own images. Without a command: open napari with the workbench."""
+    if context.invoked_subcommand is None:
+        from napari_unet.cli.window import open_workbench
+
+        open_workbench()
+
+
+@app.command(cls=_TrainHelp)
+def train(
+    images: Annotated[
+        Path,
+        typer.Argument(exists=True, help="Folder of images (TIFF, PNG, OME-Zarr), or one image."),
+    ],
+    labels: Annotated[
+        Path,
+        typer.Argument(
+            exists=True,
+            help="Folder of their labels, or one file. To the image STEM belong STEM, "
+            "STEM_masks, STEM_cp_masks or STEM_labels.",
+        ),
+    ],
+    model: Annotated[
+        Path, typer.Option(metavar="FILE", help="Model to write, for example cells.safetensors.")
+    ],
+    preset: Annotated[
+        str | None,
+        typer.Option(help="How to train: {presets}. (default: {default_preset})"),
+    ] = None,
+    minutes: Annotated[
+        float | None,
+        typer.Option(metavar="M", help="{minutes} (default: the preset's; {times})"),
+    ] = None,
+    steps: Annotated[int | None, typer.Option(metavar="N", help="{steps}")] = None,
+    task: TaskOption = _Task.instances,
+    unlabelled: Unlabelled = None,
+    regions: Regions = None,
+    device: Annotated[str | None, typer.Option(help="{device} (default: {default_device})")] = None,
+    seed: Annotated[int | None, typer.Option(help="{seed} (default: {default_seed})")] = None,
+    validation: Annotated[
+        float | None,
+        typer.Option(metavar="FRACTION", help="{validation} (default: {default_validation})"),
+    ] = None,
+    overwrite: Overwrite = False,
+    debug: Debug = False,
+) -> None:
+    """Train a network on images and their labels, and write it as one file.
+
+    Whole images count as annotated, unless --regions or --unlabelled say otherwise. Ctrl-C stops
+    early and keeps the best network so far.
+
+    Example: napari-unet train images labels --model cells.safetensors --minutes 5
+    """
+    from napari_unet.cli.train import TrainCommand, configure
+
+    given = {"minutes": minutes, "steps": steps, "device": device, "seed": seed}
+    given |= {"validation": validation, "task": task.name_of_task}
+    TrainCommand(
+        images=images,
+        labels=labels,
+        model=model,
+        regions=regions,
+        unlabelled=unlabelled,
+        config=configure(preset, given),
+        overwrite=overwrite,
+        debug=debug,
+    ).run()
+
+
+@app.command()
+def predict(
+    model: Annotated[Path, typer.Argument(exists=True, help="Model that train has written.")],
+    images: Annotated[Path, typer.Argument(exists=True, help="Folder of images, or one image.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to write into.")],
+    tile: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="At most this many output pixels per side and tile: smaller needs less memory "
+            "and gives the same result.",
+        ),
+    ] = None,
+    probabilities: Annotated[
+        bool,
+        typer.Option(
+            "--probabilities",
+            help="Write STEM_probability.tif too: float32, one channel per class, channel 0 the "
+            "background.",
+        ),
+    ] = False,
+    device: Device = "auto",
+    overwrite: Overwrite = False,
+    debug: Debug = False,
+) -> None:
+    """Segment images with a model, and write a label file STEM.tif for each.
+
+    Instances are numbered from 1 and unique per file; classes are numbered from 0 in the order of
+    the values trained on (napari-unet info shows them).
+
+    Example: napari-unet predict cells.safetensors images --out results
+    """
+    from napari_unet.cli.predict import PredictCommand
+
+    PredictCommand(
+        model=model,
+        images=images,
+        out=out,
+        tile=tile,
+        device=device,
+        probabilities=probabilities,
+        overwrite=overwrite,
+        debug=debug,
+    ).run()
+
+
+@app.command()
+def evaluate(
+    truth: Annotated[Path, typer.Argument(exists=True, help="Folder of true labels, or one file.")],
+    predicted: Annotated[
+        Path, typer.Argument(exists=True, help="Folder of predicted labels, or one file.")
+    ],
+    task: TaskOption = _Task.instances,
+    unlabelled: Unlabelled = None,
+    regions: Regions = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Compare predicted labels with true ones, over all images together.
+
+    Classes compare by the rank of their values, so that 0/255 equals 0/1.
+
+    Example: napari-unet evaluate labels results --json
+    """
+    from napari_unet.cli.evaluate import EvaluateCommand
+
+    EvaluateCommand(
+        truth=truth,
+        predicted=predicted,
+        task=task.name_of_task,
+        unlabelled=unlabelled,
+        regions=regions,
+        json=json,
+        debug=debug,
+    ).run()
+
+
+@app.command()
+def info(
+    model: Annotated[Path, typer.Argument(exists=True, help="Model that train has written.")],
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Show what a model is: what it was trained on, its classes, scale and scores."""
+    from napari_unet.cli.info import show_info
+
+    show_info(model, as_json=json)
+
+
+@app.command()
+def demo(
+    headless: Annotated[
+        bool, typer.Option("--headless", help="Open no window: train, predict and score only.")
+    ] = False,
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder for what the demo writes.")
+    ] = Path("demo-output"),
+    minutes: Annotated[
+        float, typer.Option(metavar="M", min=0.01, max=60.0, help="Time to train.")
+    ] = 1.5,
+    debug: Debug = False,
+) -> None:
+    """Train on drawn cells and segment others, in napari where there is a display.
+
+    Leaves label files, a model, a picture image | truth | prediction, and the scores, beside
+    those of Otsu's threshold with a watershed.
+    """
+    from napari_unet.cli.demo import DemoCommand
+
+    DemoCommand(out=out, minutes=minutes, headless=headless).run()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    Parameters
+    ----------
+    arguments
+        Those after the program's name; by default those that it was started with.
+
+    Returns
+    -------
+    int
+        0 if everything that was asked for was done, 2 for wrong usage, 1 otherwise.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in given
+    with _quiet(not debug):
+        try:
+            code = app(args=given, prog_name=_PROGRAM, standalone_mode=False)
+        except Reported:
+            return 1
+        except (KeyboardInterrupt, typer.Abort):
+            return _aborted()
+        except Exception as error:  # noqa: BLE001 - the border where every error is told
+            complain(_in_words(error), debug=debug)
+            return 2 if isinstance(error, UsageError) else int(getattr(error, "exit_code", 1))
+    return _aborted() if code == _INTERRUPTED else int(code or 0)
+
+
+_INTERRUPTED = 130  # typer's exit code for Ctrl-C
+
+
+def _aborted() -> int:
+    print(f"{_PROGRAM}: aborted", file=sys.stderr)
+    return 1
+
+
+def _in_words(error: Exception) -> Exception:
+    """Return what typer found wrong with the usage as a sentence that says where to look."""
+    message = getattr(error, "format_message", None)
+    if message is None:
+        return error
+    where = getattr(getattr(error, "ctx", None), "command_path", _PROGRAM)
+    words = UsageError(f"{message().rstrip('.')} ({where} --help shows how)")
+    return words.with_traceback(error.__traceback__)
+
+
+@contextmanager
+def _quiet(really: bool) -> Iterator[None]:
+    """Keep warnings and logs of libraries out of the one sentence on stderr."""
+    before = logging.root.manager.disable
+    with warnings.catch_warnings():
+        if really:
+            warnings.simplefilter("ignore")
+            logging.disable(logging.CRITICAL)
+        try:
+            yield
+        finally:
+            logging.disable(before)

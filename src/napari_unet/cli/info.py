@@ -1,0 +1,76 @@
+"""`napari-unet info`: what a model file is and what it was trained on."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+from napari_unet.files import load_model
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from napari_unet.network import TrainedModel
+
+__all__ = ["describe", "show_info"]
+
+
+def show_info(path: Path, *, as_json: bool) -> None:
+    """Print what a model is."""
+    described = describe(load_model(path))
+    if as_json:
+        print(json.dumps(described, indent=2, default=dict))
+    else:
+        Console(highlight=False).print(_table(described))
+
+
+def describe(model: TrainedModel) -> dict[str, Any]:
+    """Return everything about a model but its weights, as plain values.
+
+    ``classes`` holds for each class its ``index`` (the channel of the probabilities and the number
+    in label files of the task classes), the painted ``value`` and the ``name``.
+    """
+    return {
+        "task": model.task,
+        "classes": [
+            {"index": index, "value": label.value, "name": label.name}
+            for index, label in enumerate(model.classes)
+        ],
+        "channels": model.channels,
+        "scale": model.scale,
+        "pixel_size": model.pixel_size,
+        "parameters": sum(p.numel() for p in model.network.parameters()),
+        "scores": dict(model.provenance.get("scores", {})),
+        "architecture": dict(model.architecture),
+        "normalisation": dict(model.normalisation),
+        "instances": dict(model.instances),
+        "provenance": dict(model.provenance),
+        "configuration": dict(model.configuration),
+    }
+
+
+def _table(described: dict[str, Any]) -> Table:
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    for name, value in described.items():
+        if name == "classes":
+            shown = ", ".join(f"{c['index']} = {c['name']} (painted {c['value']})" for c in value)
+        elif isinstance(value, dict):
+            shown = ", ".join(f"{key} {_short(part)}" for key, part in value.items())
+        else:
+            shown = _short(value)
+        table.add_row(name.replace("_", " "), shown)
+    return table
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, dict):
+        return "(" + ", ".join(f"{key} {_short(part)}" for key, part in value.items()) + ")"
+    if isinstance(value, list | tuple):
+        shown = ", ".join(map(str, value[:5]))
+        return shown + (f" and {len(value) - 5} more" if len(value) > 5 else "")
+    return "unknown" if value is None else str(value)

@@ -1,0 +1,193 @@
+"""Images and labels as folders or files become what the engine learns from and compares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_unet.annotations import AnnotatedImage, Task, annotate, binary_to_instances
+from napari_unet.cli.failures import CommandError
+from napari_unet.files import (
+    FileError,
+    image_paths,
+    match_labels,
+    read_image,
+    read_labels,
+    stem,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from napari_unet.cli.failures import Failures
+
+__all__ = ["BAD_FILE", "Counted", "annotated_images", "compared_pairs", "matching_masks"]
+
+BAD_FILE = (FileError, ValueError, OSError, MemoryError)
+"""What one bad file among many may raise without stopping the others."""
+
+
+@dataclass(frozen=True, eq=False)
+class Counted:
+    """Labels (Z, Y, X) and where they count."""
+
+    labels: NDArray[Any]
+    annotated: NDArray[np.bool_]
+
+
+def annotated_images(
+    images: Path,
+    labels: Path,
+    *,
+    task: Task,
+    regions: Path | None,
+    unlabelled: int | None,
+    failures: Failures,
+) -> list[AnnotatedImage]:
+    """Read every image with its labels; what is wrong with one is reported, the rest returned."""
+    pairs = match_labels(images, labels)
+    masks = matching_masks([pair.image for pair in pairs], regions)
+    read = []
+    for pair in pairs:
+        try:
+            image = read_image(pair.image)
+            counted = _read_counted(pair.labels, masks.get(pair.image), unlabelled)
+            read.append((image, _fitting(counted, image.data, pair.labels)))
+        except BAD_FILE as error:
+            failures.add(error, pair.image.name)
+    split = _as_task([counted for _, counted in read], task)
+    annotated = []
+    for (image, _), counted in zip(read, split, strict=True):
+        try:
+            annotated.append(
+                annotate(
+                    image.data,
+                    counted.labels,
+                    annotated=counted.annotated,
+                    name=image.name,
+                    pixel_size=image.pixel_size,
+                )
+            )
+        except ValueError as error:
+            failures.add(error, image.path.name)
+    return annotated
+
+
+def compared_pairs(
+    truth: Path,
+    predicted: Path,
+    *,
+    task: Task,
+    regions: Path | None,
+    unlabelled: int | None,
+    failures: Failures,
+) -> list[tuple[NDArray[Any], NDArray[Any], NDArray[np.bool_]]]:
+    """Read true and predicted labels that belong together, and where they count."""
+    pairs = _match_predictions(truth, predicted)
+    masks = matching_masks([path for _, path in pairs], regions)
+    true, found = [], []
+    for truth_path, predicted_path in pairs:
+        try:
+            counted = _read_counted(truth_path, masks.get(predicted_path), unlabelled)
+            labels = read_labels(predicted_path)
+            if labels.shape != counted.labels.shape:
+                raise CommandError(
+                    f"{predicted_path.name} has shape {_shape(labels)}, but the truth "
+                    f"{truth_path.name} has {_shape(counted.labels)}"
+                )
+        except (*BAD_FILE, CommandError) as error:
+            failures.add(error, predicted_path.name)
+            continue
+        true.append(counted)
+        found.append(Counted(labels, counted.annotated))
+    return [
+        (t.labels, p.labels, t.annotated)
+        for t, p in zip(_as_task(true, task), _as_task(found, task), strict=True)
+    ]
+
+
+def matching_masks(paths: Sequence[Path], regions: Path | None) -> Mapping[Path, Path]:
+    """Find the mask of the same stem for each image that has one.
+
+    Raises
+    ------
+    CommandError
+        If there are masks but none of them belongs to any image.
+    """
+    if regions is None:
+        return {}
+    by_stem = {stem(path): path for path in image_paths(regions)}
+    found = {path: by_stem[stem(path)] for path in paths if stem(path) in by_stem}
+    if not found:
+        raise CommandError(
+            f"no mask in {regions} has the name of an image such as {stem(paths[0])}; "
+            "name each mask like the image that it belongs to"
+        )
+    return found
+
+
+def _match_predictions(truth: Path, predicted: Path) -> list[tuple[Path, Path]]:
+    """Pair every true label image with its prediction; what else lies there is left alone."""
+    if truth.is_file() and predicted.is_file():
+        return [(truth, predicted)]
+    by_stem = {stem(path): path for path in image_paths(predicted)}
+    pairs = []
+    for path in image_paths(truth):
+        match = next((by_stem[name] for name in _names(stem(path)) if name in by_stem), None)
+        if match is None:
+            raise CommandError(f"{predicted} holds no prediction for {path.name}")
+        pairs.append((path, match))
+    return pairs
+
+
+def _names(name: str) -> list[str]:
+    """Return the names that the prediction for true labels of this name may have."""
+    endings = ("_cp_masks", "_masks", "_labels")
+    shorter = [name.removesuffix(ending) for ending in endings if name.endswith(ending)]
+    return [name, *shorter, *(name + ending for ending in endings)]
+
+
+def _read_counted(path: Path, mask: Path | None, unlabelled: int | None) -> Counted:
+    """Read labels and where they count: inside the mask, and where they say something."""
+    labels = read_labels(path)
+    annotated = np.ones(labels.shape, dtype=bool)
+    if mask is not None:
+        region = read_labels(mask) != 0
+        if region.shape[1:] != labels.shape[1:] or region.shape[0] not in (1, labels.shape[0]):
+            raise ValueError(
+                f"{mask.name} has shape {_shape(region)}, but {path.name} has {_shape(labels)}"
+            )
+        annotated &= region
+    if unlabelled is not None:
+        silent = labels == unlabelled
+        annotated &= ~silent
+        labels = np.where(silent, 0, labels)
+    return Counted(labels, annotated)
+
+
+def _fitting(counted: Counted, image: NDArray[Any], path: Path) -> Counted:
+    planes = (image.shape[0], *image.shape[2:])
+    if counted.labels.shape != planes:
+        raise ValueError(
+            f"{path.name} has shape {_shape(counted.labels)}, but its image has "
+            f"{_shape(np.empty(planes, dtype=bool))}; choose the labels of this image"
+        )
+    return counted
+
+
+def _as_task(counted: list[Counted], task: Task) -> list[Counted]:
+    """Split masks into cells where cells are asked for; decided over the whole set."""
+    if task != "instances":
+        return counted
+    split = binary_to_instances([each.labels for each in counted])
+    return [Counted(labels, each.annotated) for labels, each in zip(split, counted, strict=True)]
+
+
+def _shape(labels: NDArray[Any]) -> str:
+    shape = labels.shape if labels.shape[0] > 1 else labels.shape[1:]
+    return " x ".join(map(str, shape))

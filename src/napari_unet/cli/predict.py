@@ -1,0 +1,124 @@
+"""`napari-unet predict`: a model and images in, label files out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_unet.cli.failures import Failures, UsageError
+from napari_unet.cli.inputs import BAD_FILE
+from napari_unet.cli.outputs import prepare_folder, refuse_existing, refuse_inputs
+from napari_unet.cli.progress import PredictionProgress
+from napari_unet.files import (
+    image_paths,
+    label_file,
+    load_model,
+    probability_file,
+    read_image,
+    stem,
+    write_labels,
+    write_probabilities,
+)
+from napari_unet.network import choose_device
+from napari_unet.prediction import PredictionError, labels_from, number_uniquely, predict_slices
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from napari_unet.files import ImageFile
+    from napari_unet.network import TrainedModel
+
+__all__ = ["PredictCommand", "file_labels"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictCommand:
+    """What was asked for on the command line."""
+
+    model: Path
+    images: Path
+    out: Path
+    tile: int | None
+    device: str
+    probabilities: bool
+    overwrite: bool
+    debug: bool
+
+    def run(self) -> None:
+        """Check, load, predict every image, write its labels.
+
+        Raises
+        ------
+        Reported
+            If an image could not be predicted; the others were.
+        """
+        try:
+            choose_device(self.device)
+        except ValueError as error:
+            raise UsageError(str(error)) from error
+        paths = image_paths(self.images)
+        outputs = [output for path in paths for output in self._outputs(path)]
+        refuse_inputs(outputs, paths)
+        refuse_existing(outputs, overwrite=self.overwrite)
+        model = load_model(self.model)
+        prepare_folder(self.out)
+        failures = Failures(debug=self.debug)
+        with PredictionProgress(len(paths)) as progress:
+            for path in paths:
+                self._try(model, path, progress, failures)
+        failures.finish()
+
+    def _outputs(self, path: Path) -> list[Path]:
+        labels = [label_file(self.out, stem(path))]
+        return labels + ([probability_file(self.out, stem(path))] if self.probabilities else [])
+
+    def _try(
+        self, model: TrainedModel, path: Path, progress: PredictionProgress, failures: Failures
+    ) -> None:
+        try:
+            line = self._predict(model, read_image(path), progress)
+        except (PredictionError, *BAD_FILE) as error:
+            line = f"{path.name}: failed"
+            failures.add(error, path.name)
+        progress.finish(line)
+
+    def _predict(self, model: TrainedModel, image: ImageFile, progress: PredictionProgress) -> str:
+        slices, maps = [], []
+        for report in predict_slices(model, image.data, tile=self.tile, device=self.device):
+            progress.show(image.name, report.done / report.total)
+            if report.probabilities is not None:
+                slices.append(labels_from(model, report.probabilities))
+                if self.probabilities:
+                    maps.append(report.probabilities)
+        labels = file_labels(model, slices)
+        found = f"{labels.max()} cells" if model.task == "instances" else "classes"
+        self._write(image, labels, maps)
+        return f"{image.path.name}: {found}"
+
+    def _write(
+        self, image: ImageFile, labels: NDArray[Any], maps: Sequence[NDArray[np.float32]]
+    ) -> None:
+        how: dict[str, Any] = {"pixel_size": image.pixel_size, "overwrite": self.overwrite}
+        write_labels(
+            label_file(self.out, image.name), labels if image.is_stack else labels[0], **how
+        )
+        if self.probabilities:
+            written = np.stack(maps) if image.is_stack else maps[0]
+            write_probabilities(probability_file(self.out, image.name), written, **how)
+
+
+def file_labels(model: TrainedModel, slices: Sequence[NDArray[np.int32]]) -> NDArray[Any]:
+    """Turn painted values of all slices into what stands in files, (Z, Y, X).
+
+    Cells are numbered uniquely per file; classes are numbered from 0 in the order of the values
+    that they were trained with.
+    """
+    if model.task == "instances":
+        return number_uniquely(slices)
+    values = np.sort([label.value for label in model.classes])
+    return np.searchsorted(values, np.stack(slices)).astype(np.uint16)
