@@ -19,23 +19,34 @@ __all__ = ["Overlaps", "count_matches", "overlaps"]
 class Overlaps:
     """How the true and the predicted objects of one slice lie over each other.
 
+    The first three have one entry per pair of objects that share a pixel.
+
     Attributes
     ----------
+    true, predicted
+        Which true and which predicted object it is, counted from 0.
     shared
-        (true, predicted) integers: counted pixels that both objects have.
+        Counted pixels that both have.
     true_areas, predicted_areas
         Counted pixels of every true and of every predicted object.
     """
 
+    true: NDArray[np.int64]
+    predicted: NDArray[np.int64]
     shared: NDArray[np.int64]
     true_areas: NDArray[np.int64]
     predicted_areas: NDArray[np.int64]
 
     @property
     def iou(self) -> NDArray[np.float64]:
-        """(true, predicted) intersection over union."""
-        union = self.true_areas[:, None] + self.predicted_areas[None, :] - self.shared
-        return np.asarray(self.shared / union, dtype=np.float64)
+        """Intersection over union of every pair."""
+        areas = self.true_areas[self.true] + self.predicted_areas[self.predicted]
+        return np.asarray(self.shared / (areas - self.shared), dtype=np.float64)
+
+    @property
+    def objects(self) -> int:
+        """True and predicted objects together."""
+        return self.true_areas.size + self.predicted_areas.size
 
 
 def overlaps(
@@ -64,19 +75,22 @@ def overlaps(
     """
     true_index, true_whole = _numbered(truth)
     predicted_index, predicted_whole = _numbered(predicted)
-    counted = slice(None) if annotated is None else annotated.ravel()
-    pairs = true_index[counted] * np.int64(len(predicted_whole)) + predicted_index[counted]
-    size = len(true_whole) * len(predicted_whole)
-    table = _histogram(pairs, size).reshape(len(true_whole), len(predicted_whole))
-    true_areas, predicted_areas = table.sum(axis=1), table.sum(axis=0)
-    kept_true = _mostly_inside(true_areas, true_whole)
-    covers = (2 * table > true_areas[:, None])[kept_true].any(axis=0)
-    kept_predicted = _mostly_inside(predicted_areas, predicted_whole) | covers
-    kept_predicted[0] = False
+    if annotated is not None:
+        true_index, predicted_index = true_index[annotated], predicted_index[annotated]
+    true_areas = np.bincount(true_index.ravel(), minlength=true_whole.size)
+    predicted_areas = np.bincount(predicted_index.ravel(), minlength=predicted_whole.size)
+    true, found, shared = _pairs(true_index, predicted_index, predicted_whole.size)
+    keep_true = _mostly_inside(true_areas, true_whole)
+    keep_predicted = _mostly_inside(predicted_areas, predicted_whole)
+    covers = (2 * shared > true_areas[true]) & keep_true[true]
+    keep_predicted[found[covers]] = True
+    kept = keep_true[true] & keep_predicted[found]
     return Overlaps(
-        table[np.ix_(kept_true, kept_predicted)],
-        true_areas[kept_true],
-        predicted_areas[kept_predicted],
+        (np.cumsum(keep_true) - 1)[true[kept]],
+        (np.cumsum(keep_predicted) - 1)[found[kept]],
+        shared[kept],
+        true_areas[keep_true],
+        predicted_areas[keep_predicted],
     )
 
 
@@ -89,21 +103,34 @@ def count_matches(overlap: Overlaps, threshold: float) -> int:
     accepted = overlap.iou > threshold
     if threshold >= 0.5 or not accepted.any():
         return int(accepted.sum())
-    partners = maximum_bipartite_matching(csr_array(accepted), perm_type="column")
-    return int((partners >= 0).sum())
+    graph = csr_array(
+        (np.ones(accepted.sum()), (overlap.true[accepted], overlap.predicted[accepted])),
+        shape=(overlap.true_areas.size, overlap.predicted_areas.size),
+    )
+    return int((maximum_bipartite_matching(graph, perm_type="column") >= 0).sum())
 
 
 def _numbered(labels: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Give the objects numbers 1..n and the background 0; return numbers and areas."""
-    values, index = np.unique(labels.ravel(), return_inverse=True)
-    if values.size == 0 or values[0] != 0:
-        index = index + 1
-    size = values.size + int(values.size == 0 or values[0] != 0)
-    return index, _histogram(index, size)
+    if labels.size and labels.min() >= 0 and labels.max() <= labels.size:
+        values = labels.astype(np.int64)
+        present = np.bincount(values.ravel()) > 0
+        present[0] = False
+        index = (np.cumsum(present) * present)[values]
+    else:
+        values, inverse = np.unique(labels, return_inverse=True)
+        number = np.cumsum(values != 0) * (values != 0)
+        index = number[inverse].reshape(labels.shape)
+    return index.astype(np.int64), np.bincount(index.ravel(), minlength=1)
 
 
-def _histogram(index: NDArray[np.int64], size: int) -> NDArray[np.int64]:
-    return np.bincount(index, minlength=size).astype(np.int64)
+def _pairs(
+    true: NDArray[np.int64], predicted: NDArray[np.int64], predicted_size: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """List the pairs of objects that share pixels, and how many."""
+    both = (true > 0) & (predicted > 0)
+    codes, shared = np.unique(true[both] * predicted_size + predicted[both], return_counts=True)
+    return codes // predicted_size, codes % predicted_size, shared
 
 
 def _mostly_inside(counted: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.bool_]:

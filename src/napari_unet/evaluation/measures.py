@@ -63,8 +63,8 @@ def f1(
 ) -> float:
     """F1 = 2 TP / (2 TP + FP + FN) at one IoU threshold; NaN without any object."""
     overlap = overlaps(truth, predicted, annotated)
-    objects = sum(overlap.shared.shape)
-    return 2 * count_matches(overlap, threshold) / objects if objects else float("nan")
+    both = 2 * count_matches(overlap, threshold)
+    return both / overlap.objects if overlap.objects else float("nan")
 
 
 def seg(
@@ -82,8 +82,10 @@ def seg(
 
 def seg_of_each(overlap: Overlaps) -> NDArray[np.float64]:
     """Jaccard index of every true cell with the predicted one that covers over half of it, or 0."""
-    covered = 2 * overlap.shared > overlap.true_areas[:, None]
-    return np.asarray(np.where(covered, overlap.iou, 0.0).sum(axis=1), dtype=np.float64)
+    covered = 2 * overlap.shared > overlap.true_areas[overlap.true]
+    indices = np.zeros(overlap.true_areas.size)
+    indices[overlap.true[covered]] = overlap.iou[covered]
+    return indices
 
 
 def pixel_error(
@@ -122,7 +124,7 @@ def adapted_rand_error(
 
 def _ap(overlap: Overlaps, threshold: float) -> float:
     matches = count_matches(overlap, threshold)
-    different = sum(overlap.shared.shape) - matches
+    different = overlap.objects - matches
     return matches / different if different else float("nan")
 
 

@@ -100,8 +100,8 @@ def evaluate(pairs: Iterable[Sequence[NDArray[Any] | None]], *, task: Task = "in
 
 def _instance_scores(pairs: list[_Pair]) -> Scores:
     found = [overlaps(*pair) for pair in _slices(pairs)]
-    n_true = sum(overlap.shared.shape[0] for overlap in found)
-    n_predicted = sum(overlap.shared.shape[1] for overlap in found)
+    n_true = sum(overlap.true_areas.size for overlap in found)
+    n_predicted = sum(overlap.predicted_areas.size for overlap in found)
     matches = [sum(count_matches(overlap, t) for overlap in found) for t in THRESHOLDS]
     precisions = [_share(tp, n_true + n_predicted - tp) for tp in matches]
     return Scores(
