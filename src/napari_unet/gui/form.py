@@ -256,7 +256,7 @@ def _number(
     nothing: float | None,
     changed: Callable[[], None],
 ) -> _Made:
-    """Wire a QSpinBox or QDoubleSpinBox; one step below its minimum stands for None, where None is allowed."""
+    """Wire a spin box; one step below its minimum stands for None, where None is allowed."""
     box.setKeyboardTracking(False)
     if "unit" in limits:
         box.setSuffix(f" {limits['unit']}")

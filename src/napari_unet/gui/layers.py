@@ -10,14 +10,16 @@ dock was closed or a layer renamed.
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from napari.layers import Image, Labels, Layer, Shapes
-from skimage import draw
+
+from napari_unet.gui.marks import Outline
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from napari.components import ViewerModel
     from numpy.typing import NDArray
@@ -27,16 +29,22 @@ __all__ = [
     "add_image",
     "add_labels",
     "add_regions",
+    "all_labels",
+    "channel_looks",
     "channel_names",
     "check_image",
     "check_labels",
     "check_same_size",
     "current_slice",
+    "fill_slice",
     "find",
+    "find_image",
+    "fits",
     "identity",
     "image_layers",
     "labels_layers",
     "link",
+    "outlines",
     "pixel_size",
     "placement",
     "put_image",
@@ -45,10 +53,14 @@ __all__ = [
     "read_labels",
     "read_labels_slice",
     "read_slice",
-    "region_mask",
+    "remove",
+    "replace_labels",
     "select",
+    "set_contrast",
+    "source_path",
     "tag",
     "unwrap",
+    "view_labels",
     "volume_shape",
     "write_slice",
 ]
@@ -93,16 +105,13 @@ def image_layers(viewer: ViewerModel) -> list[Image]:
 
 
 def labels_layers(viewer: ViewerModel, like: Image) -> list[Labels]:
-    """List the Labels layers that could annotate `like`: of its size, and not our results."""
-    shape = volume_shape(like)
+    """List the Labels layers that could annotate `like`: of its size, predictions among them."""
     return [
         layer
         for layer in viewer.layers
         if isinstance(layer, Labels)
-        and _role(layer) in (None, "labels")
-        and not layer.multiscale
-        and layer.ndim in (2, 3)
-        and volume_shape(layer) == shape
+        and _role(layer) in (None, "labels", "prediction")
+        and fits(layer, like)
     ]
 
 
@@ -151,6 +160,30 @@ def channel_names(images: Sequence[Image]) -> list[str]:
     for layer in images:
         names += [f"{layer.name} {c}" for c in "RGB"] if layer.rgb else [layer.name]
     return names
+
+
+def channel_looks(images: Sequence[Image]) -> list[dict[str, Any]]:
+    """Return the arguments of ``Image`` that make each channel of `images` look as it does."""
+    looks: list[dict[str, Any]] = []
+    for layer in images:
+        if layer.rgb:
+            limits = (0, 255) if layer.dtype == np.uint8 else (0, 1)
+            first, *others = ("red", "green", "blue")
+            looks.append({"colormap": first, "contrast_limits": limits, "blending": "opaque"})
+            looks += [
+                {"colormap": other, "contrast_limits": limits, "blending": "additive"}
+                for other in others
+            ]
+        else:
+            limits = tuple(layer.contrast_limits)
+            looks.append(
+                {
+                    "colormap": layer.colormap.name,
+                    "contrast_limits": limits,
+                    "blending": layer.blending,
+                }
+            )
+    return looks
 
 
 def read_image(images: Sequence[Image]) -> NDArray[Any]:
@@ -212,60 +245,65 @@ def read_labels(layer: Labels) -> NDArray[Any]:
     return np.array(layer.data).reshape(volume_shape(layer))
 
 
+def fingerprint(image: Image) -> str:
+    """Return what tells one image from another: its size and some of its pixels.
+
+    Only every eighth row and column of the first and the middle slice are read.
+    """
+    z = volume_shape(image)[0]
+    digest = hashlib.sha256(repr((volume_shape(image), image.rgb, str(image.dtype))).encode())
+    for at in sorted({0, z // 2}):
+        for channel in _channels(image, np.s_[at : at + 1]):
+            digest.update(np.ascontiguousarray(channel[0, ::8, ::8]).tobytes())
+    return digest.hexdigest()[:16]
+
+
+def source_path(layer: Layer) -> str:
+    """Return the file that a layer was opened from; empty when there is none."""
+    return str(layer.source.path or "")
+
+
+def view_labels(layer: Labels) -> NDArray[Any]:
+    """Return a Labels layer as (Z, Y, X) integers without copying it, where that is possible."""
+    return np.asarray(layer.data).reshape(volume_shape(layer))
+
+
+def fits(labels: Labels, image: Image) -> bool:
+    """Tell whether labels are of the image's size."""
+    plain = not labels.multiscale and labels.ndim in (2, 3)
+    return plain and volume_shape(labels) == volume_shape(image)
+
+
 def read_labels_slice(layer: Labels, z: int) -> NDArray[Any]:
     """Copy one slice of a Labels layer as (Y, X) integers."""
     return np.array(layer.data[z] if layer.ndim == 3 else layer.data)
 
 
-def region_mask(regions: Shapes | None, like: Placed, z: int | None = None) -> NDArray[Any] | None:
-    """Tell which pixels of `like` lie inside the rectangles, polygons and ellipses.
+def outlines(regions: Shapes | None, like: Placed) -> tuple[Outline, ...]:
+    """Copy the shapes that have an inside: rectangles, polygons and ellipses.
 
     Parameters
     ----------
     regions
-        The Shapes layer; lines and paths have no inside and are left out.
+        The Shapes layer; its lines and paths have no inside and are left out.
     like
-        The layer whose pixels are asked for; the two may differ in scale and translation.
-    z
-        Only this slice.
-
-    Returns
-    -------
-    NDArray of bool, or None
-        (Z, Y, X), or (Y, X) with `z`; None when no shape has an inside.
+        The layer in whose pixels the outlines are given; the two may differ in scale and place.
     """
-    outlines = list(_outlines(regions, like)) if regions is not None else []
-    if not outlines:
-        return None
-    shape = volume_shape(like)
-    if z is not None:
-        mask = np.zeros(shape[1:], dtype=bool)
-        for at, points in outlines:
-            if at == z:
-                mask |= _inside(points, shape[1:])
-        return mask
-    masks = np.zeros(shape, dtype=bool)
-    for at, points in outlines:
-        if 0 <= at < shape[0]:
-            masks[at] |= _inside(points, shape[1:])
-    return masks
+    if regions is None:
+        return ()
+    shapes = zip(regions.data, regions.shape_type, strict=True)
+    return tuple(
+        _outline(regions, np.asarray(corners), kind, like)
+        for corners, kind in shapes
+        if kind not in ("line", "path")
+    )
 
 
-def _inside(points: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
-    """Return the (Y, X) mask of one outline."""
-    mask: NDArray[Any] = draw.polygon2mask(shape, points)  # type: ignore[no-untyped-call]
-    return mask
-
-
-def _outlines(regions: Shapes, like: Placed) -> Iterator[tuple[int, NDArray[Any]]]:
-    """Yield slice and (n, 2) outline of every shape with an inside, in pixels of `like`."""
-    for corners, kind in zip(regions.data, regions.shape_type, strict=True):
-        if kind in ("line", "path"):
-            continue
-        points = _ellipse(corners) if kind == "ellipse" else np.asarray(corners)
-        pixels = np.array([like.world_to_data(regions.data_to_world(p)) for p in points])
-        at = int(np.round(pixels[:, -3].mean())) if pixels.shape[1] > 2 else 0
-        yield at, pixels[:, -2:]
+def _outline(regions: Shapes, corners: NDArray[Any], kind: str, like: Placed) -> Outline:
+    points = _ellipse(corners) if kind == "ellipse" else corners
+    pixels = np.array([like.world_to_data(regions.data_to_world(p)) for p in points])
+    z = int(np.round(pixels[:, -3].mean())) if like.ndim == 3 else 0
+    return Outline(z, pixels[:, -2:])
 
 
 def _ellipse(corners: NDArray[Any]) -> NDArray[Any]:
@@ -314,8 +352,11 @@ def _tags(role: str, images: Sequence[Image]) -> dict[str, Any]:
     return {METADATA: {"role": role, "image": [identity(image) for image in images]}}
 
 
-def link(layer: Layer, role: str, images: Sequence[Image]) -> None:
-    """Remember that `layer` plays `role` for these channels."""
+def link(viewer: ViewerModel, layer: Layer, role: str, images: Sequence[Image]) -> None:
+    """Remember that `layer`, and no other one any more, plays `role` for these channels."""
+    for other in [found for found in viewer.layers if _role(found) == role and found is not layer]:
+        if {identity(image) for image in images} & set(tag(other)["image"]):
+            tag(other).pop("role")
     tag(layer).update(_tags(role, images)[METADATA])
 
 
@@ -371,6 +412,16 @@ def add_regions(
     return layer
 
 
+def add_outlines(regions: Shapes, outlines: Iterable[Outline], like: Placed) -> None:
+    """Draw outlines, given in pixels of `like`, as polygons."""
+    for outline in outlines:
+        z = np.full((len(outline.points), 1), outline.z)
+        points = np.hstack([z, outline.points]) if like.ndim == 3 else outline.points
+        world = [like.data_to_world(p) for p in points]
+        corners = np.array([regions.world_to_data(p) for p in world])
+        regions.add_polygons([corners])
+
+
 def _line_width(like: Placed) -> float:
     """Return about two screen pixels on a canvas of 600, in data pixels."""
     return max(1.0, max(volume_shape(like)[1:]) / 300)
@@ -394,12 +445,16 @@ def add_image(
     return layer
 
 
-def _add(viewer: ViewerModel, layer: Layer) -> None:
+def _add(viewer: ViewerModel, layer: Layer, *, below: Layer | None = None) -> None:
     """Add without moving the user's choice of layer: the one in hand stays in hand."""
-    selected = set(viewer.layers.selection)
-    viewer.add_layer(layer)
+    selected, active = set(viewer.layers.selection), viewer.layers.selection.active
+    if below is not None and below in viewer.layers:
+        viewer.layers.insert(viewer.layers.index(below), layer)
+    else:
+        viewer.add_layer(layer)
     if selected:
         viewer.layers.selection = selected
+        viewer.layers.selection.active = active
 
 
 def put_image(
@@ -410,6 +465,7 @@ def put_image(
     role: str,
     name: str,
     z: int | None = None,
+    below: Layer | None = None,
     **options: Any,
 ) -> Image:
     """Show an image under a role: in the layer that has the role already, else in a new one.
@@ -420,6 +476,8 @@ def put_image(
         (Z, Y, X); with `z` one slice (Y, X), which is then seen on this slice only.
     z
         The slice that `data` belongs to.
+    below
+        A new layer goes under this one, else to the top.
     **options
         Arguments of ``Image`` for a new layer; an existing one keeps what the user has set.
     """
@@ -429,7 +487,7 @@ def put_image(
         _replace(found, pixels, place)
         return found
     layer = Image(pixels, name=name, metadata=_tags(role, images), rgb=False, **place, **options)
-    _add(viewer, layer)
+    _add(viewer, layer, below=below)
     return layer
 
 
@@ -471,6 +529,11 @@ def _replace(layer: Layer, pixels: NDArray[Any], place: dict[str, Any]) -> None:
     layer.scale = place["scale"]
 
 
+def replace_labels(layer: Labels, labels: NDArray[Any]) -> None:
+    """Put (Z, Y, X) labels in place of all that a layer holds; cannot be undone."""
+    layer.data = np.asarray(labels).reshape(layer.data.shape)
+
+
 def write_slice(layer: Labels, z: int, values: NDArray[Any]) -> None:
     """Replace one slice of a Labels layer so that the user can undo it.
 
@@ -486,6 +549,52 @@ def write_slice(layer: Labels, z: int, values: NDArray[Any]) -> None:
         return
     where = (np.full_like(changed[0], z), *changed) if layer.ndim == 3 else changed
     layer.data_setitem(where, values[changed])
+
+
+def fill_slice(layer: Placed, z: int, values: NDArray[Any]) -> None:
+    """Write one slice (Y, X) of a result layer; labels that were there can be brought back.
+
+    Into an empty slice the values go directly: napari's history keeps the place of every changed
+    pixel, which a large slice would pay for in memory.
+    """
+    if isinstance(layer, Labels) and read_labels_slice(layer, z).any():
+        write_slice(layer, z, values)
+        return
+    layer.data[z if layer.ndim == 3 else slice(None)] = values
+    layer.refresh()
+
+
+def all_labels(viewer: ViewerModel) -> list[Labels]:
+    """Every Labels layer that could be written to a file, top of the list first."""
+    return [
+        layer
+        for layer in reversed(viewer.layers)
+        if isinstance(layer, Labels) and not layer.multiscale and layer.ndim in (2, 3)
+    ]
+
+
+def remove(viewer: ViewerModel, roles: Sequence[str]) -> None:
+    """Take the layers of these roles away, whichever image they belong to."""
+    for layer in [layer for layer in viewer.layers if _role(layer) in roles]:
+        viewer.layers.remove(layer)
+
+
+def find_image(viewer: ViewerModel, role: str, images: Sequence[Image]) -> Image | None:
+    """Return the Image layer of `role` that belongs to any of `images`; None without one."""
+    found = find(viewer, role, images)
+    return found if isinstance(found, Image) else None
+
+
+def set_contrast(layer: Image, low: float, high: float) -> None:
+    """Show values from `low` to `high`, and let the user choose among these."""
+    layer.contrast_limits_range = (low, high)
+    layer.contrast_limits = (low, high)
+
+
+def remove(viewer: ViewerModel, layer: Layer) -> None:
+    """Take a layer of ours out of the viewer."""
+    if layer in viewer.layers:
+        viewer.layers.remove(layer)
 
 
 def select(viewer: ViewerModel, layer: Layer, mode: str | None = None) -> None:

@@ -8,8 +8,7 @@ lives exactly as long as the window, and no module has to remember it.
 from __future__ import annotations
 
 import weakref
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 from napari.layers import Image, Labels, Layer, Shapes
@@ -19,6 +18,7 @@ from qtpy.QtWidgets import QApplication
 from napari_unet.gui import layers
 from napari_unet.gui.jobs import Job
 from napari_unet.gui.layers import LayerError
+from napari_unet.gui.marks import RIM, Marks, Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,53 +32,10 @@ if TYPE_CHECKING:
 
 __all__ = ["RIM", "Session", "Snapshot"]
 
-RIM = 5
-"""Pixels around a painted cell that count as background where nothing else says so."""
+_Part = TypeVar("_Part", bound=QObject)
 
 _SETTLE_MS = 250
 _FIRST_CLASSES = {1: "background", 2: "class 1"}
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Snapshot:
-    """A copy of everything that was annotated at one moment; safe to hand to a worker thread.
-
-    Attributes
-    ----------
-    image
-        (Z, C, Y, X).
-    labels
-        (Z, Y, X) as painted.
-    regions, ignored
-        (Z, Y, X) masks, or None where nothing was drawn.
-    complete
-        (Z,); the slices that the user called complete.
-    """
-
-    image: NDArray[Any]
-    labels: NDArray[Any]
-    regions: NDArray[Any] | None
-    ignored: NDArray[Any] | None
-    complete: NDArray[Any]
-    task: Task
-    name: str
-    pixel_size: float | None
-
-    def annotated(self) -> NDArray[Any]:
-        """Compute the (Z, Y, X) mask of what counts; slow on stacks, so ask in a worker thread."""
-        return _annotated(self.labels, self.regions, self.ignored, self.complete, self.task)
-
-    def annotated_image(self) -> AnnotatedImage:
-        """Make what the engine learns from. Raises ValueError with a sentence for bad input."""
-        from napari_unet.annotations import annotate
-
-        return annotate(
-            self.image,
-            self.labels,
-            annotated=self.annotated(),
-            name=self.name,
-            pixel_size=self.pixel_size,
-        )
 
 
 class Session(QObject):
@@ -96,6 +53,8 @@ class Session(QObject):
         The viewer shows another slice.
     model_changed : Signal()
         `model` is another one.
+    border_changed : Signal()
+        `border` has other values.
     message : Signal(str)
         One sentence for the user that belongs to no dock in particular.
     closing : Signal()
@@ -107,6 +66,7 @@ class Session(QObject):
     annotations_changed = Signal()
     slice_changed = Signal()
     model_changed = Signal()
+    border_changed = Signal()
     message = Signal(str)
     closing = Signal()
 
@@ -118,6 +78,7 @@ class Session(QObject):
         self._jobs: dict[str, Job] = {}
         self._model: TrainedModel | None = None
         self._model_path: Path | None = None
+        self._border: tuple[float, float] | None = None
         self._revision = 0
         self._seen_at: dict[str, tuple[Any, ...]] = {}
         self._settle = QTimer(self)
@@ -247,7 +208,7 @@ class Session(QObject):
             If its size differs from the image's.
         """
         layers.check_labels(labels, self._images)
-        layers.link(labels, "labels", self._images)
+        layers.link(self.viewer, labels, "labels", self._images)
         layers.tag(labels)["complete"] = sorted(int(z) for z in complete)
         self._watch()
         self._notify_image()
@@ -326,15 +287,20 @@ class Session(QObject):
         if not self._settle.isActive():
             self._settle.start()
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self, image: NDArray[Any] | None = None) -> Snapshot:
         """Copy everything that a job needs.
+
+        Parameters
+        ----------
+        image
+            The copy of the image that an earlier snapshot made; by default it is copied anew.
 
         Raises
         ------
         LayerError
             Without image or labels, or when they no longer fit each other.
         """
-        image = self.image()
+        image = self.image() if image is None else image
         labels = self.labels_layer
         if labels is None:
             raise LayerError(f"“{self.name}” has no labels yet; start with “Annotate”.")
@@ -342,13 +308,32 @@ class Session(QObject):
         return Snapshot(
             image=image,
             labels=layers.read_labels(labels),
-            regions=layers.region_mask(self.regions_layer, labels),
-            ignored=layers.region_mask(self.ignored_layer, labels),
-            complete=self._complete_mask(),
-            task=self.task,
+            **self._drawn(labels),
             name=self.name,
             pixel_size=layers.pixel_size(labels),
         )
+
+    def marks(self) -> Marks | None:
+        """Return the annotation without copying the labels: for reading soon, one slice or all.
+
+        Somebody may paint meanwhile, so use it only for what is computed again after a change.
+        None without labels, or when they do not fit the image.
+        """
+        labels = self.labels_layer
+        if labels is None or not self._images or not layers.fits(labels, self._images[0]):
+            return None
+        return Marks(labels=layers.view_labels(labels), **self._drawn(labels))
+
+    def _drawn(self, labels: Labels) -> dict[str, Any]:
+        """Everything of `Marks` but the painted labels."""
+        complete = np.zeros(self.slice_count, dtype=bool)
+        complete[[z for z in self.complete if z < self.slice_count]] = True
+        return {
+            "region_outlines": layers.outlines(self.regions_layer, labels),
+            "ignored_outlines": layers.outlines(self.ignored_layer, labels),
+            "complete": complete,
+            "task": self.task,
+        }
 
     def annotated_images(self) -> list[AnnotatedImage]:
         """Copy what the engine learns from. Errors as `snapshot`, and ValueError.
@@ -362,23 +347,11 @@ class Session(QObject):
 
         Raises LayerError without labels.
         """
-        at = self.current_slice if z is None else z
-        labels = self.labels_layer
-        if labels is None:
+        marks = self.marks()
+        if marks is None:
             raise LayerError(f"“{self.name}” has no labels yet; start with “Annotate”.")
-        painted = layers.read_labels_slice(labels, at)
-        masks = [
-            layers.region_mask(shapes, labels, at)
-            for shapes in (self.regions_layer, self.ignored_layer)
-        ]
-        regions, ignored = (None if mask is None else mask[None] for mask in masks)
-        complete = np.array([at in self.complete])
-        return painted, _annotated(painted[None], regions, ignored, complete, self.task)[0]
-
-    def _complete_mask(self) -> NDArray[Any]:
-        mask = np.zeros(self.slice_count, dtype=bool)
-        mask[[z for z in self.complete if z < self.slice_count]] = True
-        return mask
+        here = marks.slice(self.current_slice if z is None else z)
+        return here.labels[0].copy(), here.annotated()[0]
 
     # ------------------------------------------------------------------------ model and jobs
 
@@ -397,11 +370,38 @@ class Session(QObject):
         self._model, self._model_path = model, path
         self.model_changed.emit()
 
+    @property
+    def border(self) -> tuple[float, float]:
+        """w0 and sigma (pixels) of the weight map, for its preview and for the training."""
+        if self._border is None:
+            from napari_unet.training import TrainingConfig
+
+            plain = TrainingConfig()
+            self._border = (plain.w0, plain.sigma)
+        return self._border
+
+    @border.setter
+    def border(self, values: tuple[float, float]) -> None:
+        if values != self.border:
+            self._border = values
+            self.border_changed.emit()
+
     def job(self, name: str) -> Job:
         """Return the job of that name; it outlives the dock that started it."""
         if name not in self._jobs:
             self._jobs[name] = Job(self, name=name)
         return self._jobs[name]
+
+    def part(self, kind: type[_Part]) -> _Part:
+        """Return the session's one object of a class, made from the session when first asked for.
+
+        What must outlive the docks and exist only once (saving, shortcuts, the overlay) is such a
+        part: ``session.part(Autosave)``.
+        """
+        for child in self.children():
+            if isinstance(child, kind):
+                return child
+        return kind(self)
 
     def close(self) -> None:
         """Stop all jobs; called when the viewer closes."""
@@ -467,12 +467,14 @@ class Session(QObject):
         now = [layer for layer in found if layer is not None]
         for layer in self._watched:
             if layer not in now:
-                _disconnect(layer, self._on_edit, self._on_refresh)
+                _disconnect(layer, self._on_edit, self._on_refresh, self._on_replaced)
         for layer in now:
-            layer.events.data.connect(self._on_edit)
             layer.events.set_data.connect(self._on_refresh)
             if isinstance(layer, Labels):
                 layer.events.paint.connect(self._on_edit)
+                layer.events.data.connect(self._on_replaced)
+            else:
+                layer.events.data.connect(self._on_edit)
         self._watched = now
         self._seen_at = {layers.identity(layer): self._where() for layer in now}
 
@@ -481,6 +483,9 @@ class Session(QObject):
 
     def _on_edit(self, event: Any = None) -> None:
         self.touch()
+
+    def _on_replaced(self, event: Any = None) -> None:
+        self._notify_image()
 
     def _on_refresh(self, event: Any) -> None:
         """Notice undo and redo: napari only refreshes then, as it does for another slice."""
@@ -510,19 +515,3 @@ def _disconnect(layer: Layer, *slots: Any) -> None:
         for slot in slots:
             if emitter is not None:
                 emitter.disconnect(slot)
-
-
-def _annotated(
-    labels: NDArray[Any],
-    regions: NDArray[Any] | None,
-    ignored: NDArray[Any] | None,
-    complete: NDArray[Any],
-    task: Task,
-) -> NDArray[Any]:
-    """Compute what counts; for scribbled classes only what is painted, whatever the regions say."""
-    if task == "classes":
-        painted: NDArray[Any] = labels > 0
-        return painted if ignored is None else painted & ~ignored
-    from napari_unet.annotations import coverage
-
-    return coverage(labels, regions=regions, ignored=ignored, complete=complete, rim=RIM)

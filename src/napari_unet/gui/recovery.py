@@ -1,0 +1,309 @@
+"""Saves every change of an annotation by itself, and brings it back after a crash.
+
+One recovery file per image and session: it never takes the place of an older one that was not
+restored yet. The files are written in the background from a copy.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from napari_unet.gui import layers
+from napari_unet.gui.marks import Outline
+from napari_unet.gui.session import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from numpy.typing import NDArray
+
+    from napari_unet.files.recovery import Recovery, RecoveryEntry
+    from napari_unet.gui.jobs import ShouldStop
+
+__all__ = ["Autosave", "Copy"]
+
+_WAIT_MS = 1500
+_COPY_BYTES = 2**26
+_REST = 4.0
+
+
+@dataclass(frozen=True, eq=False)
+class Copy:
+    """An annotation as it goes into a recovery file.
+
+    Attributes
+    ----------
+    key
+        The file's name: image and session.
+    labels
+        (Z, Y, X).
+    arrays
+        Outlines as (n, 4) rows of shape, z, y, x; complete slices.
+    facts
+        What it belongs to, and what the labels mean.
+    """
+
+    key: str
+    labels: NDArray[Any]
+    arrays: Mapping[str, NDArray[Any]]
+    facts: Mapping[str, Any]
+
+    def save(self) -> int:
+        """Write the file; an annotation without anything in it is not worth one.
+
+        Returns
+        -------
+        int
+            The number of cells written.
+        """
+        from napari_unet.annotations import count_cells
+        from napari_unet.files import recovery
+
+        cells = count_cells(self.labels)
+        folder = recovery.recovery_folder()
+        if cells or any(array.size for array in self.arrays.values()):
+            facts = {**self.facts, "cells": cells}
+            recovery.save_recovery(folder, self.key, self.labels, arrays=self.arrays, facts=facts)
+        else:
+            recovery.discard_recovery(folder, self.key)
+        return cells
+
+
+class Autosave(QObject):
+    """Keeps the recovery file of the session's annotation up to date; a part of the session.
+
+    Attributes
+    ----------
+    offered : Signal(object)
+        A `RecoveryEntry` that belongs to the chosen image, or None: there is none (any more).
+    saved : Signal()
+        Everything up to a moment ago is in the recovery file.
+    failed : Signal(str)
+        Why it could not be saved or restored, in one sentence.
+    """
+
+    offered = Signal(object)
+    saved = Signal()
+    failed = Signal(str)
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self._session = session
+        self._stamp = uuid.uuid4().hex
+        self._pending: Copy | None = None
+        self._copied_at = session.revision
+        self._settled: set[str] = set()
+        self._began = 0.0
+        self.offer: RecoveryEntry | None = None
+        self._save_job = session.job("save a recovery file")
+        self._look_job = session.job("look for recovery files")
+        self._load_job = session.job("load a recovery file")
+        self._soon = QTimer(self)
+        self._soon.setSingleShot(True)
+        self._soon.setInterval(_WAIT_MS)
+        self._wire()
+        self._look()
+
+    def _wire(self) -> None:
+        session = self._session
+        self._soon.timeout.connect(self.save)
+        self._save_job.finished.connect(self._on_saved)
+        self._look_job.reported.connect(self._on_entries)
+        self._load_job.reported.connect(self._on_loaded)
+        for job in (self._save_job, self._look_job, self._load_job):
+            job.failed.connect(self.failed)
+        session.annotations_changed.connect(self._on_change)
+        session.image_changed.connect(self._look)
+        session.closing.connect(self._on_closing)
+        # While the layer that goes is still there, what was painted last can be copied.
+        session.viewer.layers.events.removing.connect(self._on_removing)
+
+    # ------------------------------------------------------------------------------- saving
+
+    def save(self) -> None:
+        """Save now what has changed since the last time; returns before it is written."""
+        copy = self._copy()
+        if copy is not None:
+            self._pending = copy
+        self._write()
+
+    def _on_change(self) -> None:
+        if self._session.revision != self._copied_at and not self._soon.isActive():
+            self._soon.start()
+
+    def _copy(self) -> Copy | None:
+        """Copy the annotation; None when there is none, or nothing new."""
+        marks = self._session.marks()
+        if marks is None or self._session.revision == self._copied_at:
+            return None
+        self._copied_at = self._session.revision
+        image = _image_key(self._session)
+        labels = marks.labels
+        return Copy(
+            key=f"{image} {self._stamp}",
+            # A big stack is read while it is written; a torn stroke is whole in the next file.
+            labels=labels.copy() if labels.nbytes <= _COPY_BYTES else labels,
+            arrays={
+                "regions": _pack(marks.region_outlines),
+                "ignored": _pack(marks.ignored_outlines),
+                "complete": np.flatnonzero(marks.complete),
+            },
+            facts={
+                "image": image,
+                "name": self._session.name,
+                "path": layers.source_path(self._session.image_layers[0]),
+                "task": marks.task,
+                "classes": {str(v): n for v, n in self._session.class_names.items()},
+            },
+        )
+
+    def _write(self) -> None:
+        if self._pending is None or self._save_job.running:
+            return
+        copy, self._pending = self._pending, None
+        self._began = time.monotonic()
+        self._save_job.start(lambda _: iter([copy.save()]))
+
+    def _on_saved(self) -> None:
+        """Go on with what came in meanwhile; a file that takes long is written less often."""
+        took = time.monotonic() - self._began
+        self._soon.setInterval(max(_WAIT_MS, int(1000 * _REST * took)))
+        if self._pending is not None:
+            self._write()
+        elif self._save_job.error is None:
+            self.saved.emit()
+
+    def _on_removing(self, event: Any = None) -> None:
+        self.save()
+
+    def _on_closing(self) -> None:
+        """Write the last strokes; the thread keeps the process alive until they are on disk."""
+        self._save_job.wait(5.0)
+        self.save()
+
+    # ---------------------------------------------------------------------------- restoring
+
+    def restore(self) -> None:
+        """Bring back what is offered; it then arrives as layers."""
+        entry = self.offer
+        if entry is None or self._load_job.running:
+            return
+
+        def load(_: ShouldStop) -> Iterator[tuple[RecoveryEntry, Recovery]]:
+            from napari_unet.files import recovery
+
+            yield entry, recovery.load_recovery(recovery.recovery_folder(), entry.key)
+
+        self._load_job.start(load)
+
+    def discard(self) -> None:
+        """Remove the file that is offered."""
+        entry = self.offer
+        if entry is None:
+            return
+        self._settled.add(entry.key)
+        self._remove(entry.key)
+        self._look()
+
+    def _remove(self, key: str) -> None:
+        from napari_unet.files import FileError, recovery
+
+        try:
+            recovery.discard_recovery(recovery.recovery_folder(), key)
+        except FileError as problem:
+            self.failed.emit(str(problem))
+
+    def _look(self) -> None:
+        """Look in the background for what could be restored."""
+        if not self._look_job.running:
+            self._look_job.start(_entries)
+
+    def _on_entries(self, entries: tuple[RecoveryEntry, ...]) -> None:
+        self._offer(next((entry for entry in entries if self._fits(entry)), None))
+
+    def _offer(self, entry: RecoveryEntry | None) -> None:
+        self.offer = entry
+        self.offered.emit(entry)
+
+    def _fits(self, entry: RecoveryEntry) -> bool:
+        """Whether an entry belongs to the chosen image; one's own only when its layer is gone."""
+        if not self._session.image_layers or entry.key in self._settled:
+            return False
+        own = entry.key.endswith(self._stamp)
+        if own and self._session.labels_layer is not None:
+            return False
+        return bool(entry.facts.get("image") == _image_key(self._session))
+
+    def _on_loaded(self, report: tuple[RecoveryEntry, Recovery]) -> None:
+        entry, recovery = report
+        if entry is not self.offer or not self._fits(entry):
+            return
+        self._settled.add(entry.key)
+        _apply(self._session, recovery)
+        self._offer(None)
+        if not entry.key.endswith(self._stamp):
+            self._save_then_remove(entry.key)
+
+    def _save_then_remove(self, key: str) -> None:
+        """Keep the old file until the restored annotation is in the new one."""
+        self._session.touch()
+
+        def remove() -> None:
+            self.saved.disconnect(remove)
+            self._remove(key)
+
+        self.saved.connect(remove)
+        self.save()
+
+
+def _entries(_: ShouldStop) -> Iterator[tuple[RecoveryEntry, ...]]:
+    from napari_unet.files import recovery
+
+    yield recovery.list_recoveries(recovery.recovery_folder()).entries
+
+
+def _image_key(session: Session) -> str:
+    image = session.image_layers[0]
+    return f"{image.name} {layers.fingerprint(image)}"
+
+
+def _apply(session: Session, recovery: Recovery) -> None:
+    """Turn a recovery file into layers; what is painted already stays as a layer of its own."""
+    known = session.labels_layer
+    images = session.image_layers
+    if known is not None and layers.view_labels(known).any():
+        name = f"{session.name} labels restored"
+        restored = layers.add_labels(
+            session.viewer, images, recovery.labels, role="restored", name=name
+        )
+        session.adopt(restored)
+    else:
+        layers.replace_labels(session.create_annotation(), recovery.labels)
+    facts, arrays = recovery.facts, recovery.arrays
+    session.task = facts.get("task", "instances")
+    session.class_names = {int(v): n for v, n in facts.get("classes", {}).items()}
+    for z in arrays.get("complete", ()):
+        session.set_complete(int(z), True)
+    for role in ("regions", "ignored"):
+        outlines = _unpack(arrays.get(role, np.zeros((0, 4))))
+        if outlines:
+            layers.add_outlines(session.region_layer(role), outlines, images[0])
+
+
+def _pack(outlines: Iterable[Outline]) -> NDArray[Any]:
+    rows = [
+        np.column_stack([np.full((len(o.points), 2), (n, o.z)), o.points])
+        for n, o in enumerate(outlines)
+    ]
+    return np.concatenate(rows) if rows else np.zeros((0, 4))
+
+
+def _unpack(rows: NDArray[Any]) -> list[Outline]:
+    shapes = [rows[rows[:, 0] == n] for n in np.unique(rows[:, 0])]
+    return [Outline(int(shape[0, 1]), shape[:, 2:]) for shape in shapes]

@@ -1,0 +1,147 @@
+"""How much is annotated: counted again after every change, in the background."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from napari_unet.gui.session import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_unet.gui.jobs import ShouldStop
+    from napari_unet.gui.marks import Marks
+
+__all__ = ["SliceSurvey", "Survey", "survey_slices"]
+
+_WAIT_MS = 60
+
+
+@dataclass(frozen=True, eq=False)
+class SliceSurvey:
+    """What is annotated on one slice.
+
+    Attributes
+    ----------
+    cells
+        Painted cells; of scribbled classes, painted classes.
+    highest
+        The highest painted number.
+    share
+        Part of the slice that counts as annotated, 0 to 1.
+    annotated
+        (Y, X) mask of what counts.
+    """
+
+    z: int
+    cells: int
+    highest: int
+    share: float
+    annotated: NDArray[Any] | None
+
+
+def survey_slices(
+    marks: Marks, slices: Sequence[int], should_stop: ShouldStop
+) -> Iterator[SliceSurvey]:
+    """Count slice by slice, in the given order; only the first brings its mask along."""
+    from napari_unet.annotations import count_cells
+
+    for n, z in enumerate(slices):
+        if should_stop():
+            return
+        here = marks.slice(z)
+        mask = here.annotated()[0]
+        labels = here.labels[0]
+        cells = count_cells(labels) if marks.task == "instances" else _classes(labels)
+        yield SliceSurvey(z, cells, int(labels.max()), float(mask.mean()), None if n else mask)
+
+
+def _classes(labels: NDArray[Any]) -> int:
+    return len(set(labels[labels > 0].tolist()))
+
+
+class Survey(QObject):
+    """The counts of all slices of the session's image; a part of the session.
+
+    Attributes
+    ----------
+    changed : Signal()
+        `by_slice` has news.
+    seen : Signal(object)
+        The `SliceSurvey`, with its mask, of the slice that the viewer shows.
+    """
+
+    changed = Signal()
+    seen = Signal(object)
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self.by_slice: dict[int, SliceSurvey] = {}
+        self._session = session
+        self._stale: set[int] = set()
+        self._job = session.job("survey")
+        self._job.reported.connect(self._on_report)
+        self._job.finished.connect(self._start_soon)
+        self._soon = QTimer(self)
+        self._soon.setSingleShot(True)
+        self._soon.setInterval(_WAIT_MS)
+        self._soon.timeout.connect(self._start)
+        session.image_changed.connect(self._on_image)
+        session.annotations_changed.connect(self._on_slice)
+        session.slice_changed.connect(self._on_slice)
+        self._on_image()
+
+    @property
+    def cells(self) -> int:
+        """Painted cells on all slices counted so far."""
+        return sum(one.cells for one in self.by_slice.values())
+
+    @property
+    def annotated_slices(self) -> int:
+        """How many slices have something that counts."""
+        return sum(one.share > 0 for one in self.by_slice.values())
+
+    @property
+    def highest(self) -> int:
+        """The highest painted number on the slices counted so far."""
+        return max((one.highest for one in self.by_slice.values()), default=0)
+
+    def _on_image(self) -> None:
+        self.by_slice.clear()
+        self._stale = set(range(self._session.slice_count))
+        self.changed.emit()
+        self._on_slice()
+
+    def _on_slice(self) -> None:
+        """Count this slice next, whatever else is being counted."""
+        self._stale.add(self._session.current_slice)
+        self._job.stop()
+        self._start_soon()
+
+    def _start_soon(self) -> None:
+        if self._stale and not self._soon.isActive():
+            self._soon.start()
+
+    def _start(self) -> None:
+        marks = self._session.marks()
+        if self._job.running or marks is None:
+            return
+        here = self._session.current_slice
+        order = sorted(self._stale & set(range(len(marks.labels))), key=lambda z: (z != here, z))
+        self._stale = set(order)
+        if here not in self._stale:
+            order.insert(0, here)
+        self._job.start(lambda should_stop: survey_slices(marks, order, should_stop))
+
+    def _on_report(self, report: SliceSurvey) -> None:
+        self._stale.discard(report.z)
+        without_mask = SliceSurvey(report.z, report.cells, report.highest, report.share, None)
+        self.by_slice[report.z] = without_mask
+        self.changed.emit()
+        if report.annotated is not None and report.z == self._session.current_slice:
+            self.seen.emit(report)

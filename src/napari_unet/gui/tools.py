@@ -1,0 +1,128 @@
+"""What a person does while annotating, and the keys for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QObject, Signal
+
+from napari_unet.gui import layers
+from napari_unet.gui.layers import LayerError
+from napari_unet.gui.session import Session
+from napari_unet.gui.survey import Survey
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari.layers import Labels
+
+__all__ = ["KEYS", "Tools"]
+
+KEYS = {
+    "new_cell": "N",
+    "draw_region": "Shift+R",
+    "draw_ignored": "Shift+I",
+    "toggle_complete": "Shift+C",
+}
+"""The keys, as a person reads them; none is used by napari's Labels, Shapes, Image or viewer."""
+
+
+class Tools(QObject):
+    """The acts of annotating; a part of the session, so that the keys are bound once.
+
+    Attributes
+    ----------
+    failed : Signal(str)
+        Why nothing happened, in one sentence.
+    acted : Signal(str)
+        What to do now, in one sentence.
+    """
+
+    failed = Signal(str)
+    acted = Signal(str)
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self._session = session
+        self._survey = session.part(Survey)
+        acts: dict[str, Callable[[], None]] = {
+            "new_cell": self.new_cell,
+            "draw_region": self.draw_region,
+            "draw_ignored": self.draw_ignored,
+            "toggle_complete": self.toggle_complete,
+        }
+        for name, act in acts.items():
+            _bind(session.viewer, KEYS[name], act)
+
+    def start(self) -> None:
+        """Make the layers to paint on, and take the brush."""
+        self._try(self._start)
+
+    def new_cell(self) -> None:
+        """Take the brush with the next free number."""
+        self._try(self._new_cell)
+
+    def pick_class(self, value: int) -> None:
+        """Take the brush with the number of a class."""
+        self._try(lambda: self._take_brush(self._session.create_annotation(), value))
+
+    def draw_region(self) -> None:
+        """Take the rectangle tool for a region in which everything is painted."""
+        self._try(lambda: self._draw("regions"))
+
+    def draw_ignored(self) -> None:
+        """Take the polygon tool for a region that is to be left out."""
+        self._try(lambda: self._draw("ignored"))
+
+    def toggle_complete(self) -> None:
+        """Call the shown slice complete, or take it back."""
+        here = self._session.current_slice
+        self.set_complete(here not in self._session.complete)
+
+    def set_complete(self, complete: bool) -> None:
+        """Say whether everything on the shown slice is painted."""
+        here = self._session.current_slice
+        self._try(lambda: self._session.set_complete(here, complete))
+
+    def _try(self, act: Callable[[], None]) -> None:
+        try:
+            act()
+        except LayerError as problem:
+            self.failed.emit(str(problem))
+
+    def _start(self) -> None:
+        labels = self._session.create_annotation()
+        if self._session.task == "classes":
+            self._take_brush(labels, 1)
+        else:
+            self._new_cell()
+
+    def _new_cell(self) -> None:
+        labels = self._session.create_annotation()
+        if self._session.task == "classes":
+            raise LayerError("In classes there are no single cells; choose a class to paint.")
+        here = layers.read_labels_slice(labels, self._session.current_slice)
+        self._take_brush(labels, max(self._survey.highest, int(here.max(initial=0))) + 1)
+        self.acted.emit(
+            f"Paint cell {labels.selected_label}, then {KEYS['new_cell']} for the next."
+        )
+
+    def _take_brush(self, labels: Labels, value: int) -> None:
+        layers.select(self._session.viewer, labels, "paint")
+        labels.selected_label = value
+
+    def _draw(self, role: str) -> None:
+        self._session.create_annotation()
+        shapes = self._session.region_layer(role)
+        mode = "add_rectangle" if role == "regions" else "add_polygon_lasso"
+        layers.select(self._session.viewer, shapes, mode)
+        self.acted.emit(
+            "Drag a rectangle; inside it every cell must be painted."
+            if role == "regions"
+            else "Draw around what is to be left out."
+        )
+
+
+def _bind(viewer: Any, key: str, act: Callable[[], None]) -> None:
+    """Bind a key of the canvas; napari hands the viewer to what it calls."""
+    viewer.bind_key(key.replace("+", "-"), lambda _: act(), overwrite=True)
