@@ -1,0 +1,159 @@
+"""Scores of sets of images."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from skimage.measure import label
+from skimage.metrics import adapted_rand_error as skimage_adapted_rand_error
+
+from napari_unet.evaluation import evaluate
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+TRUTH = np.array([[1, 1, 0, 2, 2, 0, 3, 3, 0, 0]])
+PREDICTED = np.array([[4, 4, 0, 5, 5, 0, 0, 0, 0, 6]])
+KEYS = [
+    "ap50",
+    "ap",
+    "f1_50",
+    "seg",
+    "pixel_error",
+    "rand_error",
+    "n_true",
+    "n_predicted",
+    "images",
+]
+
+
+def test_the_scores_of_one_image() -> None:
+    scores = evaluate([(TRUTH, PREDICTED)], task="instances")
+    assert scores.to_dict() == {
+        "ap50": 0.5,
+        "ap": 0.5,
+        "f1_50": pytest.approx(2 / 3),
+        "seg": pytest.approx(2 / 3),
+        "pixel_error": 0.3,
+        "rand_error": 0.0,
+        "n_true": 3,
+        "n_predicted": 3,
+        "images": 1,
+    }
+
+
+def test_counts_are_summed_over_images_before_they_are_divided() -> None:
+    scores = evaluate([(TRUTH, PREDICTED), (TRUTH, TRUTH)], task="instances")
+    assert scores.ap50 == 5 / 7
+    assert scores.ap50 != np.mean([2 / 4, 1])
+    assert scores.seg == pytest.approx(5 / 6)
+    assert scores.pixel_error == 0.15
+
+
+def test_a_stack_equals_its_slices() -> None:
+    stack = evaluate([(np.stack([TRUTH, TRUTH]), np.stack([PREDICTED, TRUTH]))], task="instances")
+    slices = evaluate([(TRUTH, PREDICTED), (TRUTH, TRUTH)], task="instances")
+    assert {**stack.to_dict(), "images": 2} == slices.to_dict()
+
+
+def test_what_is_not_annotated_changes_no_score() -> None:
+    annotated = np.ones((1, 20), dtype=bool)
+    annotated[:, 10:] = False
+    nonsense = np.arange(10)[None] + 7
+    truth, predicted = np.hstack([TRUTH, nonsense]), np.hstack([PREDICTED, nonsense[:, ::-1]])
+    scores = evaluate([(truth, predicted, annotated)], task="instances")
+    assert scores == evaluate([(TRUTH, PREDICTED)], task="instances")
+
+
+def test_json_has_the_keys_and_no_nan() -> None:
+    nothing = np.zeros((4, 4), dtype=int)
+    for task in ("instances", "classes"):
+        written = json.dumps(evaluate([(nothing, nothing)], task=task).to_dict(), allow_nan=False)
+        assert list(json.loads(written)) == KEYS
+
+
+def test_a_score_that_does_not_apply_is_none() -> None:
+    nothing = np.zeros((4, 4), dtype=int)
+    scores = evaluate([(nothing, nothing, np.zeros((4, 4), dtype=bool))], task="instances")
+    assert (scores.ap50, scores.ap, scores.f1_50, scores.seg) == (None,) * 4
+    assert (scores.pixel_error, scores.rand_error) == (None, None)
+    assert (scores.n_true, scores.n_predicted, scores.images) == (0, 0, 1)
+
+
+def test_an_empty_slice_does_not_hide_the_others_rand_error() -> None:
+    empty = np.zeros_like(TRUTH)
+    scores = evaluate([(np.stack([TRUTH, empty]), np.stack([TRUTH, empty]))], task="instances")
+    assert scores.rand_error == 0.0
+
+
+def membranes(seed: int) -> NDArray[Any]:
+    grid = np.random.default_rng(seed).random((30, 30))
+    return (grid > 0.3).astype(np.uint8)
+
+
+def test_classes_compare_by_rank() -> None:
+    truth, predicted = membranes(0), membranes(1)
+    plain = evaluate([(truth, predicted)], task="classes")
+    assert plain.pixel_error == (truth != predicted).mean()
+    for true_value, value in ((255, 1), (255, 255), (1, 255)):
+        renamed = evaluate([(truth * true_value, predicted * value)], task="classes")
+        assert renamed == plain
+
+
+def test_a_prediction_of_one_class_only_keeps_its_rank() -> None:
+    truth = membranes(0) * 255
+    share = (truth == 0).mean()
+    for value in (1, 255):
+        everything = np.full_like(truth, value)
+        assert evaluate([(truth, everything)], task="classes").pixel_error == share
+
+
+def test_ranks_are_decided_over_the_whole_set() -> None:
+    first, second = np.array([[0, 5]]), np.array([[5, 9]])
+    scores = evaluate([(first, np.array([[0, 1]])), (second, np.array([[1, 2]]))], task="classes")
+    assert scores.pixel_error == 0.0
+
+
+def test_a_value_that_is_not_annotated_is_no_class() -> None:
+    truth = np.array([[0, 1, 2, 2]])
+    predicted = np.array([[0, 0, 1, 1]])
+    scores = evaluate([(truth, predicted, truth > 0)], task="classes")
+    assert scores.pixel_error == 0.0
+
+
+def test_regions_of_classes_are_their_four_connected_pieces() -> None:
+    truth, predicted = membranes(0), membranes(1)
+    expected, _, _ = skimage_adapted_rand_error(
+        label(truth, connectivity=1), label(predicted, connectivity=1)
+    )
+    scores = evaluate([(truth * 255, predicted)], task="classes")
+    assert scores.rand_error == pytest.approx(expected)
+    assert scores.n_true is None
+    assert scores.ap50 is None
+
+
+def test_shapes_that_differ_are_refused_with_both() -> None:
+    with pytest.raises(ValueError, match=r"pair 2.*\(1, 10\).*\(1, 9\)"):
+        evaluate([(TRUTH, TRUTH), (TRUTH, PREDICTED[:, :9])], task="instances")
+
+
+def test_a_plane_is_a_stack_of_one() -> None:
+    assert evaluate([(TRUTH[None], PREDICTED)]) == evaluate([(TRUTH, PREDICTED)])
+
+
+def test_probabilities_are_not_labels() -> None:
+    with pytest.raises(ValueError, match="float32"):
+        evaluate([(TRUTH, PREDICTED.astype(np.float32))])
+
+
+def test_nothing_to_compare_is_said() -> None:
+    with pytest.raises(ValueError, match="no pair"):
+        evaluate([])
+
+
+def test_an_unknown_task_is_refused() -> None:
+    with pytest.raises(ValueError, match="'regression'"):
+        evaluate([(TRUTH, TRUTH)], task="regression")  # type: ignore[arg-type]
