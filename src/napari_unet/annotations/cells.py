@@ -31,7 +31,7 @@ def pieces(labels: NDArray[Any]) -> NDArray[np.int32]:
     numpy.ndarray
         (Y, X) int32: 0, and 1 to n for the pieces, in the order of their first pixels.
     """
-    numbered: NDArray[Any] = measure.label(labels, background=0, connectivity=1)  # type: ignore[no-untyped-call]
+    numbered: NDArray[Any] = measure.label(labels, background=0, connectivity=1)
     return numbered.astype(np.int32, copy=False)
 
 

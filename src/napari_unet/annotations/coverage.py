@@ -78,7 +78,8 @@ def _as_mask(mask: NDArray[Any] | None, labels: NDArray[Any], what: str) -> NDAr
         return np.zeros(labels.shape, dtype=bool).reshape(planes)
     if mask.shape != labels.shape:
         raise ValueError(f"{what} have shape {mask.shape}, but the labels have {labels.shape}")
-    return (mask != 0).reshape(planes)
+    inside: NDArray[np.bool_] = mask != 0
+    return inside.reshape(planes)
 
 
 def _as_flags(

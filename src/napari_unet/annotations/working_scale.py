@@ -16,6 +16,17 @@ if TYPE_CHECKING:
 __all__ = ["cell_diameter", "working_scale"]
 
 
+_SPECK = 0.2
+"""A piece with less than this share of the diameter where most of the painted area lies is a slip
+of the brush."""
+
+_MEMBRANE_FILL = 0.6
+_MEMBRANE_SPREAD = 1.8
+"""Interiors between membranes fill more than this share of what is annotated, and their quartiles
+of diameter are more than this ratio apart. Measured: neurites of isbi2012_em 0.77 and 2.2; cells
+of dic_hela 0.41 and 1.2, and never above 1.3 in one picture; nuclei of dsb2018 0.12 and 2.1."""
+
+
 def cell_diameter(labels: NDArray[Any], annotated: NDArray[np.bool_] | None = None) -> float | None:
     """Measure how large the cells typically are.
 
@@ -29,26 +40,97 @@ def cell_diameter(labels: NDArray[Any], annotated: NDArray[np.bool_] | None = No
     Returns
     -------
     float or None
-        The median diameter of circles of the cells' areas, in pixels; None without cells. Cells
-        cut by the border of the picture or of what is annotated are left out as long as others
-        remain.
+        The median diameter of circles of the cells' areas, in pixels; None without cells. Specks
+        are left out, and so are cells cut by the border of the picture or of what is annotated,
+        unless these are most of all.
     """
     counted = np.ones(labels.shape, dtype=bool) if annotated is None else annotated
-    diameters = _diameters(labels, counted)
+    diameters = _diameters([(labels, counted)])
     return float(np.median(diameters)) if len(diameters) else None
 
 
-def _diameters(labels: NDArray[Any], annotated: NDArray[np.bool_]) -> NDArray[np.float64]:
-    planes = (-1, *labels.shape[-2:])
+def working_scale(
+    images: Sequence[AnnotatedImage],
+    *,
+    task: Task,
+    target_diameter: float = 32.0,
+    smallest: float = 0.125,
+    largest: float = 2.0,
+    tolerance: float = 0.25,
+) -> float:
+    """Choose the factor that brings cells to the size that a network learns fastest.
+
+    Parameters
+    ----------
+    images
+        What is annotated.
+    task
+        "classes" have no cells and stay at full resolution.
+    target_diameter
+        Size that cells should have for the network, in pixels.
+    smallest, largest
+        Limits of the factor.
+    tolerance
+        A factor this close to 1, as a share, is 1.
+
+    Returns
+    -------
+    float
+        Working pixels per original pixel. 1 without cells, and where cells fill the picture and
+        are of any size: there the thin membranes between them are what must be seen.
+
+    Raises
+    ------
+    ValueError
+        If the target diameter is not positive.
+    """
+    if not target_diameter > 0:
+        raise ValueError(f"the target diameter must be above 0 pixels, got {target_diameter}")
+    if task != "instances":
+        return 1.0
+    diameters = _diameters([(image.labels, image.annotated) for image in images])
+    if not len(diameters) or _between_membranes(images, diameters):
+        return 1.0
+    factor = float(np.clip(target_diameter / np.median(diameters), smallest, largest))
+    return 1.0 if 1 / (1 + tolerance) <= factor <= 1 + tolerance else factor
+
+
+def _between_membranes(images: Sequence[AnnotatedImage], diameters: NDArray[np.float64]) -> bool:
+    counted = sum(int(image.annotated.sum()) for image in images)
+    filled = sum(int(np.count_nonzero(image.labels[image.annotated])) for image in images)
+    low, high = np.percentile(diameters, (25, 75))
+    return filled > _MEMBRANE_FILL * counted and high > _MEMBRANE_SPREAD * low
+
+
+def _diameters(
+    annotations: Sequence[tuple[NDArray[Any], NDArray[np.bool_]]],
+) -> NDArray[np.float64]:
+    """Measure the cells of all pictures that say how large cells are."""
     found = [
         _areas(*plane)
-        for plane in zip(labels.reshape(planes), annotated.reshape(planes), strict=True)
+        for labels, annotated in annotations
+        for plane in zip(
+            labels.reshape(-1, *labels.shape[-2:]),
+            annotated.reshape(-1, *labels.shape[-2:]),
+            strict=True,
+        )
     ]
-    areas = np.concatenate([areas for areas, _ in found])
-    cut = np.concatenate([cut for _, cut in found])
-    if len(areas) > np.count_nonzero(cut):
-        areas = areas[~cut]
-    return np.sqrt(4 * areas / np.pi)
+    areas = np.concatenate([np.zeros(0), *(areas for areas, _ in found)])
+    cut = np.concatenate([np.zeros(0, dtype=bool), *(cut for _, cut in found)])
+    diameters = np.sqrt(4 * areas / np.pi)
+    real = _above_specks(diameters)
+    whole = real & ~cut
+    return diameters[whole if 2 * whole.sum() >= real.sum() else real]
+
+
+def _above_specks(diameters: NDArray[np.float64]) -> NDArray[np.bool_]:
+    if not len(diameters):
+        return np.zeros(0, dtype=bool)
+    ordered = np.sort(diameters)
+    painted = np.cumsum(ordered**2)
+    common = ordered[np.searchsorted(painted, painted[-1] / 2)]
+    above: NDArray[np.bool_] = diameters >= _SPECK * common
+    return above
 
 
 def _areas(
@@ -69,42 +151,3 @@ def _edge(annotated: NDArray[np.bool_]) -> NDArray[np.bool_]:
     inner = np.pad(annotated, 1)
     surrounded = inner[:-2, 1:-1] & inner[2:, 1:-1] & inner[1:-1, :-2] & inner[1:-1, 2:]
     return annotated & ~surrounded
-
-
-def working_scale(
-    images: Sequence[AnnotatedImage],
-    *,
-    task: Task,
-    target_diameter: float = 32.0,
-    smallest: float = 0.125,
-    largest: float = 2.0,
-    tolerance: float = 0.25,
-) -> float:
-    """Choose the factor that brings cells to the size a network learns fastest.
-
-    Parameters
-    ----------
-    images
-        What is annotated.
-    task
-        "classes" have no cells and stay at full resolution.
-    target_diameter
-        Size that cells should have for the network, in pixels.
-    smallest, largest
-        Limits of the factor.
-    tolerance
-        A factor this close to 1 is 1.
-
-    Returns
-    -------
-    float
-        Working pixels per original pixel.
-    """
-    if task != "instances":
-        return 1.0
-    found = [_diameters(image.labels, image.annotated) for image in images]
-    diameters = np.concatenate([*found, np.zeros(0)])
-    if not len(diameters):
-        return 1.0
-    factor = float(np.clip(target_diameter / np.median(diameters), smallest, largest))
-    return 1.0 if 1 / (1 + tolerance) <= factor <= 1 + tolerance else factor

@@ -9,7 +9,12 @@ import numpy as np
 import torch
 
 from napari_unet.augmentation.intensity import Intensity, change_intensity, draw_intensity
-from napari_unet.augmentation.warping import draw_controls, interpolate_controls, resample
+from napari_unet.augmentation.warping import (
+    draw_controls,
+    interpolate_controls,
+    resample,
+    sampling_grid,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -99,7 +104,8 @@ def _draw_matrix(config: AugmentationConfig, rng: np.random.Generator) -> NDArra
     shrink = np.exp(rng.uniform(-reach, reach))
     mirror = rng.choice([-1.0, 1.0], 2) if config.flips else np.ones(2)
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    return shrink * turn * mirror
+    matrix: NDArray[np.float64] = shrink * turn * mirror
+    return matrix
 
 
 def apply(augmentation: Augmentation, patch: Patch, *, output_shape: Shape | None = None) -> Patch:
@@ -127,20 +133,19 @@ def apply(augmentation: Augmentation, patch: Patch, *, output_shape: Shape | Non
     shape = (size[0], size[1]) if output_shape is None else output_shape
     if shape[0] > size[0] or shape[1] > size[1]:
         raise ValueError(f"the output {shape} is larger than the patch {size}; read a larger one")
-    offsets = _offsets(augmentation, shape)
-    start = [(size[axis] - shape[axis]) // 2 for axis in (0, 1)]
-    read = offsets + np.array(
-        [start[axis] + (shape[axis] - 1) / 2 for axis in (0, 1)], dtype=np.float32
-    ).reshape(2, 1, 1)
+    read = _offsets(augmentation, shape)
+    for axis in (0, 1):
+        read[axis] += (size[axis] - shape[axis]) // 2 + (shape[axis] - 1) / 2
+    grid = sampling_grid(read, size)
     image = _read(
-        patch.image, read, "bicubic" if augmentation.interpolation == "cubic" else "bilinear"
+        patch.image, grid, "bicubic" if augmentation.interpolation == "cubic" else "bilinear"
     )
-    target = _read(patch.target[np.newaxis].astype(np.float32), read, "nearest")
-    weight, known = _read(np.stack([patch.weight, patch.weight > 0]), read, "bilinear")
+    target = _read(patch.target[np.newaxis], grid, "nearest")
+    weight, known = _read(np.stack([patch.weight, patch.weight > 0]), grid, "bilinear")
     return Patch(
         change_intensity(image, augmentation.intensity),
         target[0].astype(np.uint8),
-        np.where(known > 1 - _ROUNDING, weight, 0).astype(np.float32),
+        np.where(known > 1 - _ROUNDING, weight, np.float32(0)),
     )
 
 
@@ -153,7 +158,9 @@ def _offsets(augmentation: Augmentation, shape: Shape) -> NDArray[np.float32]:
     matrix = augmentation.matrix
     y = np.arange(shape[0])[:, np.newaxis] - (shape[0] - 1) / 2
     x = np.arange(shape[1]) - (shape[1] - 1) / 2
-    offsets = np.stack([row[0] * y + row[1] * x for row in matrix]).astype(np.float32)
+    offsets = np.empty((2, *shape), dtype=np.float32)
+    for axis, (of_y, of_x) in enumerate(matrix):
+        np.add(of_y * y, of_x * x, out=offsets[axis], casting="same_kind")
     if augmentation.controls is not None:
         offsets += interpolate_controls(augmentation.controls, shape)
     return offsets
@@ -184,7 +191,7 @@ def source_shape(augmentation: Augmentation, output_shape: Shape) -> Shape:
 
 
 def _read(
-    planes: NDArray[Any], read: NDArray[np.float32], mode: Literal["nearest", "bilinear", "bicubic"]
+    planes: NDArray[Any], grid: torch.Tensor, mode: Literal["nearest", "bilinear", "bicubic"]
 ) -> NDArray[np.float32]:
-    contiguous = np.ascontiguousarray(planes, dtype=np.float32)
-    return np.asarray(resample(torch.from_numpy(contiguous), read, mode=mode).numpy())
+    values = torch.from_numpy(np.ascontiguousarray(planes, dtype=np.float32))
+    return np.asarray(resample(values, grid, mode).numpy())

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from scipy import ndimage
 
 if TYPE_CHECKING:
@@ -103,5 +104,8 @@ def _curved(image: NDArray[np.float32], gamma: float) -> NDArray[np.float32]:
     low = image.min(axis=(1, 2), keepdims=True)
     extent = image.max(axis=(1, 2), keepdims=True) - low
     extent = np.where(extent > 0, extent, np.float32(1))
-    curved: NDArray[np.float32] = ((image - low) / extent) ** np.float32(gamma) * extent + low
-    return curved
+    # torch raises to a power several times faster than numpy.
+    curved = torch.from_numpy((image - low) / extent).pow(gamma).numpy()
+    curved *= extent
+    curved += low
+    return np.asarray(curved)

@@ -10,9 +10,11 @@ from scipy import ndimage
 from torch.nn import functional
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
-__all__ = ["draw_displacement", "interpolate_controls", "positions", "resample", "warp"]
+__all__ = ["draw_controls", "draw_displacement", "interpolate_controls", "warp"]
 
 Shape = tuple[int, int]
 
@@ -83,10 +85,10 @@ def _spline_basis(size: int, points: int) -> NDArray[np.float64]:
 
 def positions(displacement: NDArray[Any]) -> NDArray[np.float32]:
     """Turn displacements (2, Y, X) into the places where values are read."""
-    here = np.indices(displacement.shape[1:], dtype=np.float32, sparse=True)
-    return np.stack(
-        [here[0] + displacement[0], here[1] + displacement[1]], dtype=np.float32, axis=0
-    )
+    read = np.array(displacement, dtype=np.float32)
+    read[0] += np.arange(read.shape[1], dtype=np.float32)[:, np.newaxis]
+    read[1] += np.arange(read.shape[2], dtype=np.float32)
+    return read
 
 
 def warp(
@@ -135,15 +137,17 @@ def warp(
 
 
 def _nearest(array: NDArray[Any], read: NDArray[np.float32]) -> NDArray[Any]:
+    height, width = array.shape[-2:]
     y, x = (
-        _mirrored(np.floor(axis + 0.5).astype(np.intp), size)
-        for axis, size in zip(read, array.shape[-2:], strict=True)
+        _mirrored(np.floor(axis + np.float32(0.5)).astype(np.int32), size)
+        for axis, size in zip(read, (height, width), strict=True)
     )
-    flat = array.reshape(*array.shape[:-2], -1)
-    return flat.take(y * array.shape[-1] + x, axis=-1)
+    flat = array.reshape(*array.shape[:-2], height * width)
+    taken: NDArray[Any] = flat.take(y.astype(np.intp) * width + x, axis=-1)
+    return taken
 
 
-def _mirrored(index: NDArray[np.intp], size: int) -> NDArray[np.intp]:
+def _mirrored(index: NDArray[np.int32], size: int) -> NDArray[np.int32]:
     """Reflect indices at the first and the last pixel."""
     if size == 1:
         return np.zeros_like(index)
@@ -155,8 +159,8 @@ def _mirrored(index: NDArray[np.intp], size: int) -> NDArray[np.intp]:
 
 
 def _linear(planes: NDArray[Any], read: NDArray[np.float32]) -> NDArray[Any]:
-    sampled = resample(torch.from_numpy(np.ascontiguousarray(planes)), read, mode="bilinear")
-    return np.asarray(sampled.numpy())
+    values = torch.from_numpy(np.ascontiguousarray(planes))
+    return np.asarray(resample(values, sampling_grid(read, planes.shape[1:]), "bilinear").numpy())
 
 
 def _spline(planes: NDArray[Any], read: NDArray[np.float32]) -> NDArray[Any]:
@@ -171,8 +175,8 @@ def _spline(planes: NDArray[Any], read: NDArray[np.float32]) -> NDArray[Any]:
     result = torch.zeros((len(planes), *read.shape[1:]), dtype=coefficients.dtype)
     for y, of_y in ((low_y, part_y), (high_y, 1 - part_y)):
         for x, of_x in ((low_x, part_x), (high_x, 1 - part_x)):
-            share = torch.from_numpy(of_y * of_x)
-            result += share * resample(coefficients, np.stack([y, x]), mode="bilinear")
+            grid = sampling_grid((y, x), planes.shape[1:])
+            result += torch.from_numpy(of_y * of_x) * resample(coefficients, grid, "bilinear")
     return np.asarray(result.numpy())
 
 
@@ -184,25 +188,43 @@ def _coefficients(plane: NDArray[Any]) -> NDArray[np.float64]:
     return filtered
 
 
-def _taps(
-    at: NDArray[np.float32],
-) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+def _taps(at: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """Find the two linear readings that make a B-spline at `at`, and the first one's weight."""
     whole = np.floor(at)
     part = at - whole
-    second = 2 / 3 - part**2 + part**3 / 2
-    first = (1 - part) ** 3 / 6
-    fourth = part**3 / 6
+    square, rest = part * part, 1 - part
+    first, fourth = rest * rest * rest / 6, square * part / 6
+    second = 2 / 3 - square + square * part / 2
     low = first + second
-    high = 1 - low
-    return whole - 1 + second / low, whole + 1 + fourth / high, low
+    return whole - 1 + second / low, whole + 1 + fourth / (1 - low), low
+
+
+def sampling_grid(
+    read: NDArray[np.float32] | tuple[NDArray[Any], NDArray[Any]], size: Sequence[int]
+) -> torch.Tensor:
+    """Write places in pixels as `torch.nn.functional.grid_sample` wants them.
+
+    Parameters
+    ----------
+    read
+        (2, y, x): the places, in y and x.
+    size
+        Height and width of what is read.
+
+    Returns
+    -------
+    torch.Tensor
+        (y, x, 2) float32, x first, -1 and 1 on the centres of the first and the last pixel.
+    """
+    grid = np.empty((*read[0].shape, 2), dtype=np.float32)
+    for axis, into in ((0, 1), (1, 0)):
+        np.multiply(read[axis], np.float32(2 / max(size[axis] - 1, 1)), out=grid[..., into])
+    grid -= 1
+    return torch.from_numpy(grid)
 
 
 def resample(
-    planes: torch.Tensor,
-    read: NDArray[np.float32],
-    *,
-    mode: Literal["nearest", "bilinear", "bicubic"],
+    planes: torch.Tensor, grid: torch.Tensor, mode: Literal["nearest", "bilinear", "bicubic"]
 ) -> torch.Tensor:
     """Read planes at any places, mirrored outside.
 
@@ -210,8 +232,8 @@ def resample(
     ----------
     planes
         (N, Y, X), float32 or float64.
-    read
-        (2, y, x): the places, in pixels.
+    grid
+        (y, x, 2), from `sampling_grid`.
     mode
         "bicubic" is a convolution, smooth and not quite the spline.
 
@@ -220,10 +242,10 @@ def resample(
     torch.Tensor
         (N, y, x).
     """
-    steps = [max(size - 1, 1) for size in planes.shape[-2:]]
-    # torch wants x first, -1 and 1 on the centres of the first and the last pixel.
-    scaled = np.stack([read[1] * (2 / steps[1]) - 1, read[0] * (2 / steps[0]) - 1], axis=-1)
-    grid = torch.from_numpy(scaled).to(planes.dtype)
     return functional.grid_sample(
-        planes[None], grid[None], mode=mode, padding_mode="reflection", align_corners=True
+        planes[None],
+        grid[None].to(planes.dtype),
+        mode=mode,
+        padding_mode="reflection",
+        align_corners=True,
     )[0]
