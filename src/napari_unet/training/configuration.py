@@ -263,12 +263,17 @@ class TrainingConfig:
     @property
     def augmentation(self) -> AugmentationConfig:
         """The augmentation that these options describe."""
+        usual = AugmentationConfig()
         return AugmentationConfig(
             elastic_sigma=self.elastic_sigma if self.elastic else 0.0,
             flips=self.rotate,
             rotation=180.0 if self.rotate else 0.0,
             scaling=self.scaling,
-            intensity=self.intensity,
+            gain=usual.gain * self.intensity,
+            offset=usual.offset * self.intensity,
+            gamma=usual.gamma * self.intensity,
+            noise=usual.noise * self.intensity,
+            blur=usual.blur * self.intensity,
         )
 
     @classmethod

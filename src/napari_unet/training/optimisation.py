@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -15,6 +15,8 @@ from napari_unet.network import UNet, fast_dtype
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
     from napari_unet.augmentation import Patch
     from napari_unet.training.configuration import TrainingConfig
@@ -93,8 +95,8 @@ class Learner:
     def learn(self, patches: Sequence[Patch], progress: float) -> float:
         """Take one step on a batch and return the energy before it."""
         image = torch.from_numpy(np.stack([patch.image for patch in patches]))
-        target = torch.from_numpy(np.stack([patch.target for patch in patches]))
-        weight = torch.from_numpy(np.stack([patch.weight for patch in patches]))
+        target = self._kept([patch.target for patch in patches])
+        weight = self._kept([patch.weight for patch in patches])
         for group in self.optimiser.param_groups:
             group["lr"] = rate_at(progress, self.config)
         self.optimiser.zero_grad(set_to_none=True)
@@ -105,20 +107,22 @@ class Learner:
         ):
             torch.manual_seed(self.config.seed + self._steps)  # dropout, repeatable
             logits = self.network(image)
-        loss = energy(
-            logits,
-            target.to(self.device),
-            weight.to(self.device),
-            reduction=self.config.energy,
-        )
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss = energy(logits, target, weight, reduction=self.config.energy)
+        loss.backward()
         if self.config.optimiser == "adamw":
             nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
         self.optimiser.step()
         self._steps += 1
         if self._average is not None:
             self._average.update_parameters(self.network)
-        return float(loss)
+        return float(loss.detach())
+
+    def _kept(self, planes: Sequence[NDArray[Any]]) -> Tensor:
+        """Stack (Y, X) planes, cut to what the network returns of them."""
+        geometry, size = self.config.geometry, self.config.input_size
+        first = geometry.offset(size)
+        kept = slice(first, first + geometry.output_size(size))
+        return torch.from_numpy(np.stack([plane[kept, kept] for plane in planes])).to(self.device)
 
     def snapshot(self) -> UNet:
         """Return a copy of the (averaged) network on the CPU, in evaluation mode."""

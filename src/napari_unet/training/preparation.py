@@ -244,36 +244,35 @@ def _lesson(part: _Scaled, weight: NDArray[np.float32], rng: np.random.Generator
 
 
 class PatchSource:
-    """Draws patches around annotated pixels, more of them from slices with more annotation.
+    """Draws places around annotated pixels, more of them in slices with more annotation.
 
     Parameters
     ----------
-    lessons : list of Lesson
+    lessons : sequence of Lesson
         What there is to learn.
-    reach : int
-        Side of a cut patch in pixels, with a margin for augmentation; mirrored at the borders.
+    jitter : int
+        How far, in pixels, a patch's centre may lie from an annotated pixel.
     """
 
-    def __init__(self, lessons: Sequence[Lesson], reach: int) -> None:
+    def __init__(self, lessons: Sequence[Lesson], jitter: int) -> None:
         self.lessons = list(lessons)
-        self.reach = reach
+        self.jitter = jitter
         share = np.sqrt([np.count_nonzero(lesson.whole.weight) for lesson in self.lessons])
         self._probability = share / share.sum()
 
-    def draw(self, rng: np.random.Generator, jitter: int) -> Patch:
-        """Cut one patch whose centre lies within `jitter` pixels of an annotated pixel."""
+    def draw(self, shape: tuple[int, int], rng: np.random.Generator) -> Patch:
+        """Cut one patch of `shape` somewhere around an annotated pixel."""
         lesson = self.lessons[rng.choice(len(self.lessons), p=self._probability)]
         centre = lesson.centres[rng.integers(len(lesson.centres))]
-        centre = centre + rng.integers(-jitter, jitter + 1, size=2)
-        return cut(lesson.whole, (int(centre[0]), int(centre[1])), self.reach)
+        centre = centre + rng.integers(-self.jitter, self.jitter + 1, size=2)
+        return cut(lesson.whole, (int(centre[0]), int(centre[1])), shape)
 
 
-def cut(whole: Patch, centre: tuple[int, int], size: int) -> Patch:
-    """Cut a square of `size` pixels around `centre`, mirrored where the slice ends."""
-    start = (centre[0] - size // 2, centre[1] - size // 2)
-    window = (size, size)
+def cut(whole: Patch, centre: tuple[int, int], shape: tuple[int, int]) -> Patch:
+    """Cut a window of `shape` around `centre`, mirrored where the slice ends."""
+    start = (centre[0] - shape[0] // 2, centre[1] - shape[1] // 2)
     return Patch(
-        mirrored(whole.image, start, window),
-        mirrored(whole.target, start, window),
-        mirrored(whole.weight, start, window),
+        mirrored(whole.image, start, shape),
+        mirrored(whole.target, start, shape),
+        mirrored(whole.weight, start, shape),
     )

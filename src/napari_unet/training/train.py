@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from napari_unet.annotations import AnnotatedImage, count_cells, split
-from napari_unet.augmentation import Patch, apply, draw
+from napari_unet.augmentation import Patch, apply, draw, source_shape
 from napari_unet.network import TrainedModel, UNet, choose_device
 from napari_unet.prediction import PredictionError, never, out_of_memory
 from napari_unet.training.errors import TrainingError
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
 __all__ = ["TrainingReport", "train"]
 
-_MARGIN = 1.5  # side of a cut patch over that of the augmented one: turning needs corners
 _EXAMS = 5  # validations in a training, apart from the last
 _EXAM_SHARE = 0.1  # of the time, at most, goes into validation
 
@@ -251,7 +250,7 @@ class _Training:
 
     def _prepare(self, images: Sequence[AnnotatedImage]) -> PatchSource:
         lessons = prepare(images, self.config, self.scale, self.classes, self.rng)
-        return PatchSource(lessons, int(self.config.input_size * _MARGIN))
+        return PatchSource(lessons, jitter=self.config.input_size // 4)
 
     def _new_network(self) -> UNet:
         with torch.random.fork_rng(devices=[]):
@@ -292,13 +291,11 @@ class _Training:
                 self.batch //= 2
 
     def _patch(self) -> Patch:
-        size = self.config.input_size
-        whole = self.source.draw(self.rng, jitter=size // 4)
-        drawn = draw(self.config.augmentation, (size, size), self.rng)
-        patch = apply(drawn, whole, output_shape=(size, size))
-        lost = self.config.geometry.offset(size)
-        kept = slice(lost, lost + self.config.geometry.output_size(size))
-        return replace(patch, target=patch.target[kept, kept], weight=patch.weight[kept, kept])
+        """Draw a change, then a patch with just the surroundings that it reads."""
+        shape = (self.config.input_size, self.config.input_size)
+        drawn = draw(self.config.augmentation, shape, self.rng)
+        whole = self.source.draw(source_shape(drawn, shape), self.rng)
+        return apply(drawn, whole, output_shape=shape)
 
     def _join_updates(self) -> None:
         """Take over what was painted since the training began, except on validation."""

@@ -1,0 +1,105 @@
+"""From probabilities to numbered cells."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from skimage.draw import disk
+
+from napari_unet.annotations import separate
+from napari_unet.prediction import InstanceOptions, instances, number_uniquely
+
+
+def _probabilities(mask):
+    cell = np.where(mask, 0.9, 0.1).astype(np.float32)
+    return np.stack([1 - cell, cell])
+
+
+def _two_discs(distance=24, radius=12):
+    mask = np.zeros((60, 80), bool)
+    for centre in (28, 28 + distance):
+        mask[disk((30, centre), radius)] = True
+    return mask
+
+
+def test_separate_pieces_are_numbered_without_gaps():
+    mask = np.zeros((20, 20), bool)
+    mask[2:6, 2:6] = mask[10:15, 10:15] = True
+    labels = instances(_probabilities(mask), options=InstanceOptions(grow=0))
+    assert labels.dtype == np.int32
+    assert np.unique(labels).tolist() == [0, 1, 2]
+    assert np.array_equal(labels > 0, mask)
+
+
+def test_the_threshold_decides():
+    cell = np.linspace(0, 1, 100, dtype=np.float32)[None].repeat(5, axis=0)
+    labels = instances(np.stack([1 - cell, cell]), options=InstanceOptions(threshold=0.8, grow=0))
+    assert np.array_equal(labels[0] > 0, cell[0] >= 0.8)
+
+
+def test_touching_cells_are_split_only_when_asked():
+    probabilities = _probabilities(_two_discs(distance=20))
+    assert instances(probabilities).max() == 1
+    split = instances(probabilities, options=InstanceOptions(split=0.75))
+    assert split.max() == 2
+    left, right = split[30, 28], split[30, 48]
+    assert left > 0 and right > 0 and left != right
+
+
+def test_splitting_a_disc_changes_nothing():
+    mask = np.zeros((50, 50), bool)
+    mask[disk((25, 25), 15)] = True
+    assert instances(_probabilities(mask), options=InstanceOptions(split=0.75)).max() == 1
+
+
+def test_splitting_loses_no_small_cell():
+    mask = np.zeros((40, 40), bool)
+    mask[5, 5] = mask[20:23, 20:23] = True
+    labels = instances(_probabilities(mask), options=InstanceOptions(split=3.0, grow=0))
+    assert labels.max() == 2
+    assert np.array_equal(labels > 0, mask)
+
+
+def test_growing_gives_back_what_the_target_took_and_no_more():
+    truth = np.zeros((40, 40), np.int32)
+    truth[10:30, 5:20] = 1
+    truth[10:30, 20:35] = 2
+    target = separate(truth) > 0
+    grown = instances(_probabilities(target), options=InstanceOptions(grow=2))
+    assert grown.max() == 2
+    inside = truth > 0
+    assert (grown > 0)[inside].mean() > 0.99
+    assert not (grown > 0)[~inside].any(), "an outline towards the background stays where it is"
+
+
+def test_dust_vanishes_and_small_holes_are_filled():
+    mask = np.zeros((40, 40), bool)
+    mask[5:25, 5:25] = True
+    mask[14, 14] = False
+    mask[35, 35] = True
+    labels = instances(_probabilities(mask), options=InstanceOptions(min_area=5))
+    assert labels.max() == 1
+    assert labels[14, 14] == 1
+    open_hole = instances(_probabilities(mask), options=InstanceOptions(fill_holes=False, grow=0))
+    assert open_hole[14, 14] == 0
+
+
+def test_nothing_found_is_an_empty_image():
+    assert not instances(_probabilities(np.zeros((9, 9), bool))).any()
+
+
+def test_a_full_image_is_one_cell():
+    assert (instances(_probabilities(np.ones((9, 9), bool))) == 1).all()
+
+
+def test_probabilities_of_another_shape_are_refused():
+    with pytest.raises(ValueError, match=r"expected \(C, Y, X\)"):
+        instances(np.zeros((5, 5)))
+
+
+def test_numbers_are_unique_in_a_stack():
+    first = np.array([[0, 1], [2, 2]])
+    stack = number_uniquely([first, np.zeros((2, 2), int), first])
+    assert stack.dtype == np.int32
+    assert stack[0].tolist() == [[0, 1], [2, 2]]
+    assert stack[2].tolist() == [[0, 3], [4, 4]]

@@ -1,0 +1,158 @@
+"""Prediction: the law of the tiles, normalisation, and bad input."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from napari_unet.network import ClassLabel
+from napari_unet.prediction import (
+    PredictionError,
+    labels_from,
+    predict,
+    predict_slices,
+)
+from napari_unet.prediction import predict as predict_function
+from napari_unet.training import PRESETS
+from tests.prediction.models import lively_model
+
+
+def _image(shape=(150, 201), seed=0):
+    return np.random.default_rng(seed).normal(100, 20, shape).astype(np.float32)
+
+
+@pytest.mark.parametrize("preset", list(PRESETS))
+@pytest.mark.parametrize("scale", [1.0, 0.4])
+def test_the_result_does_not_depend_on_the_tile_size(preset, scale):
+    config = PRESETS[preset]
+    model = lively_model(
+        scale=scale,
+        depth=config.depth,
+        padding=config.padding,
+        up=config.up,
+        normalisation=config.normalisation,
+    )
+    image = _image()
+    whole = predict(model, image, tile=10_000)
+    assert whole.shape == (2, *image.shape)
+    assert whole.std() > 0.05, "a constant prediction would prove nothing"
+    for tile in (48, 97):
+        assert np.abs(predict(model, image, tile=tile) - whole).max() < 1e-4
+
+
+def test_upsampling_networks_keep_the_law():
+    model = lively_model(up="upsample", depth=3)
+    image = _image()
+    whole = predict(model, image, tile=10_000)
+    assert np.abs(predict(model, image, tile=40) - whole).max() < 1e-4
+
+
+def test_probabilities_sum_to_one_at_full_resolution():
+    probabilities = predict(lively_model(scale=0.3), _image((75, 64)))
+    assert probabilities.shape == (2, 75, 64)
+    assert np.allclose(probabilities.sum(axis=0), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("change", [lambda x: x * 7 + 32768, lambda x: x / 1000])
+def test_offset_and_gain_of_the_camera_do_not_matter(change):
+    model = lively_model()
+    image = _image((64, 64)).astype(np.float64)
+    assert np.allclose(predict(model, image), predict(model, change(image)), atol=2e-2)
+
+
+def test_a_hot_pixel_does_not_darken_the_image():
+    model = lively_model()
+    image = _image((96, 96))
+    hot = image.copy()
+    hot[0, 0] = 1e6
+    assert np.abs(predict(model, hot) - predict(model, image))[:, 90:, 90:].max() < 0.1
+
+
+def test_one_slice_of_a_stack_is_predicted_as_in_the_whole_stack():
+    model = lively_model()
+    stack = np.stack([_image((40, 50), seed) * (1 + seed) for seed in range(3)])[:, None]
+    whole = predict(model, stack)
+    [report] = predict_slices(model, stack, slices=[1])
+    assert report.index == 1
+    assert np.array_equal(report.probabilities, whole[1])
+
+
+def test_reports_count_tiles_and_stop_when_asked():
+    model = lively_model(depth=2)
+    stack = np.zeros((3, 1, 60, 60), np.float32)
+    reports = list(predict_slices(model, stack, tile=32))
+    assert [report.done for report in reports] == list(range(1, 13))
+    assert {report.total for report in reports} == {12}
+    assert [report.index for report in reports if report.probabilities is not None] == [0, 1, 2]
+    seen = []
+    for report in predict_slices(model, stack, tile=32, should_stop=lambda: len(seen) >= 2):
+        seen.append(report)
+    assert len(seen) == 2
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 40), (7, 5)])
+def test_images_smaller_than_a_tile_are_mirrored(shape):
+    probabilities = predict(lively_model(), _image(shape))
+    assert probabilities.shape == (2, *shape)
+    assert np.isfinite(probabilities).all()
+
+
+def test_a_constant_image_is_no_error():
+    assert np.isfinite(predict(lively_model(), np.full((32, 32), 7, np.uint16))).all()
+
+
+def test_integer_and_float_images_are_treated_alike():
+    image = np.random.default_rng(0).integers(0, 60_000, (48, 48)).astype(np.uint16)
+    model = lively_model()
+    assert np.array_equal(predict(model, image), predict(model, image.astype(np.float64)))
+
+
+def test_an_image_with_other_channels_is_refused():
+    with pytest.raises(PredictionError, match=r"3 channels .*RGB.* trained on .* 1 channel"):
+        predict(lively_model(), np.zeros((3, 20, 20)))
+
+
+def test_nan_is_refused_with_a_count():
+    image = _image()
+    image[3, 4] = np.nan
+    with pytest.raises(PredictionError, match="1 pixels that are NaN"):
+        predict(lively_model(), image)
+
+
+def test_a_tile_below_the_stride_is_refused_with_the_smallest():
+    with pytest.raises(PredictionError, match="choose at least 16"):
+        predict(lively_model(), _image(), tile=5)
+
+
+def test_little_memory_means_smaller_tiles_and_the_same_result(monkeypatch):
+    model = lively_model()
+    image = _image((200, 200))
+    expected = predict(model, image)
+    original = predict_function.__globals__["_Runner"].__call__
+
+    def little_memory(self, tile):
+        if tile.shape[-1] > 300:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return original(self, tile)
+
+    monkeypatch.setattr(predict_function.__globals__["_Runner"], "__call__", little_memory)
+    reports = list(predict_slices(model, image[None, None], tile=400))
+    assert np.allclose(reports[-1].probabilities, expected, atol=1e-4)
+
+
+def test_no_memory_at_all_is_a_sentence(monkeypatch):
+    def none_left(self, tile):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(predict_function.__globals__["_Runner"], "__call__", none_left)
+    with pytest.raises(PredictionError, match="not enough memory"):
+        predict(lively_model(), _image())
+
+
+def test_classes_come_back_as_the_painted_values():
+    classes = (ClassLabel(1, "background"), ClassLabel(4, "wall"), ClassLabel(9, "lumen"))
+    model = lively_model(task="classes", classes=classes)
+    probabilities = np.zeros((3, 1, 3), np.float32)
+    probabilities[[0, 1, 2], 0, [2, 0, 1]] = 1
+    assert labels_from(model, probabilities).tolist() == [[4, 9, 1]]
