@@ -9,7 +9,7 @@ set -euo pipefail
 
 python=${1:-python3}
 packages=(
-    xvfb libgl1 libegl1 libgl1-mesa-dri libfontconfig1 libdbus-1-3
+    xvfb libgl1 libegl1 libgl1-mesa-dri libfontconfig1 libdbus-1-3 libglib2.0-0
     libxkbcommon-x11-0 libxcb-cursor0 libxcb-icccm4 libxcb-image0 libxcb-keysyms1
     libxcb-randr0 libxcb-render-util0 libxcb-shape0 libxcb-xinerama0
 )
@@ -18,10 +18,14 @@ if [ "$(uname -s)" != Linux ] || ! command -v dpkg-query >/dev/null || ! command
     exit 0
 fi
 
+is_installed() {
+    # Newer releases call some of them NAMEt64; asking apt for NAME installs these.
+    dpkg-query -W -f='${db:Status-Status}\n' "$1" "$1t64" 2>/dev/null | grep -qx installed
+}
+
 missing=()
 for package in "${packages[@]}"; do
-    status=$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null || true)
-    [ "$status" = installed ] || missing+=("$package")
+    is_installed "$package" || missing+=("$package")
 done
 # Debian ships Python without the part that makes virtual environments.
 if [ ! -e .venv/pyvenv.cfg ] && ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
