@@ -68,6 +68,7 @@ class OptionsForm(QWidget):
         *,
         names: Iterable[str] | None = None,
         choices: Mapping[str, Sequence[Any] | Mapping[Any, str]] | None = None,
+        plain: Iterable[str] | None = None,
         parent: QWidget | None = None,
     ) -> None:
         """Make the rows.
@@ -81,6 +82,8 @@ class OptionsForm(QWidget):
         choices
             Choices known only now (devices of this machine, ...), by field name: values, or
             value -> text. They take the place of the field's own ``choices``.
+        plain
+            The fields that stay outside the fold, whatever is marked ``advanced``.
         """
         super().__init__(parent)
         self._value = value
@@ -88,8 +91,11 @@ class OptionsForm(QWidget):
         hints = typing.get_type_hints(type(value))
         fields = {f.name: f for f in dataclasses.fields(value)}
         shown = [n for n, f in fields.items() if "tooltip" in f.metadata]
+        outside = None if plain is None else set(plain)
         for name in shown if names is None else names:
             limits = dict(fields[name].metadata)
+            if outside is not None:
+                limits["advanced"] = name not in outside
             if choices is not None and name in choices:
                 limits["choices"] = choices[name]
             row = _make_row(name, hints[name], limits, self.changed.emit)

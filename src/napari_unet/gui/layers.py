@@ -54,6 +54,7 @@ __all__ = [
     "read_labels_slice",
     "read_slice",
     "remove",
+    "remove_roles",
     "replace_labels",
     "select",
     "set_contrast",
@@ -355,7 +356,7 @@ def _tags(role: str, images: Sequence[Image]) -> dict[str, Any]:
 def link(viewer: ViewerModel, layer: Layer, role: str, images: Sequence[Image]) -> None:
     """Remember that `layer`, and no other one any more, plays `role` for these channels."""
     for other in [found for found in viewer.layers if _role(found) == role and found is not layer]:
-        if {identity(image) for image in images} & set(tag(other)["image"]):
+        if {identity(image) for image in images} & set(tag(other).get("image", ())):
             tag(other).pop("role")
     tag(layer).update(_tags(role, images)[METADATA])
 
@@ -573,7 +574,7 @@ def all_labels(viewer: ViewerModel) -> list[Labels]:
     ]
 
 
-def remove(viewer: ViewerModel, roles: Sequence[str]) -> None:
+def remove_roles(viewer: ViewerModel, roles: Sequence[str]) -> None:
     """Take the layers of these roles away, whichever image they belong to."""
     for layer in [layer for layer in viewer.layers if _role(layer) in roles]:
         viewer.layers.remove(layer)
@@ -589,12 +590,6 @@ def set_contrast(layer: Image, low: float, high: float) -> None:
     """Show values from `low` to `high`, and let the user choose among these."""
     layer.contrast_limits_range = (low, high)
     layer.contrast_limits = (low, high)
-
-
-def remove(viewer: ViewerModel, layer: Layer) -> None:
-    """Take a layer of ours out of the viewer."""
-    if layer in viewer.layers:
-        viewer.layers.remove(layer)
 
 
 def select(viewer: ViewerModel, layer: Layer, mode: str | None = None) -> None:

@@ -8,11 +8,12 @@ from napari.utils.colormaps import Colormap
 from qtpy.QtCore import QObject, Signal
 
 from napari_unet.gui import layers
-from napari_unet.gui.session import Session
 from napari_unet.gui.survey import SliceSurvey, Survey
 
 if TYPE_CHECKING:
     from napari.layers import Layer
+
+    from napari_unet.gui.session import Session
 
 __all__ = ["NAME", "Overlay"]
 
@@ -62,10 +63,9 @@ class Overlay(QObject):
 
     def _on_image(self) -> None:
         """Take the veil away with the labels that it belongs to."""
-        layer = self._layer()
         self._last = None
-        if layer is not None and self._session.labels_layer is None:
-            layers.remove(self._session.viewer, layer)
+        if self._session.labels_layer is None:
+            layers.remove(self._session.viewer, [_ROLE])
 
     def _on_seen(self, survey: SliceSurvey) -> None:
         self._last = survey

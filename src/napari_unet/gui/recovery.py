@@ -16,7 +16,6 @@ from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_unet.gui import layers
 from napari_unet.gui.marks import Outline
-from napari_unet.gui.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
     from napari_unet.files.recovery import Recovery, RecoveryEntry
     from napari_unet.gui.jobs import ShouldStop
+    from napari_unet.gui.session import Session
 
 __all__ = ["Autosave", "Copy"]
 

@@ -146,6 +146,24 @@ class Session(QObject):
             self._watch()
             self._notify_image()
 
+    def channels_of(self, image: Image) -> list[Image]:
+        """List the channels that were annotated together with `image`, or `image` alone."""
+        labels = layers.find(self.viewer, "labels", [image])
+        if labels is None:
+            return [image]
+        linked = layers.tag(labels)["image"]
+        by_id = {layers.identity(i): i for i in layers.image_layers(self.viewer)}
+        return [by_id[key] for key in linked if key in by_id]
+
+    def set_channels(self, images: Sequence[Image]) -> None:
+        """Choose other channels for the same annotation. Raises LayerError as `choose`."""
+        known = (self.labels_layer, self.regions_layer, self.ignored_layer)
+        layers.check_same_size(images)
+        for layer in known:
+            if layer is not None:
+                layers.tag(layer)["image"] = [layers.identity(image) for image in images]
+        self.choose(images)
+
     @property
     def name(self) -> str:
         """What the image is called, after its first channel; empty without one."""
@@ -192,15 +210,15 @@ class Session(QObject):
         found = layers.find(self.viewer, role, self._images)
         return found if isinstance(found, kind) else None
 
-    def adopt(self, labels: Labels, *, complete: Sequence[int] = ()) -> None:
+    def adopt(self, labels: Labels) -> None:
         """Take an existing Labels layer as the annotation of the chosen image.
+
+        What was said about it before (complete slices, task, classes) still holds.
 
         Parameters
         ----------
         labels
             A layer of the image's size.
-        complete
-            The slices on which everything is painted.
 
         Raises
         ------
@@ -209,7 +227,8 @@ class Session(QObject):
         """
         layers.check_labels(labels, self._images)
         layers.link(self.viewer, labels, "labels", self._images)
-        layers.tag(labels)["complete"] = sorted(int(z) for z in complete)
+        layers.tag(labels).setdefault("complete", [])
+        self.region_layer("regions")
         self._watch()
         self._notify_image()
 
@@ -275,6 +294,10 @@ class Session(QObject):
         """Say that on slice `z` everything is painted, or take it back."""
         slices = self.complete | {z} if complete else self.complete - {z}
         self._remember("complete", sorted(slices))
+
+    def set_all_complete(self) -> None:
+        """Say that on every slice everything is painted."""
+        self._remember("complete", list(range(self.slice_count)))
 
     @property
     def revision(self) -> int:
@@ -429,17 +452,8 @@ class Session(QObject):
         active = [i for i in candidates if i is self.viewer.layers.selection.active]
         for image in [*known[-1:], *active, *reversed(candidates)]:
             if _usable(image):
-                self._images = self._siblings(image)
+                self._images = self.channels_of(image)
                 return
-
-    def _siblings(self, image: Image) -> list[Image]:
-        """List all channels that share the labels of `image`."""
-        labels = layers.find(self.viewer, "labels", [image])
-        if labels is None:
-            return [image]
-        linked = layers.tag(labels)["image"]
-        by_id = {layers.identity(i): i for i in layers.image_layers(self.viewer)}
-        return [by_id[key] for key in linked if key in by_id]
 
     def _on_layers(self, event: Any = None) -> None:
         present = set(layers.image_layers(self.viewer))

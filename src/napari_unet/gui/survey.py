@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_unet.gui.session import Session
-
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -16,6 +14,7 @@ if TYPE_CHECKING:
 
     from napari_unet.gui.jobs import ShouldStop
     from napari_unet.gui.marks import Marks
+    from napari_unet.gui.session import Session
 
 __all__ = ["SliceSurvey", "Survey", "survey_slices"]
 

@@ -8,13 +8,14 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_unet.gui import layers
 from napari_unet.gui.layers import LayerError
-from napari_unet.gui.session import Session
 from napari_unet.gui.survey import Survey
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from napari.layers import Labels
+
+    from napari_unet.gui.session import Session
 
 __all__ = ["KEYS", "Tools"]
 

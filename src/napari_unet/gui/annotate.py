@@ -1,0 +1,380 @@
+"""The dock where a person says what is what: image, labels, regions, and how much is done."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QSignalBlocker, Qt
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QFormLayout,
+    QGridLayout,
+    QLabel,
+    QListWidget,
+    QListWidgetItem,
+    QPushButton,
+    QRadioButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_unet.gui import layers
+from napari_unet.gui.class_list import ClassList
+from napari_unet.gui.dock import Dock, button, row, words
+from napari_unet.gui.layers import LayerError
+from napari_unet.gui.overlay import Overlay
+from napari_unet.gui.question import Question
+from napari_unet.gui.recovery import Autosave
+from napari_unet.gui.survey import Survey
+from napari_unet.gui.tools import KEYS, Tools
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari.layers import Image, Labels
+
+    from napari_unet.files.recovery import RecoveryEntry
+
+__all__ = ["AnnotateDock"]
+
+_NEW = "New labels"
+_REGION = (
+    "Drag a rectangle in which you paint every cell. Inside, everything that is not painted "
+    "counts as background; outside, nothing counts."
+)
+_IGNORE = "Draw around what the network should not learn from: dirt, blur, doubtful cells."
+_COMPLETE = "Everything on this slice is painted; what is not painted counts as background."
+_SHOW = (
+    "Green is what the network learns from. Without regions these are the painted cells and a "
+    "narrow rim around each."
+)
+
+
+class AnnotateDock(Dock):
+    """Choose an image, paint its cells or classes, and see what counts.
+
+    Parameters
+    ----------
+    viewer
+        A napari viewer; images may come later.
+    """
+
+    def __init__(self, viewer: Any) -> None:
+        super().__init__(viewer)
+        session = self.session
+        self._survey = session.part(Survey)
+        self._overlay = session.part(Overlay)
+        self._tools = session.part(Tools)
+        self._autosave = session.part(Autosave)
+        self._candidates: list[Image] = []
+        self._labels_choices: list[Labels] = []
+        self._build()
+        self._wire()
+        self.refresh()
+        self._on_offer(self._autosave.offer)
+
+    # ----------------------------------------------------------------------------- building
+
+    def _build(self) -> None:
+        self._offer = Question("Restore", "Discard")
+        self._adoption = Question("Every cell", "Only some")
+        for widget in (self._offer, self._choices(), self._adoption, self._start_button()):
+            self.column.addWidget(widget)
+        self._work = QWidget()
+        column = QVBoxLayout(self._work)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self._task_row())
+        self._classes = ClassList()
+        column.addWidget(self._classes)
+        column.addWidget(self._buttons())
+        self._counts = words()
+        column.addWidget(self._counts)
+        self._show = QCheckBox("Show what counts as annotated")
+        self._show.setToolTip(f"<qt>{_SHOW}</qt>")
+        column.addWidget(self._show)
+        self.column.addWidget(self._work)
+        self.finish()
+
+    def _choices(self) -> QWidget:
+        """Make the rows that say which layers are worked on."""
+        self._image = _combo("The image to paint on.")
+        self._channels = QListWidget()
+        self._channels.setToolTip(
+            "<qt>Tick the layers that show the same cells in another colour; the network sees "
+            "them together.</qt>"
+        )
+        self._channels.setAccessibleName("Further channels")
+        self._labels = _combo("The Labels layer that holds what you paint.")
+        panel = QWidget()
+        form = QFormLayout(panel)
+        form.setContentsMargins(0, 0, 0, 0)
+        form.setVerticalSpacing(4)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        form.addRow("Image", self._image)
+        self._channels_label = QLabel("Channels")
+        form.addRow(self._channels_label, self._channels)
+        self._labels_label = QLabel("Labels")
+        form.addRow(self._labels_label, self._labels)
+        return panel
+
+    def _start_button(self) -> QPushButton:
+        self._start = button(
+            "Start annotating",
+            "Add a Labels layer to paint on, and a layer for regions.",
+            self._on_start,
+        )
+        return self._start
+
+    def _task_row(self) -> QWidget:
+        self._cells = QRadioButton("Single cells")
+        self._cells.setToolTip("<qt>Each cell gets a number of its own.</qt>")
+        self._scribbles = QRadioButton("Classes")
+        self._scribbles.setToolTip(
+            "<qt>Scribble into each kind of tissue with its class; nothing needs to be filled "
+            "in.</qt>"
+        )
+        panel = QWidget()
+        layout = row(QLabel("Paint"), self._cells, self._scribbles)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addStretch(1)
+        panel.setLayout(layout)
+        return panel
+
+    def _buttons(self) -> QWidget:
+        self._new_cell = button(
+            f"New cell ({KEYS['new_cell']})",
+            "Take the brush with the next free number. Key in the canvas: " + KEYS["new_cell"],
+            self._tools.new_cell,
+        )
+        self._region = button(
+            "Draw region", f"{_REGION} Key: {KEYS['draw_region']}", self._tools.draw_region
+        )
+        self._ignored = button(
+            "Ignore region", f"{_IGNORE} Key: {KEYS['draw_ignored']}", self._tools.draw_ignored
+        )
+        self._complete = QPushButton("Slice complete")
+        self._complete.setCheckable(True)
+        self._complete.setToolTip(f"<qt>{_COMPLETE} Key: {KEYS['toggle_complete']}</qt>")
+        panel = QWidget()
+        grid = QGridLayout(panel)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setSpacing(6)
+        grid.addWidget(self._new_cell, 0, 0)
+        grid.addWidget(self._complete, 0, 1)
+        grid.addWidget(self._region, 1, 0)
+        grid.addWidget(self._ignored, 1, 1)
+        return panel
+
+    def _wire(self) -> None:
+        session = self.session
+        session.layers_changed.connect(self.refresh)
+        session.image_changed.connect(self.refresh)
+        session.annotations_changed.connect(self._show_state)
+        session.slice_changed.connect(self._show_state)
+        self._survey.changed.connect(self._show_counts)
+        self._overlay.shown_changed.connect(self._show.setChecked)
+        self._tools.failed.connect(self.warn)
+        self._tools.acted.connect(self.say)
+        self._autosave.offered.connect(self._on_offer)
+        self._autosave.failed.connect(self.warn)
+        self._image.activated.connect(self._on_image)
+        self._channels.itemChanged.connect(self._on_channels)
+        self._labels.activated.connect(self._on_labels)
+        self._cells.clicked.connect(self._on_task)
+        self._scribbles.clicked.connect(self._on_task)
+        self._complete.clicked.connect(self._tools.set_complete)
+        self._show.clicked.connect(self._overlay.set_shown)
+        self._classes.picked.connect(self._tools.pick_class)
+        self._classes.renamed.connect(self._on_names)
+        self._offer.accepted.connect(self._autosave.restore)
+        self._offer.declined.connect(self._autosave.discard)
+        self._adoption.accepted.connect(self._on_every_cell)
+        self._adoption.declined.connect(self._on_some_cells)
+
+    # ------------------------------------------------------------------------------ showing
+
+    def refresh(self) -> None:
+        """Show which layers there are, and which are chosen."""
+        session = self.session
+        self._candidates = layers.image_layers(session.viewer)
+        chosen = session.image_layers
+        _fill(self._image, [i.name for i in self._candidates], "Open an image first")
+        if chosen:
+            self._image.setCurrentIndex(self._candidates.index(chosen[0]))
+        self._show_channels()
+        self._show_labels()
+        self._start.setEnabled(bool(chosen))
+        self._show_state()
+        self._show_counts()
+
+    def _show_channels(self) -> None:
+        chosen = self.session.image_layers
+        others = [i for i in self._candidates if chosen and _belongs(i, chosen[0])]
+        with QSignalBlocker(self._channels):
+            self._channels.clear()
+            for image in others:
+                item = QListWidgetItem(image.name)
+                item.setData(Qt.ItemDataRole.UserRole, layers.identity(image))
+                item.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsUserCheckable)
+                ticked = image in chosen
+                item.setCheckState(Qt.CheckState.Checked if ticked else Qt.CheckState.Unchecked)
+                self._channels.addItem(item)
+        height = self._channels.sizeHintForRow(0) * min(len(others), 4)
+        self._channels.setFixedHeight(height + 2 * self._channels.frameWidth() + 4)
+        for widget in (self._channels, self._channels_label):
+            widget.setVisible(bool(others))
+
+    def _show_labels(self) -> None:
+        chosen, current = self.session.image_layers, self.session.labels_layer
+        viewer = self.session.viewer
+        self._labels_choices = layers.labels_layers(viewer, chosen[0]) if chosen else []
+        names = [layer.name for layer in self._labels_choices]
+        _fill(self._labels, names if current else [_NEW, *names], _NEW)
+        if current in self._labels_choices:
+            self._labels.setCurrentIndex(self._labels_choices.index(current))
+        for widget in (self._labels, self._labels_label):
+            widget.setVisible(bool(names))
+        self._start.setVisible(current is None)
+        self._work.setVisible(current is not None)
+        if current is not None and self._adoption.about is not current:
+            self._adoption.drop()
+
+    def _show_state(self) -> None:
+        """Show task, classes, and whether the shown slice is complete."""
+        session = self.session
+        classes = session.task == "classes"
+        self._cells.setChecked(not classes)
+        self._scribbles.setChecked(classes)
+        self._new_cell.setEnabled(not classes)
+        self._region.setEnabled(not classes)
+        self._complete.setEnabled(not classes)
+        self._complete.setChecked(session.current_slice in session.complete)
+        self._classes.setVisible(classes)
+        if classes:
+            self._classes.show_classes(session.class_names, session.labels_layer)
+        self._show.setChecked(self._overlay.shown)
+        self._show_counts()
+
+    def _show_counts(self) -> None:
+        session, survey = self.session, self._survey
+        here = survey.by_slice.get(session.current_slice)
+        what = "classes" if session.task == "classes" else "cells"
+        stack = session.slice_count > 1
+        if here is None:
+            self._counts.setText("Counting …")
+            return
+        text = f"<b>{_count(here.cells, what)}</b> on this {'slice' if stack else 'image'}"
+        if stack and what == "cells":
+            slices = _count(survey.annotated_slices, "slices")
+            text += f", {survey.cells} in all on {slices}"
+        share = "under 1" if 0 < here.share < 0.01 else f"{100 * here.share:.0f}"
+        self._counts.setText(f"{text}<br>{share} % of it counts as annotated")
+
+    # ------------------------------------------------------------------------------- acting
+
+    def _on_image(self, index: int) -> None:
+        if 0 <= index < len(self._candidates):
+            self._choose([self._candidates[index]])
+
+    def _on_channels(self, item: QListWidgetItem) -> None:
+        ticked = [self.session.image_layers[0]]
+        by_id = {layers.identity(image): image for image in self._candidates}
+        for n in range(self._channels.count()):
+            one = self._channels.item(n)
+            if one is not None and one.checkState() == Qt.CheckState.Checked:
+                ticked.append(by_id[one.data(Qt.ItemDataRole.UserRole)])
+        self._choose(ticked, keep_labels=True)
+
+    def _choose(self, images: Sequence[Image], *, keep_labels: bool = False) -> None:
+        try:
+            if keep_labels:
+                self.session.set_channels(images)
+            else:
+                self.session.choose(self.session.channels_of(images[0]))
+            self.say("")
+        except LayerError as problem:
+            self.warn(str(problem))
+        self.refresh()
+
+    def _on_start(self) -> None:
+        index = self._labels.currentIndex() - 1
+        if index >= 0:
+            self._adopt(self._labels_choices[index])
+        else:
+            self._tools.start()
+
+    def _on_labels(self, index: int) -> None:
+        """Adopt another layer; before the start, the button does it."""
+        if self.session.labels_layer is not None and 0 <= index < len(self._labels_choices):
+            self._adopt(self._labels_choices[index])
+
+    def _adopt(self, labels: Labels) -> None:
+        """Take a layer that exists; whether it is complete is asked once."""
+        asked = "complete" in layers.tag(labels)
+        try:
+            self.session.adopt(labels)
+        except LayerError as problem:
+            self.warn(str(problem))
+            return
+        layers.select(self.session.viewer, labels)
+        if not asked:
+            one = self.session.slice_count == 1
+            slices = "" if one else f" on all {self.session.slice_count} slices"
+            question = f"Does “{labels.name}” show every cell{slices}, or only some?"
+            self._adoption.ask(question, about=labels)
+
+    def _on_every_cell(self) -> None:
+        if self._adoption.about is self.session.labels_layer:
+            self.session.set_all_complete()
+        self._show_state()
+
+    def _on_some_cells(self) -> None:
+        self.say("Then only the painted cells and a narrow rim around each count.")
+
+    def _on_task(self) -> None:
+        self.session.task = "classes" if self._scribbles.isChecked() else "instances"
+        self._show_state()
+
+    def _on_names(self, names: dict[int, str]) -> None:
+        self.session.class_names = names
+        self._show_state()
+
+    def _on_offer(self, entry: RecoveryEntry | None) -> None:
+        if entry is None:
+            self._offer.drop()
+            return
+        count = int(entry.facts.get("cells", 0))
+        what = _count(count, "annotations") if count else "the regions"
+        when = entry.saved.astimezone().strftime("%d %b %H:%M")
+        name = entry.facts.get("name", "this image")
+        self._offer.ask(f"Restore {what} of “{name}” from {when}?", about=entry)
+
+
+def _combo(tooltip: str) -> QComboBox:
+    box = QComboBox()
+    box.setToolTip(f"<qt>{tooltip}</qt>")
+    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    box.setMinimumContentsLength(12)
+    return box
+
+
+def _fill(box: QComboBox, names: Sequence[str], empty: str) -> None:
+    """List names; `empty` says what is missing when there are none."""
+    with QSignalBlocker(box):
+        box.clear()
+        box.addItems(list(names) or [empty])
+    box.setEnabled(bool(names))
+
+
+def _belongs(other: Image, first: Image) -> bool:
+    """Whether `other` could be a further channel of `first`."""
+    if other is first or other.multiscale or other.ndim not in (2, 3):
+        return False
+    return layers.volume_shape(other) == layers.volume_shape(first)
+
+
+def _count(n: int, what: str) -> str:
+    """``_count(1, "cells")`` is "1 cell"."""
+    one = {"classes": "class"}.get(what, what.removesuffix("s"))
+    return f"{n} {one if n == 1 else what}"

@@ -1,0 +1,60 @@
+"""One dock that holds all others in the order of the work."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qtpy.QtCore import QSize, Qt
+from qtpy.QtWidgets import QFrame, QScrollArea, QToolBox, QVBoxLayout, QWidget
+
+from napari_unet.gui.annotate import AnnotateDock
+from napari_unet.gui.elastic_warp import ElasticWarpDock
+from napari_unet.gui.export import ExportDock
+from napari_unet.gui.predict import PredictDock
+from napari_unet.gui.train import TrainDock
+from napari_unet.gui.weight_map import WeightMapDock
+
+__all__ = ["Workbench"]
+
+_DOCKS = {
+    "Annotate": (AnnotateDock, "Paint some cells, and say what counts as annotated."),
+    "Weight map": (WeightMapDock, "See where the network will look most closely."),
+    "Elastic warp": (ElasticWarpDock, "See how training bends the image into new ones."),
+    "Train": (TrainDock, "Let a network learn from what you painted."),
+    "Predict": (PredictDock, "Let the network find the cells on other slices and images."),
+    "Export": (ExportDock, "Write labels into files for other programs."),
+}
+
+
+class Workbench(QWidget):
+    """The docks as numbered pages, one open at a time; made for a window of 1280 x 800.
+
+    Parameters
+    ----------
+    viewer
+        A napari viewer.
+    """
+
+    def __init__(self, viewer: Any) -> None:
+        super().__init__()
+        self.pages = QToolBox()
+        for n, (title, (dock, tooltip)) in enumerate(_DOCKS.items(), start=1):
+            index = self.pages.addItem(_scrolling(dock(viewer)), f"{n}  {title}")
+            self.pages.setItemToolTip(index, tooltip)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self.pages)
+
+    def sizeHint(self) -> QSize:
+        """Ask for a column beside the canvas that holds the widest dock."""
+        return QSize(340, 640)
+
+
+def _scrolling(dock: QWidget) -> QScrollArea:
+    """Let a dock scroll up and down where the window is too low for it."""
+    area = QScrollArea()
+    area.setWidget(dock)
+    area.setWidgetResizable(True)
+    area.setFrameShape(QFrame.Shape.NoFrame)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    return area

@@ -1,0 +1,32 @@
+"""Lets napari's File > Save write Labels layers as this plugin does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from napari.layers import Labels
+
+from napari_unet.gui import layers
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["write_labels"]
+
+
+def write_labels(path: str, data: NDArray[Any], attributes: dict[str, Any]) -> list[str]:
+    """Write one Labels layer as TIFF or OME-Zarr, with its pixel size; the npe2 writer.
+
+    Parameters
+    ----------
+    path
+        Ends in .tif, .tiff or .zarr. napari has asked before whether to replace a file.
+    data, attributes
+        As napari hands them to a writer.
+    """
+    from napari_unet.files import write_labels as write
+
+    known = {key: attributes[key] for key in ("scale", "units") if key in attributes}
+    size = layers.pixel_size(Labels(data, **known))
+    write(path, data, pixel_size=size, overwrite=True)
+    return [path]
