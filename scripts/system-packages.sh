@@ -20,7 +20,8 @@ fi
 
 is_installed() {
     # Newer releases call some of them NAMEt64; asking apt for NAME installs these.
-    dpkg-query -W -f='${db:Status-Status}\n' "$1" "$1t64" 2>/dev/null | grep -qx installed
+    # dpkg-query fails when one of the two is unknown, which says nothing about the other.
+    grep -qx installed <(dpkg-query -W -f='${db:Status-Status}\n' "$1" "$1t64" 2>/dev/null)
 }
 
 missing=()
@@ -34,7 +35,7 @@ if [ ! -e .venv/pyvenv.cfg ] && ! "$python" -c 'import ensurepip, venv' 2>/dev/n
 fi
 [ ${#missing[@]} -gt 0 ] || exit 0
 
-line="apt-get update && apt-get install --yes --no-install-recommends ${missing[*]}"
+line="apt-get update; apt-get install --yes --no-install-recommends ${missing[*]}"
 if [ "$(id -u)" = 0 ]; then
     as_root=(bash -c)
 elif command -v sudo >/dev/null && { [ -t 0 ] || sudo -n true 2>/dev/null; }; then
