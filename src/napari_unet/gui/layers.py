@@ -28,6 +28,7 @@ __all__ = [
     "LayerError",
     "add_image",
     "add_labels",
+    "add_outlines",
     "add_regions",
     "all_labels",
     "channel_looks",
@@ -39,6 +40,7 @@ __all__ = [
     "fill_slice",
     "find",
     "find_image",
+    "fingerprint",
     "fits",
     "identity",
     "image_layers",
@@ -54,7 +56,6 @@ __all__ = [
     "read_labels_slice",
     "read_slice",
     "remove",
-    "remove_roles",
     "replace_labels",
     "select",
     "set_contrast",
@@ -566,7 +567,7 @@ def fill_slice(layer: Placed, z: int, values: NDArray[Any]) -> None:
 
 
 def all_labels(viewer: ViewerModel) -> list[Labels]:
-    """Every Labels layer that could be written to a file, top of the list first."""
+    """List the Labels layers that can be written to a file, top of the list first."""
     return [
         layer
         for layer in reversed(viewer.layers)
@@ -574,7 +575,7 @@ def all_labels(viewer: ViewerModel) -> list[Labels]:
     ]
 
 
-def remove_roles(viewer: ViewerModel, roles: Sequence[str]) -> None:
+def remove(viewer: ViewerModel, roles: Sequence[str]) -> None:
     """Take the layers of these roles away, whichever image they belong to."""
     for layer in [layer for layer in viewer.layers if _role(layer) in roles]:
         viewer.layers.remove(layer)

@@ -9,9 +9,11 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from qtpy.QtGui import QResizeEvent
 
-__all__ = ["LossPlot", "PlotColors"]
+__all__ = ["DARK", "LIGHT", "LossPlot", "PlotColors"]
 
 
 class PlotColors(NamedTuple):
@@ -39,8 +41,6 @@ class LossPlot(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.loss_points: list[tuple[float, float]] = []
-        self.validation_points: list[tuple[float, float]] = []
         self._plot = pyqtgraph.PlotWidget(self)
         self._item = self._plot.getPlotItem()
         self._scores = pyqtgraph.ViewBox(enableMenu=False)
@@ -93,34 +93,22 @@ class LossPlot(QWidget):
             axis.setLabel(text, color=color)
             axis.enableAutoSIPrefix(False)
 
-    def add(self, seconds: float, *, loss: float | None, validation: float | None) -> None:
-        """Append one point to each curve that has a value.
+    def show_curves(
+        self, loss: Sequence[tuple[float, float]], validation: Sequence[tuple[float, float]]
+    ) -> None:
+        """Draw both curves anew.
 
         Parameters
         ----------
-        seconds
-            Time since the start of the training.
         loss
-            Mean loss of the last steps, or None where there is none yet.
+            Seconds since the start of the training, and loss.
         validation
-            Score in 0..1, or None where it was not measured now.
+            Seconds, and score in 0..1.
         """
-        minutes = seconds / 60
-        if loss is not None:
-            self.loss_points.append((minutes, loss))
-            self._loss_curve.setData(*zip(*self.loss_points, strict=True))
-        if validation is not None:
-            self.validation_points.append((minutes, validation))
-            self._score_curve.setData(*zip(*self.validation_points, strict=True))
+        for curve, points in ((self._loss_curve, loss), (self._score_curve, validation)):
+            curve.setData([seconds / 60 for seconds, _ in points], [value for _, value in points])
 
-    def clear(self) -> None:
-        """Empty both curves before a new training."""
-        self.loss_points.clear()
-        self.validation_points.clear()
-        self._loss_curve.setData([], [])
-        self._score_curve.setData([], [])
-
-    def resizeEvent(self, event: QResizeEvent | None) -> None:  # noqa: N802  (Qt's name)
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
         """Keep the two curves on one rectangle."""
         super().resizeEvent(event)
         self._align()

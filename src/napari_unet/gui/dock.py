@@ -1,0 +1,153 @@
+"""What the docks have in common: a column of controls above a line of words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QEvent, QSize, Qt
+from qtpy.QtGui import QKeySequence, QShortcut
+from qtpy.QtWidgets import (
+    QAbstractButton,
+    QFormLayout,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_unet.gui.session import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Dock", "add_field", "bind_key", "button", "fields", "row", "words"]
+
+
+class Dock(QWidget):
+    """A dock of one viewer: controls in `column`, and one sentence below them.
+
+    Parameters
+    ----------
+    viewer
+        A napari viewer; its `Session` is what docks share.
+    """
+
+    def __init__(self, viewer: Any) -> None:
+        super().__init__()
+        self.session = Session.of(viewer)
+        self._body = QWidget()
+        self.column = QVBoxLayout(self._body)
+        self.column.setContentsMargins(6, 6, 6, 6)
+        self.column.setSpacing(6)
+        self._message = QLabel()
+        self._message.setWordWrap(True)
+        self._message.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._message.setAccessibleName("Message")
+        self._message.hide()
+
+    def finish(self, *, stretch: bool = True) -> None:
+        """Put the line of words under the controls; called last in a dock's constructor."""
+        self.column.addWidget(self._message)
+        if stretch:
+            self.column.addStretch(1)
+        area = QScrollArea()
+        area.setWidget(self._body)
+        area.setWidgetResizable(True)
+        area.setFrameShape(QFrame.Shape.NoFrame)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(area)
+
+    def sizeHint(self) -> QSize:
+        """Ask for the room in which nothing has to be scrolled."""
+        return self._body.sizeHint()
+
+    def minimumSizeHint(self) -> QSize:
+        """Never be narrower than the controls; what is too high can be scrolled."""
+        return QSize(self._body.minimumSizeHint().width(), 120)
+
+    def say(self, sentence: str) -> None:
+        """Tell the user something; an empty sentence hides the line."""
+        self._message.setText(sentence)
+        self._message.setVisible(bool(sentence))
+
+    def warn(self, sentence: str) -> None:
+        """Tell the user what went wrong, and what to do."""
+        self.say(f"⚠ {sentence[:1].upper()}{sentence[1:]}")
+
+    @property
+    def message(self) -> str:
+        """What the user is being told."""
+        return self._message.text()
+
+    @property
+    def in_use(self) -> bool:
+        """Whether the dock is still in a window; napari takes closed docks out of theirs."""
+        return self.parent() is not None or self.isVisible()
+
+    def changeEvent(self, event: QEvent | None) -> None:
+        """Notice another theme: napari gives the window a new style sheet."""
+        super().changeEvent(event)
+        if event is not None and event.type() == QEvent.Type.StyleChange:
+            self.apply_theme()
+
+    def apply_theme(self) -> None:
+        """Take over the colours of napari's theme, where the style sheet does not."""
+
+
+def button(
+    text: str, tooltip: str, clicked: Callable[[], object], *, shortcut: str = ""
+) -> QPushButton:
+    """Make a push button; its shortcut works while the keyboard is in its dock."""
+    made = QPushButton(text)
+    keys = f" ({shortcut})" if shortcut else ""
+    made.setToolTip(f"<qt>{tooltip}{keys}</qt>")
+    made.clicked.connect(clicked)
+    return made
+
+
+def bind_key(dock: QWidget, keys: str, target: QAbstractButton) -> None:
+    """Press `target` with a key while the keyboard is in `dock`."""
+    shortcut = QShortcut(QKeySequence(keys), dock)
+    shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+    shortcut.activated.connect(target.click)
+
+
+def row(*widgets: QWidget) -> QHBoxLayout:
+    """Lay widgets side by side."""
+    layout = QHBoxLayout()
+    layout.setSpacing(6)
+    for widget in widgets:
+        layout.addWidget(widget)
+    return layout
+
+
+def fields() -> QFormLayout:
+    """Make an empty two-column form whose right side takes the width there is."""
+    layout = QFormLayout()
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setVerticalSpacing(4)
+    layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+    return layout
+
+
+def add_field(form: QFormLayout, title: str, field: QWidget) -> None:
+    """Add a field whose label says the same in its tooltip, and names it for screen readers."""
+    label = QLabel(title)
+    label.setToolTip(field.toolTip())
+    label.setBuddy(field)
+    field.setAccessibleName(title)
+    form.addRow(label, field)
+
+
+def words(text: str = "") -> QLabel:
+    """Make a label that wraps and never asks for more width than there is."""
+    label = QLabel(text)
+    label.setWordWrap(True)
+    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+    return label

@@ -1,0 +1,36 @@
+"""What the docks remember from one day to the next, in one small file of the plugin."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from qtpy.QtCore import QSettings
+
+from napari_unet.files import recovery_folder
+
+__all__ = ["home", "remember", "remembered"]
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+T = TypeVar("T", str, int, float, bool)
+
+
+def home() -> Path:
+    """Return the plugin's own folder, in which recovery files, models and settings lie."""
+    return recovery_folder().parent
+
+
+def remember(key: str, value: str | int | float | bool) -> None:
+    """Keep a setting, such as the last folder."""
+    _file().setValue(key, value)
+
+
+def remembered(key: str, default: T) -> T:
+    """Return a kept setting, in the type of `default`; `default` where there is none."""
+    kept = _file().value(key, default, type=type(default))
+    return default if kept is None else kept
+
+
+def _file() -> QSettings:
+    return QSettings(str(home() / "settings.ini"), QSettings.Format.IniFormat)

@@ -1,0 +1,264 @@
+"""The Train dock: choose how long and on what, watch the network learn, stop when it is good."""
+
+from __future__ import annotations
+
+from dataclasses import fields as dataclass_fields
+from pathlib import Path
+from typing import Any
+
+from napari.utils.theme import get_theme
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtWidgets import QComboBox, QFileDialog, QProgressBar
+
+from napari_unet.gui.dock import Dock, add_field, bind_key, button, fields, row, words
+from napari_unet.gui.form import OptionsForm
+from napari_unet.gui.jobs import Job
+from napari_unet.gui.loss_plot import DARK, LIGHT, LossPlot
+from napari_unet.gui.settings import remember, remembered
+from napari_unet.gui.trainer import Trainer
+from napari_unet.training import PRESETS, TrainingConfig, devices, gpu_advice
+
+__all__ = ["TrainDock"]
+
+_FIRST = ("minutes", "device")
+_HIDDEN = ("preset", "task")
+_REDRAW_MS = 250
+_PLAIN_WORDS = {
+    "quick": "A small network, useful after minutes on any computer.",
+    "balanced": "A larger network: better with a GPU, or over lunch.",
+    "paper": "The network of 2015, literally; needs a GPU and hours.",
+}
+
+
+class TrainDock(Dock):
+    """Train a network on what is painted in this viewer.
+
+    The training belongs to the session's `Trainer`; this dock only shows it, and may be closed
+    and opened again meanwhile.
+
+    Parameters
+    ----------
+    viewer
+        A napari viewer.
+    """
+
+    def __init__(self, viewer: Any) -> None:
+        super().__init__(viewer)
+        self._trainer = self.session.part(Trainer)
+        self._saving = Job(self, name="save model")
+        self._redraw = QTimer(self)
+        self._redraw.setSingleShot(True)
+        self._redraw.setInterval(_REDRAW_MS)
+        self._redraw.timeout.connect(self._show_training)
+        self._build_choices()
+        self._build_training()
+        self._connect()
+        self.apply_theme()
+        self._show_training()
+
+    # -------------------------------------------------------------------------------- building
+
+    def _build_choices(self) -> None:
+        self._preset = QComboBox()
+        for name in PRESETS:
+            self._preset.addItem(name.capitalize(), name)
+        self._preset.setToolTip("<qt>Where to start from; every value can be changed.</qt>")
+        kept = self._preset.findData(remembered("train/preset", next(iter(PRESETS))))
+        self._preset.setCurrentIndex(max(kept, 0))
+        form = fields()
+        add_field(form, "Preset", self._preset)
+        self.column.addLayout(form)
+        self._about = words()
+        self.column.addWidget(self._about)
+        self._form = self._options_form()
+        self.column.addWidget(self._form)
+        advice = gpu_advice()
+        if advice:
+            self.column.addWidget(words(f"⚠ {advice}"))
+
+    def _options_form(self) -> OptionsForm:
+        found = devices()
+        names = {"auto": f"Fastest ({found[0].description})"}
+        names |= {device.name: device.description for device in found}
+        options = [f.name for f in dataclass_fields(TrainingConfig) if "tooltip" in f.metadata]
+        others = [name for name in options if name not in (*_FIRST, *_HIDDEN)]
+        form = OptionsForm(
+            self._from_preset(), names=[*_FIRST, *others], plain=_FIRST, choices={"device": names}
+        )
+        return form
+
+    def _build_training(self) -> None:
+        self._start = button(
+            "Start training",
+            "Learn from what is painted. Painting may go on meanwhile: it joins the training "
+            "(Ctrl+Return).",
+            self._on_start,
+        )
+        bind_key(self, "Ctrl+Return", self._start)
+        self._stop = button("Stop", "End now and keep the best network so far.", self._trainer.stop)
+        self.column.addLayout(row(self._start, self._stop))
+        self._progress = QProgressBar()
+        self._progress.setRange(0, 1000)
+        self._progress.setTextVisible(False)
+        self._progress.setFixedHeight(8)
+        self._progress.setAccessibleName("Progress of the training")
+        self._progress.setToolTip("<qt>How much of the time is used up.</qt>")
+        self.column.addWidget(self._progress)
+        self._clock = words()
+        self._clock.setToolTip("<qt>Time since the start, and time left.</qt>")
+        self.column.addWidget(self._clock)
+        self._plot = LossPlot()
+        self.column.addWidget(self._plot, 1)
+        self._save = button(
+            "Save model as…",
+            "Keep the model under a name of your own. Every trained model is kept in the "
+            "plugin's folder anyway.",
+            self._on_save,
+        )
+        self.column.addWidget(self._save)
+        self.finish(stretch=False)
+
+    def _connect(self) -> None:
+        self._preset.currentIndexChanged.connect(self._on_preset)
+        self._form.changed.connect(self._on_option)
+        self._trainer.changed.connect(self._on_training)
+        self.session.border_changed.connect(self._on_border)
+        self.session.model_changed.connect(self._show_buttons)
+        self._saving.reported.connect(self._on_saved)
+        self._saving.failed.connect(self.warn)
+        self._show_preset()
+
+    def apply_theme(self) -> None:
+        """Draw the curves on the background of napari's theme."""
+        if not hasattr(self, "_plot"):
+            return
+        theme = get_theme(self.session.viewer.theme)
+        colors = LIGHT if theme.type == "light" else DARK
+        background, text = theme.background.as_hex("long"), theme.text.as_hex("long")
+        self._plot.set_colors(colors._replace(background=background, text=text))
+
+    # ----------------------------------------------------------------------------- the options
+
+    def _from_preset(self) -> TrainingConfig:
+        """Return the chosen preset, with what is remembered and what the session decides."""
+        name = self._preset.currentData()
+        w0, sigma = self.session.border
+        minutes = PRESETS[name].minutes or 1.0
+        return TrainingConfig.from_preset(
+            name,
+            minutes=remembered(f"train/minutes {name}", minutes),
+            device=remembered("train/device", "auto"),
+            w0=w0,
+            sigma=sigma,
+        )
+
+    def _on_preset(self) -> None:
+        remember("train/preset", self._preset.currentData())
+        self._show_preset()
+        self._form.set_value(self._from_preset())
+
+    def _show_preset(self) -> None:
+        self._about.setText(_PLAIN_WORDS.get(self._preset.currentData(), ""))
+
+    def _on_option(self) -> None:
+        try:
+            config = self._form.value()
+        except ValueError as error:
+            self.warn(str(error))
+            return
+        if config.minutes is not None:
+            remember(f"train/minutes {config.preset}", config.minutes)
+        remember("train/device", config.device)
+        self.session.border = (config.w0, config.sigma)
+
+    def _on_border(self) -> None:
+        for name, value in zip(("w0", "sigma"), self.session.border, strict=True):
+            widget: Any = self._form.widget(name)
+            widget.setValue(value)
+
+    # ---------------------------------------------------------------------------- the training
+
+    def _on_start(self) -> None:
+        self.say("")
+        try:
+            self._trainer.start(self._form.value())
+        except ValueError as error:
+            self.warn(str(error))
+
+    def _on_training(self) -> None:
+        """Show the beginning and the end at once, what lies between now and then."""
+        report = self._trainer.report
+        if report is None or not self._trainer.running or self._trainer.stopping:
+            self._show_training()
+        elif not self._redraw.isActive():
+            self._redraw.start()
+
+    def _show_training(self) -> None:
+        trainer = self._trainer
+        self._plot.show_curves(trainer.curve.loss, trainer.curve.validation)
+        report = trainer.report
+        self._progress.setValue(round(1000 * report.progress) if report else 0)
+        self._clock.setText(self._times())
+        self._show_buttons()
+        self._show_words()
+
+    def _times(self) -> str:
+        trainer, report = self._trainer, self._trainer.report
+        if report is None:
+            return "Preparing…" if trainer.running else ""
+        if trainer.stopping:
+            return "Stopping; the best network is being finished…"
+        past = f"{_clock(report.seconds)} · step {report.step}"
+        if trainer.running and report.seconds_left is not None:
+            past = f"{past} · {_clock(report.seconds_left)} left"
+        scores = trainer.curve.validation
+        return f"{past} · best score {max(s for _, s in scores):.2f}" if scores else past
+
+    def _show_words(self) -> None:
+        if self._trainer.problem:
+            self.warn(self._trainer.problem)
+        elif self._trainer.notes:
+            self.say(". ".join(note.rstrip(".") for note in self._trainer.notes[-3:]) + ".")
+
+    def _show_buttons(self) -> None:
+        running = self._trainer.running
+        self._start.setEnabled(not running)
+        self._stop.setEnabled(running and not self._trainer.stopping)
+        self._save.setEnabled(self.session.model is not None and not running)
+
+    # ------------------------------------------------------------------------- saving the model
+
+    def _on_save(self) -> None:
+        folder = Path(remembered("models/folder", str(Path.home())))
+        dialog = QFileDialog(self, "Save the model", str(folder))
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.setDefaultSuffix("safetensors")
+        dialog.setNameFilter("U-Net model (*.safetensors)")
+        dialog.selectFile(f"{self.session.name or 'model'}.safetensors")
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.fileSelected.connect(self._save_to)
+        dialog.open()
+
+    def _save_to(self, name: str) -> None:
+        model, path = self.session.model, Path(name)
+        if model is None:
+            return
+        remember("models/folder", str(path.parent))
+
+        def save(should_stop: object) -> list[Path]:
+            from napari_unet.files import save_model
+
+            return [save_model(model, path, overwrite=True)]
+
+        self._saving.start(save)
+
+    def _on_saved(self, path: Path) -> None:
+        self.session.set_model(self.session.model, path)
+        self.say(f"The model is saved as {path}.")
+
+
+def _clock(seconds: float) -> str:
+    """Write 83 seconds as 1:23, and hours where there are any."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

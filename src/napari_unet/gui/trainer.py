@@ -1,0 +1,255 @@
+"""The training of one viewer: it goes on when its dock is closed, and painting joins it."""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from napari_unet.gui.layers import LayerError
+from napari_unet.gui.settings import home
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from napari.layers import Image
+
+    from napari_unet.annotations import AnnotatedImage
+    from napari_unet.gui.jobs import ShouldStop
+    from napari_unet.gui.marks import Snapshot
+    from napari_unet.gui.session import Session
+    from napari_unet.network import TrainedModel
+    from napari_unet.training import TrainingConfig, TrainingReport
+
+__all__ = ["Curve", "Trainer"]
+
+_JOIN_MS = 2000
+_FINEST = 0.2  # seconds between two points of the curve, at first
+_POINTS = 500  # later points are at least this share of the time so far apart
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """Where the finished model lies, or why it lies nowhere."""
+
+    path: Path | None
+    problem: str = ""
+
+
+class _Slot:
+    """The newest annotation, handed from the GUI thread to the training thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._newest: Snapshot | None = None
+
+    def put(self, snapshot: Snapshot) -> None:
+        """Leave a copy; an older one that was not taken is forgotten."""
+        with self._lock:
+            self._newest = snapshot
+
+    def take(self) -> Snapshot | None:
+        """Take the newest copy; None when there is nothing new."""
+        with self._lock:
+            newest, self._newest = self._newest, None
+        return newest
+
+
+class Curve:
+    """The loss and the validation score over time, thinned to what a plot can show."""
+
+    def __init__(self) -> None:
+        self.loss: list[tuple[float, float]] = []
+        self.validation: list[tuple[float, float]] = []
+        self._waiting: list[float] = []
+
+    def add(self, seconds: float, loss: float | None, validation: float | None) -> None:
+        """Take over one report; losses close in time become their mean."""
+        if validation is not None:
+            self.validation.append((seconds, validation))
+        if loss is None:
+            return
+        self._waiting.append(loss)
+        last = self.loss[-1][0] if self.loss else 0.0
+        if seconds - last >= max(_FINEST, seconds / _POINTS):
+            self.loss.append((seconds, sum(self._waiting) / len(self._waiting)))
+            self._waiting.clear()
+
+
+class Trainer(QObject):
+    """Train on the session's image and put the model into the session.
+
+    A part of the session (``session.part(Trainer)``), so that a training survives its dock.
+
+    Attributes
+    ----------
+    changed : Signal()
+        A report came in, or the training began or ended.
+    report : TrainingReport or None
+        The newest report.
+    curve : Curve
+        What was measured so far.
+    notes : list of str
+        What the training said, in its order.
+    problem : str
+        Why the last training ended without a model; empty otherwise.
+    """
+
+    changed = Signal()
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self._session = session
+        self._job = session.job("train")
+        self.report: TrainingReport | None = None
+        self.curve = Curve()
+        self.notes: list[str] = []
+        self.problem = ""
+        self._model: TrainedModel | None = None
+        self._images: tuple[Image, ...] = ()
+        self._slot = _Slot()
+        self._snapshot: Snapshot | None = None
+        self._join = QTimer(self)
+        self._join.setSingleShot(True)
+        self._join.setInterval(_JOIN_MS)
+        self._join.timeout.connect(self._hand_over)
+        session.annotations_changed.connect(self._on_painted)
+        self._job.reported.connect(self._on_report)
+        self._job.failed.connect(self._on_failed)
+        self._job.finished.connect(self._on_finished)
+
+    @property
+    def running(self) -> bool:
+        """Whether a training is at work."""
+        return self._job.running
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the training was told to stop and is finishing its best model."""
+        return self._job.stopping
+
+    def start(self, config: TrainingConfig) -> None:
+        """Train on a copy of what is annotated now.
+
+        Raises
+        ------
+        LayerError
+            Without image, labels or anything painted, saying what to do.
+        """
+        snapshot = self._session.snapshot()
+        if not snapshot.labels.any():
+            raise LayerError(
+                f"Nothing is painted on “{self._session.name}” yet; paint a few cells with "
+                "“Annotate”, then start again."
+            )
+        self.report, self.curve, self.notes, self.problem = None, Curve(), [], ""
+        self._model, self._snapshot, self._slot = None, snapshot, _Slot()
+        self._images = self._session.image_layers
+        names = self._session.class_names if snapshot.task == "classes" else None
+        config = replace(config, task=snapshot.task, threads=config.threads or _threads())
+        slot, folder = self._slot, home() / "models"
+        self._job.start(lambda stop: _train(snapshot, config, names, slot, folder, stop))
+        self.changed.emit()
+
+    def stop(self) -> None:
+        """End the training soon; the best model so far is kept."""
+        self._job.stop()
+        self.changed.emit()
+
+    def _on_painted(self) -> None:
+        if self.running and not self._join.isActive():
+            self._join.start()
+
+    def _hand_over(self) -> None:
+        """Let what was painted meanwhile join the training, if it is still the same image."""
+        session = self._session
+        if self._snapshot is None or not self.running or session.image_layers != self._images:
+            return
+        try:
+            snapshot = session.snapshot(self._snapshot.image)
+        except LayerError:
+            return  # the labels are gone; the training goes on with what it has
+        if snapshot.labels.any() and snapshot.task == self._snapshot.task:
+            self._slot.put(snapshot)
+
+    def _on_report(self, report: TrainingReport | _Stored) -> None:
+        if isinstance(report, _Stored):
+            self._on_stored(report)
+            return
+        self.report = report
+        self.curve.add(report.seconds, report.loss, report.validation)
+        if report.message:
+            self.notes.append(report.message)
+        if report.model is not None:
+            self._model = report.model
+        self.changed.emit()
+
+    def _on_stored(self, stored: _Stored) -> None:
+        if stored.problem:
+            self.notes.append(f"The model could not be kept as a file: {stored.problem}")
+        self._session.set_model(self._model, stored.path)
+        self.changed.emit()
+
+    def _on_failed(self, problem: str) -> None:
+        self.problem = problem
+
+    def _on_finished(self) -> None:
+        self._snapshot = None
+        self.changed.emit()
+
+
+def _threads() -> int:
+    """Leave one core to the window."""
+    return max(1, (os.cpu_count() or 2) - 1)
+
+
+def _train(
+    snapshot: Snapshot,
+    config: TrainingConfig,
+    names: dict[int, str] | None,
+    slot: _Slot,
+    folder: Path,
+    should_stop: ShouldStop,
+) -> Iterator[TrainingReport | _Stored]:
+    """Train, and put the model into a file at once so that it cannot be lost."""
+    from napari_unet.training import train
+
+    def updates() -> list[AnnotatedImage] | None:
+        newer = slot.take()
+        return None if newer is None else [_lesson(newer)]
+
+    reports = train(
+        [_lesson(snapshot)], config, class_names=names, should_stop=should_stop, updates=updates
+    )
+    for report in reports:
+        yield report
+        if report.model is not None:
+            yield _store(report.model, snapshot.name, folder)
+
+
+def _lesson(snapshot: Snapshot) -> AnnotatedImage:
+    """Make what the engine learns from; a mask of one value becomes its connected pieces."""
+    from napari_unet.annotations import binary_to_instances
+
+    lesson = snapshot.annotated_image()
+    if snapshot.task == "classes":
+        return lesson
+    [labels] = binary_to_instances([lesson.labels])
+    return replace(lesson, labels=labels)
+
+
+def _store(model: TrainedModel, name: str, folder: Path) -> _Stored:
+    from napari_unet.files import FileError, save_model
+
+    plain = "".join(c if c.isalnum() or c in " -_" else "_" for c in name).strip() or "model"
+    path = folder / f"{datetime.now().astimezone():%Y-%m-%d %H.%M.%S} {plain}.safetensors"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return _Stored(save_model(model, path))
+    except (FileError, OSError) as error:
+        return _Stored(None, str(error))
