@@ -22,8 +22,8 @@ def writing(path: str | os.PathLike[str], *, overwrite: bool = False) -> Iterato
     """Give a temporary path that takes the place of `path` once the block has ended well.
 
     The temporary file or folder lies beside `path`, so that taking its place is one renaming;
-    its name starts with a dot and keeps the ending. If the block fails or is interrupted it is
-    removed, and what was at `path` is as it was.
+    its name starts with a dot. If the block fails or is interrupted it is removed, and what was
+    at `path` is as it was.
 
     Parameters
     ----------
@@ -43,12 +43,13 @@ def writing(path: str | os.PathLike[str], *, overwrite: bool = False) -> Iterato
         If `path` exists and may not be overwritten, or the system refuses to write.
     """
     target = Path(path)
-    temporary = target.with_name(f".{uuid.uuid4().hex[:12]}-{target.name}"[-200:])
+    if not target.name:
+        raise FileError(f"{str(path)!r} is no name for a file; choose one")
+    temporary = target.with_name(f".{uuid.uuid4().hex[:12]}.tmp")
     try:
         _refuse_existing(target, overwrite)
         if not target.parent.is_dir():
             raise FileError(f"{target} was not written: there is no folder {target.parent}")
-        temporary = temporary.with_name(f".{temporary.name.lstrip('.')}")
         yield temporary
         _refuse_existing(target, overwrite)
         _take_place(temporary, target)

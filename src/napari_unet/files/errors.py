@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import struct
+import zipfile
 import zlib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["FileError", "reading"]
 
 # What the decoders of TIFF, PNG, Zarr and npz raise on bytes that are not what they should be;
-# imagecodecs' own errors are RuntimeErrors, a wrong size can ask for any amount of memory.
+# imagecodecs' own errors are RuntimeErrors.
 _BROKEN = (
     ValueError,
     LookupError,
@@ -24,15 +25,16 @@ _BROKEN = (
     TypeError,
     AttributeError,
     AssertionError,
-    MemoryError,
     EOFError,
     SyntaxError,
     struct.error,
     zlib.error,
+    zipfile.BadZipFile,
 )
 _REASONS = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "your share of the disk is full",
+    errno.EFBIG: "the disk takes no file of this size",
     errno.EROFS: "the disk is read-only",
     errno.EACCES: "you may not write there or read it",
     errno.EPERM: "you may not write there or read it",
@@ -69,6 +71,8 @@ def reading(path: Path, what: str) -> Iterator[None]:
         raise
     except OSError as error:
         raise FileError(f"{path} cannot be read: {reason(error)}") from error
+    except MemoryError as error:
+        raise FileError(f"{path} needs more memory than there is, or is damaged") from error
     except _BROKEN as error:
         detail = " ".join(str(error).split())[:160] or type(error).__name__
         raise FileError(f"{path} is damaged or not {what} ({detail})") from error

@@ -81,14 +81,11 @@ def read_labels(path: str | os.PathLike[str]) -> NDArray[Any]:
     """
     source = Path(path)
     stored = _read(source, labels=True)
-    if stored.axes.startswith("S"):
-        # Planes before Y and X are slices in a label image, even where three of them, written by
-        # a program that guesses, claim to be red, green and blue.
-        stored = StoredArray(stored.data, stored.axes.replace("S", "Z"), stored.pixel_size)
+    stored = StoredArray(stored.data, _without_channels(stored.axes), stored.pixel_size)
     data = _to_zcyx(source, stored)
     if (data != data[:, :1]).any():
         raise FileError(
-            f"{source} has {data.shape[1]} different channels; labels are one number per pixel"
+            f"{source} is a picture of {data.shape[1]} colours; labels are one number per pixel"
         )
     return _whole_numbers(source, data[:, 0])
 
@@ -105,6 +102,15 @@ def _read(path: Path, *, labels: bool) -> StoredArray:
         raise FileError(f"{path} cannot be read: there is no such file or folder")
     endings = ", ".join(sorted(suffix for suffix in SUFFIXES if not suffix.startswith(".ome")))
     raise FileError(f"{path} is not a picture that can be read; use {endings}")
+
+
+def _without_channels(axes: str) -> str:
+    """Read planes of labels as slices, whatever the program that wrote them took them for.
+
+    Only a colour picture's samples, after Y and X, stay what they are.
+    """
+    planes, x, samples = axes.partition("X")
+    return planes.replace("C", "Q").replace("S", "Q") + x + samples
 
 
 def _to_zcyx(path: Path, stored: StoredArray) -> NDArray[Any]:

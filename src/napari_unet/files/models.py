@@ -65,7 +65,8 @@ def load_model(path: str | os.PathLike[str]) -> TrainedModel:
     try:
         with reading(source, "a napari-unet model"), safe_open(source, framework="pt") as file:
             description = _description(source, file.metadata() or {})
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            # Copies: a tensor that maps the file would keep Windows from replacing it.
+            state = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
             return _built(source, description, state)
     except SafetensorError as error:
         raise FileError(f"{source} is damaged or not a napari-unet model ({error})") from error
@@ -112,13 +113,15 @@ def _built(
     """Build the network without memory first, so that a wrong header cannot ask for much."""
     with torch.device("meta"):
         network = UNet(**description["architecture"])
-    expected = {name: tensor.shape for name, tensor in network.state_dict().items()}
-    if expected != {name: tensor.shape for name, tensor in state.items()}:
+    if _shapes(network.state_dict()) != _shapes(state):
         raise FileError(f"{path} is damaged: its tensors do not fit the network it describes")
     network.load_state_dict(dict(state), assign=True)
-    network.requires_grad_(True)
     return TrainedModel(
         network=network.eval(),
         classes=tuple(ClassLabel(int(value), name) for value, name in description["classes"]),
         **{name: description[name] for name in (*_PLAIN, *_RECORDS)},
     )
+
+
+def _shapes(state: Mapping[str, torch.Tensor]) -> dict[str, tuple[torch.Size, torch.dtype]]:
+    return {name: (tensor.shape, tensor.dtype) for name, tensor in state.items()}

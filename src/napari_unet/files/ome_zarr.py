@@ -57,6 +57,7 @@ def write_ome_zarr(
     data: NDArray[Any],
     axes: str,
     *,
+    name: str,
     pixel_size: float | None = None,
     labels: bool = False,
 ) -> None:
@@ -70,6 +71,8 @@ def write_ome_zarr(
         The array.
     axes
         One letter of T, C, Z, Y, X per axis, in this order.
+    name
+        What viewers call the image.
     pixel_size
         Micrometres per pixel in y and x.
     labels
@@ -91,7 +94,7 @@ def write_ome_zarr(
         scale = [step if axis in "YX" else 1.0 for axis in axes]
         transformation = {"type": "scale", "scale": scale}
         datasets.append({"path": str(level), "coordinateTransformations": [transformation]})
-    multiscale: dict[str, Any] = {"version": "0.4", "name": path.name, "datasets": datasets}
+    multiscale: dict[str, Any] = {"version": "0.4", "name": name, "datasets": datasets}
     multiscale["axes"] = [_axis(letter, pixel_size) for letter in axes]
     group.attrs["multiscales"] = [multiscale]
     if labels:

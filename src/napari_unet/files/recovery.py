@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import platformdirs
+from numpy.lib.npyio import NpzFile
 
 from napari_unet.files.atomic import writing
 from napari_unet.files.errors import FileError, reading, reason
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -166,7 +168,7 @@ def load_recovery(folder: str | os.PathLike[str], key: str) -> Recovery:
         If there is none, or it cannot be read.
     """
     path = _path(folder, key)
-    with reading(path, "a recovery file"), np.load(path, allow_pickle=False) as file:
+    with _opened(path) as file:
         arrays = {
             name.removeprefix("array "): file[name]
             for name in file.files
@@ -195,7 +197,17 @@ def _path(folder: str | os.PathLike[str], key: str) -> Path:
 
 
 def _entry(path: Path) -> RecoveryEntry:
-    with reading(path, "a recovery file"), np.load(path, allow_pickle=False) as file:
+    with _opened(path) as file:
         header = json.loads(str(file[_HEADER]))
         saved = datetime.fromisoformat(header["saved"])
         return RecoveryEntry(header["key"], path, saved, header["facts"])
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[NpzFile]:
+    with reading(path, "a recovery file"), path.open("rb") as opened:
+        file = np.load(opened, allow_pickle=False)
+        if not isinstance(file, NpzFile):
+            raise FileError(f"{path} is damaged or not a recovery file")
+        with file:
+            yield file

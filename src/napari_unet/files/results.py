@@ -9,6 +9,7 @@ import numpy as np
 
 from napari_unet.files.atomic import writing
 from napari_unet.files.errors import FileError
+from napari_unet.files.names import stem
 from napari_unet.files.ome_zarr import write_ome_zarr
 from napari_unet.files.tiff import write_tiff
 
@@ -113,7 +114,14 @@ def _write(
         raise FileError(f"{target} cannot be written; choose a name that ends in .tif or .zarr")
     with writing(target, overwrite=overwrite) as temporary:
         if name.endswith(".zarr"):
-            write_ome_zarr(temporary, data, letters, pixel_size=pixel_size, labels=labels)
+            write_ome_zarr(
+                temporary,
+                data,
+                letters,
+                name=stem(target),
+                pixel_size=pixel_size,
+                labels=labels,
+            )
         else:
             write_tiff(temporary, data, letters, pixel_size=pixel_size)
     return target

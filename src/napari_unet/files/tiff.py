@@ -160,4 +160,7 @@ class _Collector(logging.Handler):
         self._messages = messages
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._messages.append(" ".join(record.getMessage().split()))
+        message = " ".join(record.getMessage().split())
+        # Vendors write odd tags into good files; what the picture needs is checked when read.
+        if "TiffTag" not in message:
+            self._messages.append(message)
