@@ -23,6 +23,10 @@ def inside(path: Path) -> str:
     return path.relative_to(SOURCE / "napari_unet").as_posix()
 
 
+def read(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
 def module_name(path: Path) -> str:
     parts = path.relative_to(SOURCE).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
@@ -85,26 +89,22 @@ def test_importing_the_package_alone_does_not_load_torch() -> None:
     assert "torch" not in modules_after("import napari_unet")
 
 
-@pytest.mark.parametrize("path", FILES, ids=inside)
-def test_only_the_gui_names_the_viewer(path: Path) -> None:
-    if not inside(path).startswith(("gui/", "cli/")):
-        assert not imported_modules(path.read_text(encoding="utf-8")) & VIEWER
+def test_only_gui_and_command_line_name_the_viewer() -> None:
+    engine = [path for path in FILES if not inside(path).startswith(("gui/", "cli/"))]
+    assert not [inside(path) for path in engine if imported_modules(read(path)) & VIEWER]
 
 
-@pytest.mark.parametrize("path", FILES, ids=inside)
-def test_no_file_names_a_qt_binding(path: Path) -> None:
-    assert not re.findall(r"\bPy(?:Qt|Side)\d", path.read_text(encoding="utf-8"))
+def test_no_file_names_a_qt_binding() -> None:
+    assert not [inside(path) for path in FILES if re.search(r"\bPy(Qt|Side)\d", read(path))]
 
 
-@pytest.mark.parametrize("path", FILES, ids=inside)
-def test_no_file_is_opened_by_running_what_it_contains(path: Path) -> None:
-    assert not unsafe_loads(path.read_text(encoding="utf-8"))
+def test_no_file_is_opened_by_running_what_it_contains() -> None:
+    assert not {inside(path): found for path in FILES if (found := unsafe_loads(read(path)))}
 
 
-@pytest.mark.parametrize("path", FILES, ids=inside)
-def test_everything_is_caught_only_at_the_two_borders(path: Path) -> None:
-    if not inside(path).startswith(CATCHES_ALL):
-        assert not catches_everything(path.read_text(encoding="utf-8"))
+def test_everything_is_caught_only_at_the_two_borders() -> None:
+    inner = [path for path in FILES if not inside(path).startswith(CATCHES_ALL)]
+    assert not [inside(path) for path in inner if catches_everything(read(path))]
 
 
 @pytest.mark.parametrize(
