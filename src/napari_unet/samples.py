@@ -259,7 +259,7 @@ def _shade(
         for part, grain in zip(labels, granules, strict=True)
     ]
     clean = light * (1 + 0.16 * (np.stack(slices) + dirt))
-    noisy = clean + drawing.noise * 0.028 * rng.normal(0, 1, labels.shape) * np.sqrt(clean)
+    noisy = clean + drawing.noise * 0.02 * rng.normal(0, 1, labels.shape) * np.sqrt(clean)
     return np.clip(1500 * noisy + 100, 0, 4095).astype(np.uint16)
 
 
@@ -270,11 +270,11 @@ def _relief(
     inside = labels > 0
     depth = _depth(labels)
     dome = 3.2 * np.sqrt(1 - (1 - np.minimum(depth / 9.0, 1)) ** 2) * contrast[labels]
-    thickness = drawing.relief * dome + drawing.texture * 0.55 * granules * inside
+    thickness = 0.7 * drawing.relief * dome + drawing.texture * 0.55 * granules * inside
     thickness = ndimage.gaussian_filter(thickness, 1.0)
     slope = -(ndimage.sobel(thickness, axis=0) + 0.6 * ndimage.sobel(thickness, axis=1)) / 8
     line = ndimage.gaussian_filter(((depth > 0) & (depth <= 1.5)).astype(float), 0.8)
-    return np.asarray(1.6 * slope - 0.55 * drawing.membrane * line, dtype=np.float64)
+    return np.asarray(1.6 * slope - 1.4 * drawing.membrane * line, dtype=np.float64)
 
 
 def _depth(labels: LabelArray) -> FloatArray:
@@ -300,9 +300,9 @@ def _illumination(
 ) -> FloatArray:
     """Return the lamp's brightness (Y, X): brighter in the middle, tilted, slightly patchy."""
     y, x = np.linspace(-1, 1, plane[0])[:, None], np.linspace(-1, 1, plane[1])[None]
-    tilt = rng.normal(0, 0.06, 2)
-    patches = 0.03 * _smooth_noise(plane, min(plane) / 8, rng)
-    uneven = tilt[0] * y + tilt[1] * x - 0.1 * (y**2 + x**2) + patches
+    tilt = rng.normal(0, 0.03, 2)
+    patches = 0.02 * _smooth_noise(plane, min(plane) / 8, rng)
+    uneven = tilt[0] * y + tilt[1] * x - 0.05 * (y**2 + x**2) + patches
     return np.asarray(1 + drawing.illumination * uneven, dtype=np.float64)
 
 

@@ -52,7 +52,7 @@ class TrainCommand:
         refuse_existing([self.model], overwrite=self.overwrite)
         prepare_folder(self.model.parent)
         model = self._train(self._read())
-        self._save(model)
+        self.save(model)
 
     def _read(self) -> list[AnnotatedImage]:
         failures = Failures(debug=self.debug)
@@ -76,7 +76,7 @@ class TrainCommand:
             raise CommandError("stopped before the first step; no model was written")
         return report.model
 
-    def _save(self, model: TrainedModel) -> None:
+    def save(self, model: TrainedModel) -> None:
         """Save the model, elsewhere if its place has become unusable meanwhile."""
         try:
             save_model(model, self.model, overwrite=self.overwrite)

@@ -1,0 +1,509 @@
+"""The command line: exit codes, one sentence on stderr, files written or refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import tifffile
+
+from napari_unet.cli import main
+from napari_unet.files import load_model, save_model
+from napari_unet.network import ClassLabel, TrainedModel, UNet
+from napari_unet.samples import draw_touching_cells
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+SIDE = 64
+
+
+def untrained(
+    *, task: str = "instances", channels: int = 1, values: tuple[int, ...] = (0, 1)
+) -> Any:
+    network = UNet(channels, len(values), depth=2, width=2, padding="same").eval()
+    return TrainedModel(
+        network=network,
+        task=task,
+        classes=tuple(ClassLabel(value, f"class {value}") for value in values),
+    )
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> Path:
+    """Three small pictures in images/, their labels in labels/."""
+    for kind in ("images", "labels"):
+        (tmp_path / kind).mkdir()
+    for number in range(3):
+        image, labels = draw_touching_cells((SIDE, SIDE), 6, number)
+        tifffile.imwrite(tmp_path / "images" / f"p{number}.tif", image)
+        tifffile.imwrite(tmp_path / "labels" / f"p{number}_masks.tif", labels.astype(np.uint16))
+    return tmp_path
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    return save_model(untrained(), tmp_path / "model.safetensors")
+
+
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the preset quick small enough for a test."""
+    from dataclasses import replace
+
+    from napari_unet.training import PRESETS, configuration
+
+    small = replace(PRESETS["quick"], width=2, depth=2, patch=32, batch=1)
+    monkeypatch.setattr(configuration, "PRESETS", {**PRESETS, "quick": small})
+
+
+class Result:
+    """What a command left behind."""
+
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
+
+    @property
+    def sentence(self) -> str:
+        """The one sentence on stderr."""
+        lines = self.err.splitlines()
+        assert len(lines) == 1, self.err
+        assert lines[0].startswith("napari-unet: ")
+        return lines[0]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., Result]:
+    def runs(*arguments: object) -> Result:
+        code = main([str(argument) for argument in arguments])
+        return Result(code, *capsys.readouterr())
+
+    return runs
+
+
+def train_on(folders: Path, *more: object) -> list[object]:
+    where = [folders / "images", folders / "labels", "--model", folders / "new.safetensors"]
+    return ["train", *where, "--device", "cpu", *more]
+
+
+# ------------------------------------------------------------------------------------- usage
+
+
+@pytest.mark.parametrize("command", [[], ["train"], ["predict"], ["evaluate"], ["info"], ["demo"]])
+def test_help_names_every_option_with_its_meaning(
+    command: list[str], run: Callable[..., Result]
+) -> None:
+    done = run(*command, "--help")
+    assert done.code == 0
+    assert not done.err
+    assert "--help" in done.out
+    assert "{default" not in done.out
+
+
+def test_help_of_train_takes_its_defaults_from_the_configuration(
+    run: Callable[..., Result],
+) -> None:
+    from napari_unet.training import PRESETS
+
+    text = " ".join(run("train", "--help").out.replace("│", " ").split())
+    for name, preset in PRESETS.items():
+        assert f"{name} {preset.minutes:g}" in text
+
+
+def test_version(run: Callable[..., Result]) -> None:
+    from napari_unet import __version__
+
+    assert __version__ in run("--version").out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "about"),
+    [
+        (["train"], "IMAGES"),
+        (["fly"], "fly"),
+        (["predict", "absent", "absent", "--out", "x"], "absent"),
+        (["--nonsense"], "--nonsense"),
+    ],
+)
+def test_wrong_usage_is_code_2_and_one_sentence(
+    arguments: list[str], about: str, run: Callable[..., Result]
+) -> None:
+    done = run(*arguments)
+    assert done.code == 2
+    assert about.lower() in done.sentence.lower()
+
+
+@pytest.mark.parametrize(
+    ("options", "about"),
+    [
+        (["--minutes", 1, "--steps", 1], "--minutes and --steps"),
+        (["--minutes", 0], "minutes is 0"),
+        (["--steps", 0], "steps is 0"),
+        (["--preset", "best"], "quick, balanced, paper"),
+        (["--validation", 0.9], "validation is 0.9"),
+        (["--device", "abacus"], "choose auto or"),
+        (["--task", "guess"], "instances"),
+        (["--unlabelled", "x"], "--unlabelled"),
+    ],
+)
+def test_an_impossible_option_of_train_is_wrong_usage(
+    options: list[object], about: str, folders: Path, run: Callable[..., Result]
+) -> None:
+    done = run("train", folders / "images", folders / "labels", "--model", "m", *options)
+    assert done.code == 2
+    assert about in done.sentence
+
+
+# ------------------------------------------------------------------------------------- train
+
+
+@pytest.mark.usefixtures("tiny")
+def test_train_predict_evaluate_info(folders: Path, run: Callable[..., Result]) -> None:
+    model = folders / "new.safetensors"
+    assert run(*train_on(folders, "--steps", 2)).code == 0
+    done = run("predict", model, folders / "images", "--out", folders / "out", "--probabilities")
+    assert (done.code, done.err) == (0, "")
+    written = sorted(path.name for path in (folders / "out").iterdir())
+    assert written == sorted(f"p{n}{end}.tif" for n in range(3) for end in ("", "_probability"))
+    probabilities = tifffile.imread(folders / "out" / "p0_probability.tif")
+    assert probabilities.shape == (2, SIDE, SIDE)
+    np.testing.assert_allclose(probabilities.sum(axis=0), 1, atol=1e-5)
+    done = run("evaluate", folders / "labels", folders / "out", "--json")
+    keys = "ap50 ap f1_50 seg pixel_error rand_error n_true n_predicted images"
+    assert (done.code, done.err) == (0, "")
+    assert set(json.loads(done.out)) == set(keys.split())
+    assert json.loads(done.out)["images"] == 3
+    described = json.loads(run("info", model, "--json").out)
+    assert described["provenance"]["steps"] == 2
+    assert [c["value"] for c in described["classes"]] == [0, 1]
+    assert "instances" in run("info", model).out
+
+
+@pytest.mark.usefixtures("tiny")
+def test_painted_values_stay_in_the_model_and_ranks_go_into_files(
+    folders: Path, run: Callable[..., Result]
+) -> None:
+    for path in (folders / "labels").iterdir():
+        binary = (tifffile.imread(path) > 0).astype(np.uint8) * 255
+        binary[0] = 7
+        tifffile.imwrite(path, binary)
+    options = ["--task", "classes", "--steps", 1]
+    assert run(*train_on(folders, *options, "--unlabelled", 7)).code == 0
+    assert [c.value for c in load_model(folders / "new.safetensors").classes] == [0, 255]
+    out = folders / "out"
+    assert run("predict", folders / "new.safetensors", folders / "images", "--out", out).code == 0
+    assert set(np.unique(tifffile.imread(out / "p0.tif"))) <= {0, 1}
+    done = run("evaluate", folders / "labels", out, "--task", "classes", "--unlabelled", 7)
+    assert (done.code, done.err) == (0, "")
+
+
+@pytest.mark.usefixtures("tiny")
+def test_regions_decide_what_counts_where_there_are_any(
+    folders: Path, run: Callable[..., Result]
+) -> None:
+    (folders / "regions").mkdir()
+    mask = np.zeros((SIDE, SIDE), np.uint8)
+    mask[:, :40] = 1
+    tifffile.imwrite(folders / "regions" / "p1.tif", mask)
+    options = ["--regions", folders / "regions", "--steps", 1, "--validation", 0]
+    assert run(*train_on(folders, *options)).code == 0
+    first = load_model(folders / "new.safetensors")
+    # What is painted outside of the region changes nothing.
+    labels = tifffile.imread(folders / "labels" / "p1_masks.tif")
+    labels[:, 40:] = 99
+    tifffile.imwrite(folders / "labels" / "p1_masks.tif", labels)
+    assert run(*train_on(folders, *options, "--overwrite")).code == 0
+    second = load_model(folders / "new.safetensors").network.state_dict()
+    for name, tensor in first.network.state_dict().items():
+        np.testing.assert_array_equal(tensor.numpy(), second[name].numpy())
+
+
+def test_regions_that_belong_to_no_image_are_refused(
+    folders: Path, run: Callable[..., Result]
+) -> None:
+    (folders / "regions").mkdir()
+    tifffile.imwrite(folders / "regions" / "other.tif", np.ones((SIDE, SIDE), np.uint8))
+    done = run(*train_on(folders, "--regions", folders / "regions"))
+    assert done.code == 1
+    assert "no mask" in done.sentence
+
+
+def test_an_existing_model_is_refused_before_anything_is_read(
+    folders: Path, run: Callable[..., Result]
+) -> None:
+    (folders / "new.safetensors").write_text("precious")
+    (folders / "images" / "p0.tif").write_text("broken")
+    done = run(*train_on(folders))
+    assert done.code == 1
+    assert "--overwrite" in done.sentence
+    assert (folders / "new.safetensors").read_text() == "precious"
+
+
+@pytest.mark.parametrize(
+    ("labels", "about"),
+    [
+        (np.ones((SIDE - 1, SIDE), np.uint8), "63 x 64"),
+        (np.zeros((SIDE, SIDE), np.uint8), "no cell is painted"),
+        (np.full((SIDE, SIDE), 0.5, np.float32), "whole numbers"),
+    ],
+)
+def test_labels_that_do_not_fit_get_one_sentence(
+    labels: NDArray[Any], about: str, folders: Path, run: Callable[..., Result]
+) -> None:
+    tifffile.imwrite(folders / "one.tif", labels)
+    where = [folders / "images" / "p0.tif", folders / "one.tif"]
+    done = run("train", *where, "--model", folders / "new.safetensors", "--steps", 1)
+    assert done.code == 1
+    assert about in done.sentence
+    assert not (folders / "new.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("image", "about"),
+    [
+        (np.full((SIDE, SIDE), np.nan, np.float32), "NaN"),
+        (np.ones((1, 1), np.uint8), "shape"),
+    ],
+)
+def test_images_that_cannot_be_learnt_from_get_one_sentence(
+    image: NDArray[Any], about: str, folders: Path, run: Callable[..., Result]
+) -> None:
+    tifffile.imwrite(folders / "images" / "p0.tif", image)
+    done = run(*train_on(folders, "--steps", 1))
+    assert done.code == 1
+    assert about in done.sentence
+    assert "p0" in done.sentence
+    assert not (folders / "new.safetensors").exists()
+
+
+def test_missing_labels_are_named(folders: Path, run: Callable[..., Result]) -> None:
+    (folders / "labels" / "p1_masks.tif").unlink()
+    done = run(*train_on(folders))
+    assert done.code == 1
+    assert "p1" in done.sentence
+
+
+# ----------------------------------------------------------------------------------- predict
+
+
+def test_every_image_that_can_be_is_predicted_and_each_other_is_reported(
+    folders: Path, model: Path, run: Callable[..., Result]
+) -> None:
+    image = folders / "images" / "p1.tif"
+    image.write_bytes(image.read_bytes()[:300])
+    tifffile.imwrite(folders / "images" / "p2.tif", np.full((9, 9), np.nan, np.float32))
+    done = run("predict", model, folders / "images", "--out", folders / "out")
+    assert done.code == 1
+    assert [path.name for path in (folders / "out").iterdir()] == ["p0.tif"]
+    assert [line.split(":")[0] for line in done.err.splitlines()] == ["napari-unet"] * 2
+    assert "p1" in done.err.splitlines()[0]
+    assert "p2" in done.err.splitlines()[1]
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (5, 70), (3, 40, 30)])
+def test_any_size_is_predicted(
+    shape: tuple[int, ...], tmp_path: Path, model: Path, run: Callable[..., Result]
+) -> None:
+    image = np.random.default_rng(0).integers(0, 200, shape).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "a.tif", image, photometric="minisblack")
+    more = ["--out", tmp_path / "out", "--probabilities", "--tile", 16]
+    done = run("predict", model, tmp_path / "a.tif", *more)
+    assert (done.code, done.err) == (0, "")
+    assert tifffile.imread(tmp_path / "out" / "a.tif").shape == shape
+    probabilities = tifffile.imread(tmp_path / "out" / "a_probability.tif")
+    assert probabilities.shape == (*shape[:-2], 2, *shape[-2:])
+
+
+@pytest.mark.parametrize("options", [[], ["--overwrite"]])
+def test_no_input_is_replaced_by_its_own_result(
+    options: list[str], folders: Path, model: Path, run: Callable[..., Result]
+) -> None:
+    before = (folders / "images" / "p0.tif").read_bytes()
+    done = run("predict", model, folders / "images", "--out", folders / "images", *options)
+    assert done.code == 1
+    assert "own result" in done.sentence
+    assert (folders / "images" / "p0.tif").read_bytes() == before
+
+
+def test_existing_results_are_refused_before_the_work_starts(
+    folders: Path, model: Path, run: Callable[..., Result]
+) -> None:
+    (folders / "out").mkdir()
+    (folders / "out" / "p2.tif").write_text("precious")
+    ask = ["predict", model, folders / "images", "--out", folders / "out"]
+    done = run(*ask)
+    assert done.code == 1
+    assert "p2.tif" in done.sentence
+    assert [path.name for path in (folders / "out").iterdir()] == ["p2.tif"]
+    assert run(*ask, "--overwrite").code == 0
+    assert tifffile.imread(folders / "out" / "p2.tif").shape == (SIDE, SIDE)
+
+
+def test_two_images_of_one_stem_are_refused(
+    folders: Path, model: Path, run: Callable[..., Result]
+) -> None:
+    tifffile.imwrite(folders / "images" / "p0.tiff", np.ones((9, 9), np.uint8))
+    done = run("predict", model, folders / "images", "--out", folders / "out")
+    assert done.code == 1
+    assert "p0.tif" in done.sentence
+
+
+def test_colour_where_grey_was_trained_is_refused(
+    tmp_path: Path, model: Path, run: Callable[..., Result]
+) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", np.ones((20, 20, 3), np.uint8), photometric="rgb")
+    done = run("predict", model, tmp_path / "a.tif", "--out", tmp_path / "out")
+    assert done.code == 1
+    assert "3 channels" in done.sentence
+
+
+@pytest.mark.parametrize("content", [b"", b"not a model", b"\x80\x04K\x01."])
+def test_a_file_that_is_no_model_is_refused(
+    content: bytes, folders: Path, run: Callable[..., Result]
+) -> None:
+    foreign = folders / "foreign.safetensors"
+    foreign.write_bytes(content)
+    for ask in (["info", foreign], ["predict", foreign, folders / "images", "--out", "x"]):
+        done = run(*ask)
+        assert done.code == 1
+        assert "foreign.safetensors" in done.sentence
+
+
+def test_an_output_folder_that_is_a_file_is_refused(
+    folders: Path, model: Path, run: Callable[..., Result]
+) -> None:
+    (folders / "out").write_text("precious")
+    done = run("predict", model, folders / "images", "--out", folders / "out")
+    assert done.code == 1
+    assert "cannot write into" in done.sentence
+    assert (folders / "out").read_text() == "precious"
+
+
+def test_a_model_that_cannot_be_written_where_it_was_asked_for_is_not_lost(
+    folders: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from napari_unet.cli import train as command
+    from napari_unet.cli.failures import CommandError
+    from napari_unet.files import FileError
+
+    def full(model: TrainedModel, path: Path, *, overwrite: bool = False) -> Path:
+        if path.parent == folders:
+            raise FileError(f"{path} was not written: the disk is full")
+        return save_model(model, path, overwrite=overwrite)
+
+    monkeypatch.setattr(command, "save_model", full)
+    asked = command.TrainCommand(
+        images=folders,
+        labels=folders,
+        model=folders / "new.safetensors",
+        regions=None,
+        unlabelled=None,
+        config=command.configure("quick", {}),
+        overwrite=False,
+        debug=False,
+    )
+    with pytest.raises(CommandError, match="disk is full; the model is at") as caught:
+        asked.save(untrained())
+    assert load_model(str(caught.value).rsplit(" ", 1)[-1]).task == "instances"
+
+
+# ---------------------------------------------------------------------------------- evaluate
+
+
+def test_perfect_labels_score_perfectly(folders: Path, run: Callable[..., Result]) -> None:
+    scores = json.loads(run("evaluate", folders / "labels", folders / "labels", "--json").out)
+    assert scores["ap50"] == scores["seg"] == 1
+    assert scores["pixel_error"] == scores["rand_error"] == 0
+
+
+def test_a_mask_is_compared_by_its_connected_pieces(
+    folders: Path, run: Callable[..., Result]
+) -> None:
+    mask = np.zeros((30, 30), np.uint8)
+    mask[2:8, 2:8] = mask[15:25, 15:25] = 255
+    tifffile.imwrite(folders / "mask.tif", mask)
+    scores = run("evaluate", folders / "mask.tif", folders / "mask.tif", "--json").out
+    assert json.loads(scores)["n_true"] == 2
+
+
+def test_classes_compare_by_the_rank_of_their_values(
+    folders: Path, run: Callable[..., Result]
+) -> None:
+    truth = np.zeros((30, 30), np.uint8)
+    truth[2:8, 2:8] = 255
+    tifffile.imwrite(folders / "truth.tif", truth)
+    tifffile.imwrite(folders / "found.tif", truth // 255)
+    ask = ["evaluate", folders / "truth.tif", folders / "found.tif", "--task", "classes", "--json"]
+    assert json.loads(run(*ask).out)["pixel_error"] == 0
+
+
+def test_a_missing_prediction_is_no_silent_gap(folders: Path, run: Callable[..., Result]) -> None:
+    (folders / "out").mkdir()
+    for number in range(2):
+        labels = tifffile.imread(folders / "labels" / f"p{number}_masks.tif")
+        tifffile.imwrite(folders / "out" / f"p{number}.tif", labels)
+    done = run("evaluate", folders / "labels", folders / "out")
+    assert done.code == 1
+    assert "p2_masks.tif" in done.sentence
+
+
+def test_labels_of_another_shape_are_reported_and_the_rest_compared(
+    folders: Path, run: Callable[..., Result]
+) -> None:
+    (folders / "out").mkdir()
+    for number in range(3):
+        labels = tifffile.imread(folders / "labels" / f"p{number}_masks.tif")
+        tifffile.imwrite(folders / "out" / f"p{number}.tif", labels[number // 2 :])
+    done = run("evaluate", folders / "labels", folders / "out", "--json")
+    assert done.code == 1
+    assert "63 x 64" in done.sentence
+    assert json.loads(done.out)["images"] == 2
+
+
+# ------------------------------------------------------------------------------ the programme
+
+
+def program(*arguments: object, **changes: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "napari_unet", *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **changes},
+    )
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")
+def test_ctrl_c_keeps_the_best_model_and_ends_well(folders: Path) -> None:
+    options = ["--minutes", 5, "--validation", 0, "--preset", "quick"]
+    running = program(*train_on(folders, *options), PYTHONUNBUFFERED="1")
+    assert running.stdout is not None
+    while "step" not in (line := running.stdout.readline()):
+        assert line or running.poll() is None, running.communicate()
+    time.sleep(0.2)
+    running.send_signal(signal.SIGINT)
+    out, err = running.communicate(timeout=120)
+    assert (running.returncode, err) == (0, ""), out
+    assert "best model so far" in out
+    assert load_model(folders / "new.safetensors").provenance["steps"] >= 1
+
+
+def test_debug_shows_the_traceback_and_nothing_else_does(folders: Path) -> None:
+    (folders / "bad.safetensors").write_text("bad")
+    quiet = program("info", folders / "bad.safetensors")
+    loud = program("info", folders / "bad.safetensors", "--debug")
+    for running, traced in ((quiet, False), (loud, True)):
+        _, err = running.communicate(timeout=60)
+        assert running.returncode == 1
+        assert ("Traceback" in err) is traced
+        assert err.count("napari-unet: ") == 1
