@@ -3,6 +3,7 @@
 from napari_unet.annotations.annotated_image import AnnotatedImage, Task, annotate
 from napari_unet.annotations.cells import binary_to_instances, count_cells, split_connected
 from napari_unet.annotations.coverage import coverage
+from napari_unet.annotations.joining import join_prediction
 from napari_unet.annotations.splitting import FEWEST_CELLS, split
 from napari_unet.annotations.targets import class_target, instance_target, listed, separate
 from napari_unet.annotations.weights import class_balance, weight_map
@@ -20,6 +21,7 @@ __all__ = [
     "count_cells",
     "coverage",
     "instance_target",
+    "join_prediction",
     "listed",
     "separate",
     "split",

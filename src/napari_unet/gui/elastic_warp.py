@@ -156,7 +156,7 @@ class ElasticWarpDock(Dock):
     def _on_remove(self) -> None:
         self.say("")
         names = range(len(layers.channel_names(self.session.image_layers)))
-        layers.remove(self.session.viewer, [*(f"{IMAGE} {c}" for c in names), LABELS, GRID])
+        layers.remove_roles(self.session.viewer, [*(f"{IMAGE} {c}" for c in names), LABELS, GRID])
 
     def _on_layers(self) -> None:
         self._remove.setEnabled(self._shown())
@@ -230,7 +230,7 @@ class ElasticWarpDock(Dock):
 
     def _put_grid(self, warped: _Warped, z: int | None) -> None:
         if not self._show_grid.isChecked():
-            layers.remove(self.session.viewer, [GRID])
+            layers.remove_roles(self.session.viewer, [GRID])
             return
         layers.put_image(
             self.session.viewer,

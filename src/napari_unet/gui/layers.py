@@ -35,6 +35,7 @@ __all__ = [
     "channel_names",
     "check_image",
     "check_labels",
+    "check_room",
     "check_same_size",
     "current_slice",
     "fill_slice",
@@ -42,6 +43,7 @@ __all__ = [
     "find_image",
     "fingerprint",
     "fits",
+    "hide",
     "identity",
     "image_layers",
     "labels_layers",
@@ -55,7 +57,7 @@ __all__ = [
     "read_labels",
     "read_labels_slice",
     "read_slice",
-    "remove",
+    "remove_roles",
     "replace_labels",
     "select",
     "set_contrast",
@@ -566,6 +568,16 @@ def fill_slice(layer: Placed, z: int, values: NDArray[Any]) -> None:
     layer.refresh()
 
 
+def check_room(labels: Labels, highest: int) -> None:
+    """Refuse a Labels layer whose type cannot hold a number that is needed, with a LayerError."""
+    top = int(np.iinfo(labels.dtype).max) if labels.dtype.kind in "iu" else 1
+    if highest > top:
+        raise LayerError(
+            f"“{labels.name}” can only hold numbers up to {top}, and {highest} is needed; "
+            "right-click the layer, then “Convert data type” and “Convert to int32”."
+        )
+
+
 def all_labels(viewer: ViewerModel) -> list[Labels]:
     """List the Labels layers that can be written to a file, top of the list first."""
     return [
@@ -575,7 +587,7 @@ def all_labels(viewer: ViewerModel) -> list[Labels]:
     ]
 
 
-def remove(viewer: ViewerModel, roles: Sequence[str]) -> None:
+def remove_roles(viewer: ViewerModel, roles: Sequence[str]) -> None:
     """Take the layers of these roles away, whichever image they belong to."""
     for layer in [layer for layer in viewer.layers if _role(layer) in roles]:
         viewer.layers.remove(layer)
@@ -591,6 +603,11 @@ def set_contrast(layer: Image, low: float, high: float) -> None:
     """Show values from `low` to `high`, and let the user choose among these."""
     layer.contrast_limits_range = (low, high)
     layer.contrast_limits = (low, high)
+
+
+def hide(layer: Layer) -> None:
+    """Do not show a layer for now."""
+    layer.visible = False
 
 
 def select(viewer: ViewerModel, layer: Layer, mode: str | None = None) -> None:

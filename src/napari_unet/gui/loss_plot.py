@@ -107,6 +107,8 @@ class LossPlot(QWidget):
         """
         for curve, points in ((self._loss_curve, loss), (self._score_curve, validation)):
             curve.setData([seconds / 60 for seconds, _ in points], [value for _, value in points])
+        self._item.setXRange(0, max([t / 60 for t, _ in (*loss, *validation)], default=1) or 1)
+        self._item.setYRange(0, max([value for _, value in loss], default=1) or 1)
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         """Keep the two curves on one rectangle."""

@@ -44,7 +44,7 @@ class Session(QObject):
     Attributes
     ----------
     layers_changed : Signal()
-        Image layers came, went or were renamed: choices have to be listed again.
+        Layers came, went or were renamed: choices have to be listed again.
     image_changed : Signal()
         Other channels were chosen, or the annotation layers of the chosen ones changed.
     annotations_changed : Signal()
@@ -474,9 +474,9 @@ class Session(QObject):
         self.touch()
 
     def _watch(self) -> None:
-        """Listen to the layers of the chosen image, and to the names of all images."""
-        for image in layers.image_layers(self.viewer):
-            image.events.name.connect(self._on_name)
+        """Listen to the layers of the chosen image, and to the names of all layers."""
+        for layer in self.viewer.layers:
+            layer.events.name.connect(self._on_name)
         found = (self.labels_layer, self.regions_layer, self.ignored_layer)
         now = [layer for layer in found if layer is not None]
         for layer in self._watched:

@@ -78,7 +78,7 @@ class TrainDock(Dock):
 
     def _options_form(self) -> OptionsForm:
         found = devices()
-        names = {"auto": f"Fastest ({found[0].description})"}
+        names = {"auto": "Fastest available"}
         names |= {device.name: device.description for device in found}
         options = [f.name for f in dataclass_fields(TrainingConfig) if "tooltip" in f.metadata]
         others = [name for name in options if name not in (*_FIRST, *_HIDDEN)]
@@ -108,6 +108,7 @@ class TrainDock(Dock):
         self._clock.setToolTip("<qt>Time since the start, and time left.</qt>")
         self.column.addWidget(self._clock)
         self._plot = LossPlot()
+        self._plot.setMaximumHeight(280)
         self.column.addWidget(self._plot, 1)
         self._save = button(
             "Save model as…",
@@ -116,7 +117,7 @@ class TrainDock(Dock):
             self._on_save,
         )
         self.column.addWidget(self._save)
-        self.finish(stretch=False)
+        self.finish()
 
     def _connect(self) -> None:
         self._preset.currentIndexChanged.connect(self._on_preset)
@@ -208,6 +209,8 @@ class TrainDock(Dock):
             return "Preparing…" if trainer.running else ""
         if trainer.stopping:
             return "Stopping; the best network is being finished…"
+        if trainer.running and report.message and report.phase == "training":
+            return f"{report.message}…"
         past = f"{_clock(report.seconds)} · step {report.step}"
         if trainer.running and report.seconds_left is not None:
             past = f"{past} · {_clock(report.seconds_left)} left"
@@ -218,7 +221,7 @@ class TrainDock(Dock):
         if self._trainer.problem:
             self.warn(self._trainer.problem)
         elif self._trainer.notes:
-            self.say(". ".join(note.rstrip(".") for note in self._trainer.notes[-3:]) + ".")
+            self.say(" ".join(f"{note.rstrip('.')}." for note in self._trainer.notes[-3:]))
 
     def _show_buttons(self) -> None:
         running = self._trainer.running

@@ -183,7 +183,7 @@ class Trainer(QObject):
             return
         self.report = report
         self.curve.add(report.seconds, report.loss, report.validation)
-        if report.message:
+        if report.message and report.phase != "training":
             self.notes.append(report.message)
         if report.model is not None:
             self._model = report.model
@@ -192,6 +192,8 @@ class Trainer(QObject):
     def _on_stored(self, stored: _Stored) -> None:
         if stored.problem:
             self.notes.append(f"The model could not be kept as a file: {stored.problem}")
+        else:
+            self.notes.append("Go on with Predict, or paint more and train again")
         self._session.set_model(self._model, stored.path)
         self.changed.emit()
 

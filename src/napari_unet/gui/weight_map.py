@@ -172,7 +172,7 @@ class WeightMapDock(Dock):
 
     def _on_remove(self) -> None:
         self.say("")
-        layers.remove(self.session.viewer, [ROLE])
+        layers.remove_roles(self.session.viewer, [ROLE])
 
     def _on_followed(self) -> None:
         if self._live.isChecked() and self._layer() is not None and self.in_use:

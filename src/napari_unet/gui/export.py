@@ -1,0 +1,190 @@
+"""The Export dock: labels as files that other programs read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QComboBox, QFileDialog, QLineEdit, QMessageBox
+
+from napari_unet.gui import layers
+from napari_unet.gui.dock import Dock, add_field, bind_key, button, fields, row, words
+from napari_unet.gui.settings import remember, remembered
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from napari.layers import Labels
+    from numpy.typing import NDArray
+
+__all__ = ["ExportDock"]
+
+_FORMATS = {".tif": "TIFF", ".zarr": "OME-Zarr"}
+
+
+def _write(
+    path: Path, labels: NDArray[Any], pixel_size: float | None, overwrite: bool
+) -> Iterator[Path]:
+    """Write the labels of a stack or a picture; runs in a worker thread."""
+    from napari_unet.files import write_labels
+
+    yield write_labels(path, labels, pixel_size=pixel_size, overwrite=overwrite)
+
+
+class ExportDock(Dock):
+    """Write a Labels layer as TIFF or OME-Zarr.
+
+    Parameters
+    ----------
+    viewer
+        A napari viewer.
+    """
+
+    def __init__(self, viewer: Any) -> None:
+        super().__init__(viewer)
+        # The session's job, not the dock's: a file is written to its end when the dock closes.
+        self._job = self.session.job("export")
+        self._listed: list[Labels] = []
+        self._build()
+        self._connect()
+        self._list_layers()
+        self._suggest()
+
+    def _build(self) -> None:
+        self.column.addWidget(
+            words("Write labels to a file that Fiji, QuPath, Python and others read.")
+        )
+        form = fields()
+        self._layer = QComboBox()
+        self._layer.setToolTip("<qt>The Labels layer to write.</qt>")
+        self._layer.setSizeAdjustPolicy(
+            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+        )
+        add_field(form, "Labels", self._layer)
+        self._format = QComboBox()
+        for ending, name in _FORMATS.items():
+            self._format.addItem(name, ending)
+        kept = self._format.findData(remembered("export/format", ".tif"))
+        self._format.setCurrentIndex(max(kept, 0))
+        self._format.setToolTip(
+            "<qt>TIFF: one file, opened by every program. OME-Zarr: a folder, for large data.</qt>"
+        )
+        add_field(form, "Format", self._format)
+        self._path = QLineEdit()
+        self._path.setToolTip("<qt>Where to write; type it, or press Browse.</qt>")
+        add_field(form, "File", self._path)
+        self.column.addLayout(form)
+        browse = button("Browse…", "Choose folder and name.", self._on_browse)
+        self._export = button("Export", "Write the file (Ctrl+Return).", self._on_export)
+        bind_key(self, "Ctrl+Return", self._export)
+        self.column.addLayout(row(browse, self._export))
+        self.finish()
+
+    def _connect(self) -> None:
+        self.session.layers_changed.connect(self._list_layers)
+        self._layer.currentIndexChanged.connect(self._suggest)
+        self._format.currentIndexChanged.connect(self._on_format)
+        self._job.reported.connect(self._on_written)
+        self._job.failed.connect(self.warn)
+        self._job.finished.connect(self._show_buttons)
+
+    # -------------------------------------------------------------------------------- the layer
+
+    def _list_layers(self) -> None:
+        """List the layers anew, and keep the choice where it is still there."""
+        chosen = self._chosen()
+        found = layers.all_labels(self.session.viewer)
+        self._layer.blockSignals(True)
+        self._layer.clear()
+        self._layer.addItems([layer.name for layer in found])
+        self._listed = found
+        self._layer.setCurrentIndex(found.index(chosen) if chosen in found else 0)
+        self._layer.blockSignals(False)
+        if self._chosen() is not chosen:
+            self._suggest()
+        self._show_buttons()
+
+    def _chosen(self) -> Labels | None:
+        at = self._layer.currentIndex()
+        return self._listed[at] if 0 <= at < len(self._listed) else None
+
+    # --------------------------------------------------------------------------------- the file
+
+    def _suggest(self) -> None:
+        """Name the file after the layer, in the folder of the last export."""
+        layer = self._chosen()
+        if layer is None:
+            self._path.clear()
+            return
+        folder = Path(remembered("export/folder", str(Path.home())))
+        plain = "".join("_" if c in '<>:"/\\|?*' else c for c in layer.name)
+        self._path.setText(str(folder / f"{plain}{self._format.currentData()}"))
+
+    def _on_format(self) -> None:
+        ending = self._format.currentData()
+        remember("export/format", ending)
+        if self._path.text():
+            self._path.setText(str(Path(self._path.text()).with_suffix(ending)))
+
+    def _on_browse(self) -> None:
+        dialog = QFileDialog(self, "Export labels", self._path.text())
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.setOption(QFileDialog.Option.DontConfirmOverwrite)
+        dialog.setDefaultSuffix(self._format.currentData().lstrip("."))
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.fileSelected.connect(self._path.setText)
+        dialog.open()
+
+    def _target(self) -> Path:
+        """Return the file to write, with the ending of the format."""
+        path = Path(self._path.text().strip()).expanduser()
+        ending = self._format.currentData()
+        known = (".tif", ".tiff") if ending == ".tif" else (ending,)
+        return path if path.suffix.lower() in known else path.with_name(path.name + ending)
+
+    def _on_export(self) -> None:
+        self.say("")
+        if self._chosen() is None:
+            self.warn("There is no Labels layer yet; paint one, or predict.")
+        elif not self._path.text().strip():
+            self.warn("There is no file name yet; type one, or press Browse.")
+        elif self._target().exists():
+            self._ask()
+        else:
+            self._start(overwrite=False)
+
+    def _ask(self) -> None:
+        """Ask before something is replaced; the window stays usable meanwhile."""
+        question = QMessageBox(self)
+        question.setIcon(QMessageBox.Icon.Question)
+        question.setText(f"“{self._target().name}” is already there. Replace it?")
+        question.setStandardButtons(QMessageBox.StandardButton.Yes | QMessageBox.StandardButton.No)
+        question.setDefaultButton(QMessageBox.StandardButton.No)
+        question.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        question.finished.connect(self._on_answer)
+        question.open()
+
+    def _on_answer(self, answer: int) -> None:
+        if answer == QMessageBox.StandardButton.Yes:
+            self._start(overwrite=True)
+        else:
+            self.say("Nothing was written.")
+
+    def _start(self, *, overwrite: bool) -> None:
+        layer = self._chosen()
+        if layer is None or self._job.running:
+            return
+        path = self._target()
+        labels = layers.read_labels(layer)
+        pixels = labels[0] if layer.ndim == 2 else labels
+        size = layers.pixel_size(layer)
+        remember("export/folder", str(path.parent))
+        self._job.start(lambda should_stop: _write(path, pixels, size, overwrite))
+        self._show_buttons()
+
+    def _on_written(self, path: Path) -> None:
+        self.say(f"Written: {path}")
+
+    def _show_buttons(self) -> None:
+        self._export.setEnabled(not self._job.running)

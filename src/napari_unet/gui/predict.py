@@ -1,0 +1,217 @@
+"""The Predict dock: let the network find the cells, and take what it found over as annotation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QCheckBox, QComboBox, QFileDialog, QProgressBar
+
+from napari_unet.gui.dock import Dock, add_field, bind_key, button, fields, row, words
+from napari_unet.gui.jobs import Job
+from napari_unet.gui.predictor import Order, Predictor
+from napari_unet.gui.settings import remember, remembered
+from napari_unet.training import devices
+
+if TYPE_CHECKING:
+    from napari_unet.network import TrainedModel
+
+__all__ = ["PredictDock"]
+
+_SCORES = 3
+
+
+class PredictDock(Dock):
+    """Predict with the session's model, which was trained here or comes from a file.
+
+    The prediction belongs to the session's `Predictor`; this dock only shows it.
+
+    Parameters
+    ----------
+    viewer
+        A napari viewer.
+    """
+
+    def __init__(self, viewer: Any) -> None:
+        super().__init__(viewer)
+        self._predictor = self.session.part(Predictor)
+        self._loading = Job(self, name="load model")
+        self._build_model()
+        self._build_prediction()
+        self._connect()
+        self._show_model()
+        self._show_prediction()
+
+    # -------------------------------------------------------------------------------- building
+
+    def _build_model(self) -> None:
+        self._about = words()
+        self._about.setTextFormat(Qt.TextFormat.PlainText)
+        self._about.setToolTip("<qt>What the network was trained to find, and how well.</qt>")
+        self.column.addWidget(self._about)
+        self._load = button(
+            "Load model…", "Use a model that was saved before (Ctrl+O).", self._on_load
+        )
+        bind_key(self, "Ctrl+O", self._load)
+        self.column.addWidget(self._load)
+
+    def _build_prediction(self) -> None:
+        form = fields()
+        self._slices = QComboBox()
+        self._slices.addItem("Current slice", False)
+        self._slices.addItem("Whole stack", True)
+        self._slices.setToolTip("<qt>Which slices of the image to predict.</qt>")
+        add_field(form, "Slices", self._slices)
+        self._device = QComboBox()
+        self._device.setSizeAdjustPolicy(
+            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+        )
+        self._device.addItem("Fastest available", "auto")
+        for device in devices():
+            self._device.addItem(device.description, device.name)
+        kept = self._device.findData(remembered("predict/device", "auto"))
+        self._device.setCurrentIndex(max(kept, 0))
+        self._device.setToolTip("<qt>The processor that predicts.</qt>")
+        add_field(form, "Device", self._device)
+        self.column.addLayout(form)
+        self._sure = QCheckBox("Also show probabilities")
+        self._sure.setToolTip("<qt>Add an image layer of how sure the network is, 0 to 1.</qt>")
+        self._sure.setChecked(remembered("predict/probabilities", False))
+        self.column.addWidget(self._sure)
+        self._start = button(
+            "Predict",
+            "Find the cells in the background. The result is a layer of its own; your labels are "
+            "not touched (Ctrl+Return).",
+            self._on_start,
+        )
+        bind_key(self, "Ctrl+Return", self._start)
+        self._cancel = button(
+            "Cancel", "Stop; slices that are done are kept.", self._predictor.cancel
+        )
+        self.column.addLayout(row(self._start, self._cancel))
+        self._progress = QProgressBar()
+        self._progress.setRange(0, 1000)
+        self._progress.setTextVisible(False)
+        self._progress.setFixedHeight(8)
+        self._progress.setAccessibleName("Progress of the prediction")
+        self._progress.setToolTip("<qt>How much is predicted.</qt>")
+        self.column.addWidget(self._progress)
+        self._correct = button(
+            "Correct",
+            "Copy what was found on this slice into your labels, except over cells that you have "
+            "painted. Then correct it by painting, and train again. Ctrl+Z takes it back.",
+            self._on_correct,
+        )
+        self.column.addWidget(self._correct)
+        self.finish()
+
+    def _connect(self) -> None:
+        session = self.session
+        session.model_changed.connect(self._show_model)
+        session.image_changed.connect(self._show_buttons)
+        session.layers_changed.connect(self._show_buttons)
+        self._predictor.changed.connect(self._show_prediction)
+        self._loading.reported.connect(self._on_loaded)
+        self._loading.failed.connect(self.warn)
+
+    # -------------------------------------------------------------------------------- the model
+
+    def _show_model(self) -> None:
+        self._about.setText(_description(self.session.model, self.session.model_path))
+        self._show_buttons()
+
+    def _on_load(self) -> None:
+        folder = remembered("models/folder", str(Path.home()))
+        dialog = QFileDialog(self, "Load a model", folder)
+        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
+        dialog.setNameFilter("U-Net model (*.safetensors)")
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.fileSelected.connect(self.load)
+        dialog.open()
+
+    def load(self, name: str) -> None:
+        """Read a model file in the background and use it."""
+        path = Path(name)
+
+        def read(should_stop: object) -> list[tuple[TrainedModel, Path]]:
+            from napari_unet.files import load_model
+
+            return [(load_model(path), path)]
+
+        self.say("")
+        if not self._loading.running:
+            self._loading.start(read)
+
+    def _on_loaded(self, loaded: tuple[TrainedModel, Path]) -> None:
+        model, path = loaded
+        remember("models/folder", str(path.parent))
+        self.session.set_model(model, path)
+
+    # --------------------------------------------------------------------------- the prediction
+
+    def _on_start(self) -> None:
+        self.say("")
+        remember("predict/device", self._device.currentData())
+        remember("predict/probabilities", self._sure.isChecked())
+        order = Order(
+            whole=self._slices.currentData(),
+            probabilities=self._sure.isChecked(),
+            device=self._device.currentData(),
+        )
+        try:
+            self._predictor.start(order)
+        except ValueError as error:
+            self.warn(str(error))
+
+    def _on_correct(self) -> None:
+        try:
+            count = self._predictor.correct()
+        except ValueError as error:
+            self.warn(str(error))
+            return
+        what = "pixels" if self.session.task == "classes" else "cells"
+        self.say(
+            f"{count} {what} were copied into “{self.session.name} labels”; correct them with the "
+            "brush, then train again."
+            if count
+            else "Everything that was found here is painted already."
+        )
+
+    def _show_prediction(self) -> None:
+        predictor = self._predictor
+        self._progress.setValue(round(1000 * predictor.share))
+        if predictor.problem:
+            self.warn(predictor.problem)
+        elif predictor.outcome:
+            self.say(predictor.outcome)
+        self._show_buttons()
+
+    def _show_buttons(self) -> None:
+        running = self._predictor.running
+        self._start.setEnabled(not running)
+        self._cancel.setEnabled(running)
+        self._correct.setEnabled(not running and self._predictor.labels_layer is not None)
+        self._slices.setEnabled(self.session.slice_count != 1)
+
+
+def _description(model: TrainedModel | None, path: Path | None) -> str:
+    """Describe a model: where it is from, what it finds, at what scale, how well."""
+    if model is None:
+        return "No model yet: train one with “Train”, or load one."
+    lines = [f"Model: {path.stem if path else 'not saved'}"]
+    classes = ", ".join(label.name for label in model.classes[1:])
+    channels = "1 channel" if model.channels == 1 else f"{model.channels} channels"
+    lines.append(f"Finds: {classes} · in images with {channels}")
+    if model.scale != 1:
+        lines.append(f"Working scale: {model.scale:.2g}")
+    scores = _scores(model)
+    if scores:
+        lines.append(f"Scores: {scores}")
+    return "\n".join(lines)
+
+
+def _scores(model: TrainedModel) -> str:
+    kept = model.provenance.get("scores") or {}
+    numbers = [(name, value) for name, value in kept.items() if isinstance(value, float)]
+    return ", ".join(f"{name} {value:.2f}" for name, value in numbers[:_SCORES])

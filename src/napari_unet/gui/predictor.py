@@ -1,0 +1,274 @@
+"""The prediction of one viewer: slices become layers as they come, whether a dock shows or not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Image, Labels
+from qtpy.QtCore import QObject, Signal
+
+from napari_unet.gui import layers
+from napari_unet.gui.layers import LayerError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from napari_unet.gui.jobs import ShouldStop
+    from napari_unet.gui.session import Session
+    from napari_unet.network import TrainedModel
+
+__all__ = ["Order", "Predictor"]
+
+LABELS, PROBABILITY = "prediction", "probability"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What is to be predicted.
+
+    Attributes
+    ----------
+    whole
+        All slices; else the one that is shown.
+    probabilities
+        Also show how sure the network is.
+    device
+        Name of the processor, or "auto".
+    """
+
+    whole: bool
+    probabilities: bool
+    device: str
+
+
+@dataclass(frozen=True, eq=False)
+class _Progress:
+    """How far it is; with a slice's results, when one is complete."""
+
+    done: int
+    total: int
+    z: int | None = None
+    labels: NDArray[Any] | None = None
+    probabilities: NDArray[Any] | None = None
+
+
+def _predict(
+    model: TrainedModel,
+    image: NDArray[Any],
+    slices: list[int],
+    first: int,
+    device: str,
+    should_stop: ShouldStop,
+) -> Iterator[_Progress]:
+    """Predict slice by slice; cells get numbers from `first` on that no other slice has."""
+    from napari_unet.prediction import labels_from, predict_slices
+
+    reports = predict_slices(model, image, slices=slices, device=device, should_stop=should_stop)
+    last = first - 1
+    for report in reports:
+        labels = None
+        if report.probabilities is not None:
+            labels = labels_from(model, report.probabilities)
+            if model.task == "instances":
+                labels[labels > 0] += last
+                last = max(last, int(labels.max(initial=0)))
+        yield _Progress(report.done, report.total, report.index, labels, report.probabilities)
+
+
+class Predictor(QObject):
+    """Predict the session's image with the session's model, into layers of its own.
+
+    A part of the session (``session.part(Predictor)``). The user's labels are never touched:
+    results go into a layer "NAME prediction", and only `correct` copies them.
+
+    Attributes
+    ----------
+    changed : Signal()
+        A report came in, or the prediction began or ended.
+    share : float
+        How much is done, 0 to 1.
+    outcome : str
+        What happened in the end, in one sentence; empty meanwhile.
+    problem : str
+        Why it went wrong, empty otherwise.
+    """
+
+    changed = Signal()
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self._session = session
+        self._job = session.job("predict")
+        self.share = 0.0
+        self.outcome = ""
+        self.problem = ""
+        self._order = Order(whole=False, probabilities=False, device="auto")
+        self._images: tuple[Image, ...] = ()
+        self._model: TrainedModel | None = None
+        self._layers: dict[str, Any] = {}
+        self._slices = 0
+        self._shape = (0, 0, 0)
+        self._job.reported.connect(self._on_report)
+        self._job.failed.connect(self._on_failed)
+        self._job.finished.connect(self._on_finished)
+
+    @property
+    def running(self) -> bool:
+        """Whether a prediction is at work."""
+        return self._job.running
+
+    def start(self, order: Order) -> None:
+        """Predict; results of an earlier prediction are replaced slice by slice.
+
+        Raises
+        ------
+        LayerError
+            Without a model or an image, saying what to do.
+        """
+        session = self._session
+        model = session.model
+        if model is None:
+            raise LayerError("There is no model yet; train one, or load one from a file.")
+        image = session.image()
+        slices = list(range(session.slice_count)) if order.whole else [session.current_slice]
+        self._order, self._images, self._model = order, session.image_layers, model
+        self._layers, self._slices = {}, 0
+        self._shape = layers.volume_shape(self._images[0])
+        self.share, self.outcome, self.problem = 0.0, "", ""
+        first = 1 if order.whole else self._first_free()
+        self._job.start(lambda stop: _predict(model, image, slices, first, order.device, stop))
+        self.changed.emit()
+
+    def cancel(self) -> None:
+        """Stop soon; slices that are done stay."""
+        self._job.stop()
+        if self.running:
+            self.outcome = "Cancelled; the slices that were done are kept."
+
+    def _first_free(self) -> int:
+        """Return a cell number that no other slice of an earlier prediction has."""
+        layer = self.labels_layer
+        if layer is None or layer.ndim < 3:
+            return 1
+        return int(layers.view_labels(layer).max()) + 1
+
+    @property
+    def labels_layer(self) -> Labels | None:
+        """The layer with what was predicted for the session's image; None without one."""
+        found = layers.find(self._session.viewer, LABELS, self._session.image_layers)
+        return found if isinstance(found, Labels) else None
+
+    # --------------------------------------------------------------------------------- reports
+
+    def _on_report(self, report: _Progress) -> None:
+        self.share = report.done / max(report.total, 1)
+        if report.z is not None and report.labels is not None and not self.problem:
+            try:
+                self._write(report.z, report.labels, report.probabilities)
+                self._slices += 1
+            except LayerError as error:
+                self.problem = str(error)
+                self._job.stop()
+        self.changed.emit()
+
+    def _write(self, z: int, labels: NDArray[Any], probabilities: NDArray[Any] | None) -> None:
+        """Put one slice into its layers, which the first slice makes."""
+        layers.fill_slice(self._layer(LABELS), z, labels)
+        if self._order.probabilities and probabilities is not None:
+            for c in range(1, len(probabilities)):
+                layers.fill_slice(self._layer(f"{PROBABILITY} {c}"), z, probabilities[c])
+
+    def _layer(self, role: str) -> Any:
+        """Return the layer of a role, made when it is first written to.
+
+        Raises
+        ------
+        LayerError
+            If the user has removed it, or the image, meanwhile.
+        """
+        viewer = self._session.viewer
+        if role not in self._layers:
+            if self._images[0] not in viewer.layers:
+                raise LayerError("The image was removed, so the prediction was stopped.")
+            found: Any = layers.find(viewer, role, self._images)
+            fits = found is not None and layers.volume_shape(found) == self._shape
+            self._layers[role] = found if fits else self._new_layer(role)
+        layer = self._layers[role]
+        if layer not in viewer.layers:
+            raise LayerError(f"“{layer.name}” was removed, so the prediction was stopped.")
+        return layer
+
+    def _new_layer(self, role: str) -> Image | Labels:
+        viewer, name = self._session.viewer, self._images[0].name
+        if role == LABELS:
+            return layers.add_labels(viewer, self._images, role=role, name=f"{name} prediction")
+        return layers.add_image(
+            viewer,
+            self._images,
+            np.zeros(self._shape, np.float32),
+            role=role,
+            name=f"{name} probability{self._class_name(role)}",
+            colormap="magma",
+            opacity=0.6,
+            contrast_limits=(0, 1),
+        )
+
+    def _class_name(self, role: str) -> str:
+        if self._model is None or len(self._model.classes) < 3:
+            return ""
+        return f" {self._model.classes[int(role.split()[-1])].name}"
+
+    def _on_failed(self, problem: str) -> None:
+        self.problem = problem
+
+    def _on_finished(self) -> None:
+        layer = self._layers.get(LABELS)
+        if not self.outcome and not self.problem and layer is not None:
+            what = f"{self._slices} slices are" if self._slices != 1 else "The result is"
+            self.outcome = (
+                f"{what} in “{layer.name}”. Where it is wrong: Correct, paint, and train again."
+            )
+        self._layers, self._images, self._model = {}, (), None
+        self.changed.emit()
+
+    # ------------------------------------------------------------------------------ correction
+
+    def correct(self) -> int:
+        """Copy what was predicted on this slice to where the user has painted nothing yet.
+
+        The copy can be undone in the labels layer, which is then the one in hand.
+
+        Returns
+        -------
+        int
+            How many cells or, for painted classes, pixels were copied.
+
+        Raises
+        ------
+        LayerError
+            Without a prediction on this slice.
+        """
+        from napari_unet.annotations import join_prediction
+
+        session = self._session
+        predicted = self.labels_layer
+        if predicted is None:
+            raise LayerError("Nothing is predicted for this image yet; predict first.")
+        z = session.current_slice
+        found = layers.read_labels_slice(predicted, z)
+        if not found.any():
+            raise LayerError("Nothing was found on this slice; predict it first.")
+        labels = session.create_annotation()
+        layers.check_labels(labels, session.image_layers)
+        painted = layers.read_labels_slice(labels, z)
+        first = int(layers.view_labels(labels).max()) + 1
+        joined, count = join_prediction(painted, found, task=session.task, first=first)
+        layers.check_room(labels, int(joined.max()))
+        layers.write_slice(labels, z, joined)
+        layers.hide(predicted)
+        layers.select(session.viewer, labels, "paint")
+        return count
