@@ -123,7 +123,7 @@ def _by_slice(
 
 def _choose_run(worth: Sequence[int], fraction: float, rng: np.random.Generator) -> slice | None:
     """Choose a run of neighbours that holds about its fraction of what can be learnt."""
-    count = max(1, round(fraction * len(worth)))
+    count = max(1, min(round(fraction * len(worth)), len(worth) // 2))
     shares = np.array([sum(worth[n : n + count]) for n in range(len(worth) - count + 1)])
     shares = shares / max(sum(worth), 1)
     possible = (shares > 0) & (shares <= 1 - _LEFT_FOR_TRAINING)

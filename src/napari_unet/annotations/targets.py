@@ -110,7 +110,7 @@ def separate(labels: NDArray[Any]) -> NDArray[Any]:
     painted = pieces(labels)
     apart = np.where(_touches_another(painted), 0, painted)
     separated = np.where(_largest_parts(apart), labels, 0).astype(labels.dtype, copy=False)
-    lost = _lost(labels, separated)
+    lost = _lost(labels, painted, separated)
     if lost.any():
         _rescue(separated, np.where(lost, labels, 0))
     return separated
@@ -139,13 +139,16 @@ def _largest_parts(apart: NDArray[np.int32]) -> NDArray[np.bool_]:
     return keep[parts]
 
 
-def _lost(labels: NDArray[Any], separated: NDArray[Any]) -> NDArray[np.bool_]:
+def _lost(
+    labels: NDArray[Any], painted: NDArray[np.int32], separated: NDArray[Any]
+) -> NDArray[np.bool_]:
     """Find the pixels of cells of which nothing is left."""
-    values, compact = np.unique(labels, return_inverse=True)
-    compact = compact.reshape(labels.shape)
-    left = np.bincount(compact[separated > 0], minlength=len(values)) > 0
-    left[values == 0] = True
-    return ~left[compact]
+    owners = np.zeros(int(painted.max()) + 1, dtype=labels.dtype)
+    owners[painted.ravel()] = labels.ravel()
+    pieces_left = np.zeros(len(owners), dtype=bool)
+    pieces_left[painted[separated > 0]] = True
+    pieces_left[0] = True
+    return ~np.isin(owners, owners[pieces_left])[painted]
 
 
 def _rescue(separated: NDArray[Any], lost: NDArray[Any]) -> None:

@@ -1,0 +1,111 @@
+import re
+
+import numpy as np
+import pytest
+
+from napari_unet.annotations import AnnotatedImage, annotate
+
+
+def make(**changes):
+    given = {
+        "image": np.zeros((2, 3, 4, 5)),
+        "labels": np.zeros((2, 4, 5), int),
+        "annotated": np.ones((2, 4, 5), bool),
+    }
+    return AnnotatedImage(**{**given, **changes})
+
+
+@pytest.mark.parametrize(
+    ("shape", "channel_axis", "expected"),
+    [
+        ((4, 5), None, (1, 1, 4, 5)),
+        ((6, 4, 5), None, (6, 1, 4, 5)),
+        ((3, 4, 5), 0, (1, 3, 4, 5)),
+        ((4, 5, 3), -1, (1, 3, 4, 5)),
+        ((6, 3, 4, 5), None, (6, 3, 4, 5)),
+        ((6, 4, 5, 3), 3, (6, 3, 4, 5)),
+        ((3, 6, 4, 5), 0, (6, 3, 4, 5)),
+    ],
+)
+def test_missing_axes_are_added(shape, channel_axis, expected):
+    labels = np.zeros((expected[0], 4, 5), int)
+    annotated = annotate(np.zeros(shape), labels, channel_axis=channel_axis)
+    assert annotated.image.shape == expected
+    assert annotated.annotated.all()
+
+
+def test_channels_keep_their_pixels():
+    image = np.arange(4 * 5 * 3).reshape(4, 5, 3)
+    annotated = annotate(image, np.zeros((4, 5), int), channel_axis=2)
+    assert np.array_equal(annotated.image[0, 1], image[..., 1])
+
+
+def test_what_is_unlabelled_does_not_count():
+    labels = np.array([[0, 1, -1], [2, -1, 0]])
+    annotated = annotate(np.zeros((2, 3)), labels, unlabelled=-1)
+    assert np.array_equal(annotated.annotated[0], labels != -1)
+    assert np.array_equal(annotated.labels[0], [[0, 1, 0], [2, 0, 0]])
+
+
+def test_an_unlabelled_value_and_a_mask_both_count():
+    mask = np.array([[255, 255, 0]])
+    annotated = annotate(np.zeros((1, 3)), np.array([[9, 1, 1]]), annotated=mask, unlabelled=9)
+    assert annotated.annotated.tolist() == [[[False, True, False]]]
+
+
+def test_the_painted_array_is_left_alone():
+    labels = np.array([[9, 1]])
+    annotate(np.zeros((1, 2)), labels, unlabelled=9)
+    assert labels.tolist() == [[9, 1]]
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint16, np.float16, np.float32, bool])
+def test_any_real_image_is_taken(dtype):
+    assert make(image=np.ones((2, 3, 4, 5), dtype)).image.dtype == dtype
+
+
+def test_a_bright_float16_image_is_finite():
+    make(image=np.full((2, 3, 4, 5), 6e4, np.float16))
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"image": np.zeros((4, 5))}, "must have the axes (Z, C, Y, X), got shape (4, 5)"),
+        ({"image": np.zeros((2, 3, 0, 5))}, "holds no pixel"),
+        ({"image": np.zeros((2, 3, 4, 5), complex)}, "real numbers, got complex128"),
+        ({"image": np.full((2, 3, 4, 5), np.nan)}, "120 of 120 values that are NaN or infinite"),
+        ({"labels": np.zeros((2, 4, 5))}, "labels must be integers, got float64"),
+        ({"labels": np.full((2, 4, 5), -1)}, "must not be negative, got -1"),
+        ({"labels": np.zeros((2, 5, 4), int)}, "labels have shape (2, 5, 4)"),
+        ({"annotated": np.ones((4, 5), bool)}, "annotated has shape (4, 5)"),
+        ({"annotated": np.ones((2, 4, 5))}, "annotated must be bool, got float64"),
+        ({"pixel_size": 0.0}, "pixel size must be positive"),
+    ],
+)
+def test_bad_input_is_refused_with_a_sentence(changes, sentence):
+    with pytest.raises(ValueError, match=re.escape(sentence)):
+        make(**changes)
+
+
+def test_infinities_that_cancel_are_still_found():
+    image = np.zeros((2, 3, 4, 5))
+    image[0, 0, 0, :2] = np.inf, -np.inf
+    with pytest.raises(ValueError, match="2 of 120"):
+        make(image=image, name="cell 7")
+
+
+def test_the_sentence_names_the_picture():
+    with pytest.raises(ValueError, match="'frame 3': labels"):
+        make(labels=np.zeros((2, 4, 5)), name="frame 3")
+
+
+@pytest.mark.parametrize("shape", [(5,), (1, 1, 1, 4, 5)])
+def test_images_of_other_axes_are_refused(shape):
+    with pytest.raises(ValueError, match=re.escape(str(shape))):
+        annotate(np.zeros(shape), np.zeros((4, 5), int))
+
+
+def test_a_channel_axis_must_exist():
+    with pytest.raises(ValueError, match="channel axis 4"):
+        annotate(np.zeros((3, 4, 5)), np.zeros((4, 5), int), channel_axis=4)

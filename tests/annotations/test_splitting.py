@@ -1,0 +1,122 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from napari_unet.annotations import annotate, count_cells, split
+
+
+def grid_of_cells(shape=(96, 96), step=12):
+    labels = np.zeros(shape, int)
+    for value, corner in enumerate(np.ndindex(shape[0] // step, shape[1] // step), start=1):
+        y, x = np.multiply(corner, step) + 2
+        labels[y : y + 8, x : x + 8] = value
+    return labels
+
+
+def picture(labels, annotated=None, name=""):
+    return annotate(np.zeros(labels.shape), labels, annotated=annotated, name=name)
+
+
+def cells_of(images):
+    return sum(count_cells(np.where(image.annotated, image.labels, 0)) for image in images)
+
+
+def halves(images, seed=0, **changes):
+    options = {"fraction": 0.2, "gap": 5} | changes
+    return split(images, rng=np.random.default_rng(seed), **options)
+
+
+@given(st.integers(2, 12), st.integers(0, 100), st.sampled_from([0.1, 0.2, 0.5]))
+@settings(max_examples=40, deadline=None)
+def test_pictures_are_never_mixed_and_validation_is_one_run(number, seed, fraction):
+    images = [picture(grid_of_cells((24, 36)), name=str(n)) for n in range(number)]
+    training, validation = halves(images, seed, fraction=fraction)
+    names = [int(image.name) for image in validation]
+    assert names == list(range(names[0], names[0] + len(names)))
+    assert 1 <= len(names) <= max(1, fraction * number + 0.5)
+    assert sorted([*names, *(int(image.name) for image in training)]) == list(range(number))
+
+
+def test_a_picture_with_few_cells_is_no_validation():
+    full = [picture(grid_of_cells(), name=str(n)) for n in range(4)]
+    poor = np.where(grid_of_cells() <= 2, grid_of_cells(), 0)
+    for seed in range(20):
+        _, validation = halves([*full, picture(poor, name="poor")], seed)
+        assert validation[0].name != "poor"
+
+
+def test_pictures_that_say_nothing_are_left_out():
+    silent = picture(grid_of_cells(), np.zeros((96, 96)), name="silent")
+    images = [picture(grid_of_cells(), name="a"), silent, picture(grid_of_cells(), name="b")]
+    training, validation = halves(images)
+    assert {image.name for image in [*training, *validation]} == {"a", "b"}
+
+
+def test_slices_of_a_stack_are_never_mixed():
+    stack = picture(
+        np.stack([grid_of_cells()] * 10), np.arange(10)[:, None, None] + np.zeros((10, 96, 96))
+    )
+    for seed in range(10):
+        (training,), (validation,) = halves([stack], seed)
+        taught, tested = (part.annotated.any(axis=(1, 2)) for part in (training, validation))
+        assert not (taught & tested).any()
+        assert np.array_equal(taught | tested, stack.annotated.any(axis=(1, 2)))
+        assert tested.sum() == 2
+        assert np.diff(np.flatnonzero(tested)).tolist() == [1]
+        assert training.image is stack.image
+
+
+@pytest.mark.parametrize("gap", [0, 7, 20])
+def test_parts_of_one_slice_lie_behind_a_gap(gap):
+    for seed in range(8):
+        (training,), (validation,) = halves([picture(grid_of_cells())], seed, gap=gap)
+        taught, tested = np.argwhere(training.annotated[0]), np.argwhere(validation.annotated[0])
+        between = np.maximum(tested.min(0) - taught.max(0), taught.min(0) - tested.max(0)) - 1
+        assert between.max() == gap
+        assert len(tested) == pytest.approx(96 * 96 / 4, rel=0.05)
+
+
+def test_a_quarter_is_a_quarter_of_what_is_annotated():
+    annotated = np.zeros((96, 96), bool)
+    annotated[50:, 10:90] = True
+    (training,), (validation,) = halves([picture(grid_of_cells(), annotated)])
+    assert validation.annotated.sum() == pytest.approx(annotated.sum() / 4, rel=0.1)
+    assert not (training.annotated | validation.annotated)[0][~annotated].any()
+
+
+def test_a_gap_that_leaves_too_little_means_no_validation():
+    training, validation = halves([picture(grid_of_cells())], gap=60)
+    assert validation == []
+    assert cells_of(training) == 64
+
+
+@pytest.mark.parametrize(("cells", "expected"), [(7, 0), (8, 1)])
+def test_below_eight_cells_all_of_them_teach(cells, expected):
+    labels = grid_of_cells((24, 96))
+    _, validation = halves([picture(np.where(labels <= cells, labels, 0))], gap=0)
+    assert len(validation) == expected
+
+
+def test_scribbles_are_split_however_few_values_they_have():
+    labels = np.ones((40, 40), int)
+    _, validation = halves([picture(labels), picture(labels)], task="classes", fraction=0.5)
+    assert len(validation) == 1
+
+
+def test_the_same_seed_splits_alike():
+    images = [picture(grid_of_cells((24, 60)), name=str(n)) for n in range(9)]
+    first, second = halves(images, 5), halves(images, 5)
+    assert [i.name for i in first[1]] == [i.name for i in second[1]]
+
+
+def test_no_fraction_no_validation():
+    images = [picture(grid_of_cells())] * 3
+    assert halves(images, fraction=0) == (images, [])
+    assert halves([]) == ([], [])
+
+
+@pytest.mark.parametrize("wrong", [{"fraction": -0.1}, {"fraction": 0.6}, {"gap": -1}])
+def test_limits_are_named(wrong):
+    with pytest.raises(ValueError, match=r"must be"):
+        halves([picture(grid_of_cells())], **wrong)
