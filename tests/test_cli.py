@@ -15,7 +15,7 @@ import pytest
 import tifffile
 
 from napari_unet.cli import main
-from napari_unet.files import load_model, save_model
+from napari_unet.files import load_model, read_image, save_model
 from napari_unet.network import ClassLabel, TrainedModel, UNet
 from napari_unet.samples import draw_touching_cells
 
@@ -161,6 +161,32 @@ def test_an_impossible_option_of_train_is_wrong_usage(
 ) -> None:
     done = run("train", folders / "images", folders / "labels", "--model", "m", *options)
     assert done.code == 2
+    assert about in done.sentence
+
+
+@pytest.mark.parametrize(
+    ("platform", "missing", "about"),
+    [
+        ("linux", "", "no display"),
+        ("linux", "napari", "napari is not installed"),
+    ],
+)
+def test_without_display_or_napari_the_workbench_says_so(
+    platform: str,
+    missing: str,
+    about: str,
+    run: Callable[..., Result],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from napari_unet.cli import window
+
+    found = window.find_spec
+    monkeypatch.setattr(window, "find_spec", lambda name: None if name == missing else found(name))
+    monkeypatch.setattr(sys, "platform", platform)
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    done = run()
+    assert done.code == 1
     assert about in done.sentence
 
 
@@ -320,8 +346,8 @@ def test_any_size_is_predicted(
     done = run("predict", model, tmp_path / "a.tif", *more)
     assert (done.code, done.err) == (0, "")
     assert tifffile.imread(tmp_path / "out" / "a.tif").shape == shape
-    probabilities = tifffile.imread(tmp_path / "out" / "a_probability.tif")
-    assert probabilities.shape == (*shape[:-2], 2, *shape[-2:])
+    probabilities = read_image(tmp_path / "out" / "a_probability.tif").data
+    assert probabilities.shape == (*(shape[:-2] or (1,)), 2, *shape[-2:])
 
 
 @pytest.mark.parametrize("options", [[], ["--overwrite"]])

@@ -13,7 +13,7 @@ from skimage.segmentation import find_boundaries
 
 from napari_unet.annotations import AnnotatedImage, annotate
 from napari_unet.evaluation import Scores, evaluate, otsu_watershed
-from napari_unet.files import load_model, save_model, write_labels
+from napari_unet.files import label_file, save_model, write_labels
 from napari_unet.prediction import labels_from, predict
 from napari_unet.samples import PIXEL_SIZE, SAMPLE_SEED, draw_touching_cells, touching_cells
 
@@ -32,6 +32,7 @@ __all__ = [
     "held_out_picture",
     "is_free_or_demo",
     "segment",
+    "segmented_file",
     "training_image",
     "training_picture",
     "write_comparison",
@@ -107,13 +108,13 @@ def held_out_picture() -> tuple[NDArray[np.uint16], NDArray[np.int32]]:
 
 
 def segment(model: TrainedModel) -> NDArray[np.int32]:
-    """Return what a network finds in the test picture."""
+    """Return what a network finds in the held-out picture."""
     image, _ = held_out_picture()
     return labels_from(model, predict(model, image))
 
 
 def compare(predicted: NDArray[np.integer]) -> Comparison:
-    """Put labels of the test picture beside the truth and the untrained method."""
+    """Put labels of the held-out picture beside the truth and the untrained method."""
     image, truth = held_out_picture()
     return Comparison(
         image=image,
@@ -121,6 +122,11 @@ def compare(predicted: NDArray[np.integer]) -> Comparison:
         predicted=predicted.astype(np.int32),
         baseline=otsu_watershed(image),
     )
+
+
+def segmented_file(out: Path) -> Path:
+    """Return where the labels that were found in the held-out picture go."""
+    return label_file(out / "test" / "predicted", NAME)
 
 
 def is_free_or_demo(out: Path) -> bool:
@@ -146,10 +152,9 @@ def write_comparison(comparison: Comparison, model: TrainedModel | None, out: Pa
     """Write model, predicted labels, picture and scores below `out`."""
     if model is not None:
         save_model(model, out / "model.safetensors", overwrite=True)
-        load_model(out / "model.safetensors")
-    (out / "test" / "predicted").mkdir(parents=True, exist_ok=True)
+    segmented_file(out).parent.mkdir(parents=True, exist_ok=True)
     write_labels(
-        out / "test" / "predicted" / f"{NAME}.tif",
+        segmented_file(out),
         comparison.predicted,
         pixel_size=PIXEL_SIZE,
         overwrite=True,

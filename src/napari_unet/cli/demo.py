@@ -90,7 +90,8 @@ class DemoCommand:
         refuse_without_window()
         from napari_unet.gui.demo import run_demo
 
-        comparison = run_demo(self.out, minutes=self.minutes, say=print)
+        with stop_on_interrupt("Stopping: closing the window.") as should_stop:
+            comparison = run_demo(self.out, minutes=self.minutes, say=_say, should_stop=should_stop)
         if comparison is None:
             raise CommandError("the window was closed before the demo had ended")
         self._print(comparison)
@@ -128,3 +129,7 @@ class DemoCommand:
         Console(highlight=False).print(table)
         print(f"Labels:  {self.out / 'test' / 'predicted'}")
         print(f"Picture: {self.out / 'picture.png'}")
+
+
+def _say(sentence: str) -> None:
+    print(sentence, flush=True)

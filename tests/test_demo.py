@@ -1,0 +1,94 @@
+"""The demo: a fair comparison on a picture that was not trained on, and files that can be read."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from napari_unet import demo
+from napari_unet.cli import main
+from napari_unet.files import load_model, match_labels, read_image, read_labels
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+NAME = "touching_cells.tif"
+
+
+def test_the_held_out_picture_was_not_trained_on() -> None:
+    trained, _ = demo.training_picture()
+    held_out, _ = demo.held_out_picture()
+    assert trained.shape == held_out.shape
+    correlation = np.corrcoef(trained.ravel(), held_out.ravel())[0, 1]
+    assert abs(correlation) < 0.5
+
+
+def test_the_sample_is_hard_without_training() -> None:
+    _, truth = demo.held_out_picture()
+    scores = demo.compare(truth)
+    assert scores.scores.ap50 == 1
+    assert scores.baseline_scores.ap50 is not None
+    assert scores.baseline_scores.ap50 < 0.4
+
+
+def test_the_picture_shows_image_truth_and_prediction() -> None:
+    _, truth = demo.held_out_picture()
+    height, width = truth.shape
+    empty = demo.draw_picture(demo.compare(np.zeros_like(truth)))
+    full = demo.draw_picture(demo.compare(truth))
+    assert full.shape == empty.shape
+    assert full.shape[1] >= 3 * width
+    assert full.shape[0] > height
+    panels = [slice(start, start + width) for start in (0, full.shape[1] - width)]
+    below = slice(full.shape[0] - height, None)
+    assert np.array_equal(full[below, panels[0]], empty[below, panels[0]])
+    assert not np.array_equal(full[below, panels[1]], empty[below, panels[1]])
+
+
+def test_only_a_folder_of_its_own_is_written_to(tmp_path: Path) -> None:
+    assert demo.is_free_or_demo(tmp_path / "new")
+    assert demo.is_free_or_demo(tmp_path)
+    (tmp_path / "thesis.tex").write_text("precious")
+    assert not demo.is_free_or_demo(tmp_path)
+    demo.write_inputs(tmp_path / "new")
+    assert demo.is_free_or_demo(tmp_path / "new")
+
+
+def test_a_folder_with_other_files_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "thesis.tex").write_text("precious")
+    assert main(["demo", "--headless", "--out", str(tmp_path)]) == 1
+    assert "holds other files" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_without_a_window_it_trains_segments_and_scores(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dataclasses import replace
+
+    from napari_unet.training import PRESETS, configuration
+
+    small = replace(PRESETS["quick"], width=2, depth=2, patch=32, batch=1)
+    monkeypatch.setattr(configuration, "PRESETS", {**PRESETS, "quick": small})
+    out = tmp_path / "demo"
+    for _ in range(2):  # a second demo replaces the first
+        assert main(["demo", "--headless", "--out", str(out), "--minutes", "0.01"]) == 0
+    printed = capsys.readouterr().out
+    assert "U-Net" in printed
+    assert "Otsu" in printed
+    assert load_model(out / "model.safetensors").task == "instances"
+    for part in ("training", "test"):
+        [pair] = match_labels(out / part / "images", out / part / "labels")
+        assert read_labels(pair.labels).shape == read_image(pair.image).data[:, 0].shape
+    assert read_labels(demo.segmented_file(out)).shape == (1, 512, 512)
+    assert Image.open(out / "picture.png").size[0] > 3 * 512
+    scores = json.loads((out / "scores.json").read_text())
+    assert set(scores) == {"unet", "otsu_watershed"}
+    assert scores["otsu_watershed"]["ap50"] < 0.4
