@@ -246,9 +246,8 @@ class AnnotateDock(Dock):
         classes = session.task == "classes"
         self._cells.setChecked(not classes)
         self._scribbles.setChecked(classes)
-        self._new_cell.setEnabled(not classes)
-        self._region.setEnabled(not classes)
-        self._complete.setEnabled(not classes)
+        for widget in (self._new_cell, self._region, self._complete):
+            widget.setVisible(not classes)
         self._complete.setChecked(session.current_slice in session.complete)
         self._classes.setVisible(classes)
         if classes:
@@ -333,7 +332,10 @@ class AnnotateDock(Dock):
         self.say("Then only the painted cells and a narrow rim around each count.")
 
     def _on_task(self) -> None:
-        self.session.task = "classes" if self._scribbles.isChecked() else "instances"
+        scribbles = self._scribbles.isChecked()
+        self.session.task = "classes" if scribbles else "instances"
+        self._tools.start()
+        self.say("Pick a class and scribble; what stays bare says nothing." if scribbles else "")
         self._show_state()
 
     def _on_names(self, names: dict[int, str]) -> None:

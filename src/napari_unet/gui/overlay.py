@@ -65,7 +65,7 @@ class Overlay(QObject):
         """Take the veil away with the labels that it belongs to."""
         self._last = None
         if self._session.labels_layer is None:
-            layers.remove(self._session.viewer, [_ROLE])
+            layers.remove_roles(self._session.viewer, [_ROLE])
 
     def _on_seen(self, survey: SliceSurvey) -> None:
         self._last = survey

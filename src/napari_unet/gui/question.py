@@ -48,6 +48,11 @@ class Question(QFrame):
         self.setStyleSheet("Question { border: 1px solid #d29b1f; border-radius: 4px; }")
         self.hide()
 
+    @property
+    def text(self) -> str:
+        """The sentence."""
+        return str(self._text.text())
+
     def ask(self, sentence: str, *, about: Any) -> None:
         """Show the question."""
         self.about = about

@@ -178,6 +178,8 @@ class Autosave(QObject):
             self._write()
         elif self._save_job.error is None:
             self.saved.emit()
+            if self._session.labels_layer is None:
+                self._look()
 
     def _on_removing(self, event: Any = None) -> None:
         self.save()

@@ -92,8 +92,13 @@ class Tools(QObject):
             self.failed.emit(str(problem))
 
     def _start(self) -> None:
-        labels = self._session.create_annotation()
-        if self._session.task == "classes":
+        session = self._session
+        if session.labels_layer is None and session.image_layers:
+            # The brush is seen on the image, not on somebody's finished labels.
+            for other in layers.labels_layers(session.viewer, session.image_layers[0]):
+                other.visible = False
+        labels = session.create_annotation()
+        if session.task == "classes":
             self._take_brush(labels, 1)
         else:
             self._new_cell()

@@ -1,0 +1,285 @@
+"""The Annotate dock in real napari, with a mouse and a keyboard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from qtpy.QtCore import QPoint, Qt
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QComboBox, QListWidget
+
+from napari_unet.gui.annotate import AnnotateDock
+from napari_unet.gui.overlay import NAME
+from napari_unet.gui.session import Session
+
+if TYPE_CHECKING:
+    from napari.layers import Image, Labels
+
+Press = Callable[[Any, str], None]
+Find = Callable[[Any, str], Any]
+
+
+def picture(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 255, shape).astype(np.uint8)
+
+
+@pytest.fixture
+def dock(viewer: Any) -> AnnotateDock:
+    made = AnnotateDock(viewer)
+    viewer.window.add_dock_widget(made, name="Annotate", area="right")
+    return made
+
+
+class Canvas:
+    """The canvas of a viewer, under a mouse and a keyboard."""
+
+    def __init__(self, viewer: Any) -> None:
+        self._viewer = viewer
+        self._native = viewer.window._qt_viewer.canvas.native
+
+    def _at(self, y: float, x: float) -> QPoint:
+        camera, size = self._viewer.camera, self._native.size()
+        right = (x - camera.center[-1]) * camera.zoom + size.width() / 2
+        down = (y - camera.center[-2]) * camera.zoom + size.height() / 2
+        return QPoint(round(right), round(down))
+
+    def drag(self, *path: tuple[float, float]) -> None:
+        """Press, move along world coordinates (y, x), let go."""
+        left = Qt.MouseButton.LeftButton
+        QTest.mouseMove(self._native, self._at(*path[0]))
+        QTest.mousePress(self._native, left, pos=self._at(*path[0]))
+        for point in path[1:]:
+            QTest.mouseMove(self._native, self._at(*point))
+        QTest.mouseRelease(self._native, left, pos=self._at(*path[-1]))
+
+    def key(self, key: Qt.Key, *modifiers: Qt.KeyboardModifier) -> None:
+        """Press and release a key."""
+        pressed = modifiers[0] if modifiers else Qt.KeyboardModifier.NoModifier
+        QTest.keyClick(self._native, key, pressed)
+
+
+@pytest.fixture
+def canvas(viewer: Any, qtbot: Any) -> Canvas:
+    qtbot.waitExposed(viewer.window._qt_window)
+    return Canvas(viewer)
+
+
+def labels_of(dock: AnnotateDock) -> Labels:
+    labels = dock.session.labels_layer
+    assert labels is not None
+    return labels
+
+
+def text_of(dock: AnnotateDock) -> str:
+    return str(dock._counts.text())
+
+
+def test_before_any_image_the_dock_says_what_to_do(dock: AnnotateDock, button: Find) -> None:
+    assert dock.findChildren(QComboBox)[0].currentText() == "Open an image first"
+    assert not button(dock, "Start annotating").isEnabled()
+
+
+def test_paint_two_cells_and_undo(
+    qtbot: Any, viewer: Any, dock: AnnotateDock, canvas: Canvas, press: Press
+) -> None:
+    viewer.add_image(picture(64, 64), name="cells")
+    press(dock, "Start annotating")
+    labels = labels_of(dock)
+    assert labels.name == "cells labels"
+    canvas.drag((20, 20), (20, 30))
+    assert set(np.unique(labels.data)) == {0, 1}
+    qtbot.waitUntil(lambda: "1 cell<" in text_of(dock), timeout=5000)
+    canvas.key(Qt.Key.Key_N)
+    canvas.drag((40, 20), (40, 30))
+    assert set(np.unique(labels.data)) == {0, 1, 2}
+    qtbot.waitUntil(lambda: "2 cells<" in text_of(dock), timeout=5000)
+    labels.undo()
+    qtbot.waitUntil(lambda: "1 cell<" in text_of(dock), timeout=5000)
+    press(dock, "New cell")
+    assert labels.selected_label == 2
+
+
+def test_the_veil_follows_what_counts(
+    qtbot: Any, viewer: Any, dock: AnnotateDock, canvas: Canvas, press: Press
+) -> None:
+    viewer.add_image(picture(3, 64, 64), name="cells", scale=(2, 1, 1))
+    press(dock, "Start annotating")
+    canvas.drag((20, 20), (20, 30))
+    qtbot.waitUntil(lambda: NAME in viewer.layers and viewer.layers[NAME].data.any(), timeout=5000)
+    veil = viewer.layers[NAME]
+    painted = labels_of(dock).data[dock.session.current_slice] > 0
+    assert (veil.data[0][painted] == 1).all()
+    assert painted.sum() < veil.data.sum() < 64 * 64 / 2
+    assert viewer.layers.index(veil) < viewer.layers.index(labels_of(dock))
+    press(dock, "Slice complete")
+    qtbot.waitUntil(lambda: bool(viewer.layers[NAME].data.all()), timeout=5000)
+    assert "100 %" in text_of(dock)
+    viewer.dims.set_current_step(0, 0)
+    qtbot.waitUntil(lambda: not viewer.layers[NAME].data.any(), timeout=5000)
+    press(dock, "Show what counts")
+    assert not veil.visible
+    veil.visible = True
+    assert dock._show.isChecked()
+
+
+def test_a_region_drawn_with_the_mouse_counts(
+    qtbot: Any, viewer: Any, dock: AnnotateDock, canvas: Canvas, press: Press
+) -> None:
+    viewer.add_image(picture(64, 64), name="cells")
+    press(dock, "Start annotating")
+    press(dock, "Draw region")
+    canvas.drag((10, 10), (20, 30), (30, 40))
+    regions = dock.session.regions_layer
+    assert regions is not None
+    assert len(regions.data) == 1
+    _, annotated = dock.session.slice_annotation()
+    assert annotated[15:25, 15:35].all()
+    assert not annotated[:5].any()
+    qtbot.waitUntil(lambda: "15 %" in text_of(dock), timeout=5000)
+
+
+@pytest.mark.parametrize(
+    ("key", "modifier", "layer", "mode"),
+    [
+        (Qt.Key.Key_N, Qt.KeyboardModifier.NoModifier, "cells labels", "paint"),
+        (Qt.Key.Key_R, Qt.KeyboardModifier.ShiftModifier, "cells regions", "add_rectangle"),
+        (Qt.Key.Key_I, Qt.KeyboardModifier.ShiftModifier, "cells ignored", "add_polygon_lasso"),
+    ],
+)
+def test_keys_take_the_right_tool(
+    viewer: Any,
+    dock: AnnotateDock,
+    canvas: Canvas,
+    key: Qt.Key,
+    modifier: Qt.KeyboardModifier,
+    layer: str,
+    mode: str,
+) -> None:
+    viewer.add_image(picture(64, 64), name="cells")
+    canvas.key(key, modifier)
+    assert viewer.layers.selection.active.name == layer
+    assert viewer.layers.selection.active.mode == mode
+
+
+def test_the_keys_are_free_in_napari() -> None:
+    from napari.utils.key_bindings import coerce_keybinding
+    from napari.utils.shortcuts import default_shortcuts
+
+    from napari_unet.gui.tools import KEYS
+
+    taken = {binding for bindings in default_shortcuts.values() for binding in bindings}
+    assert not {coerce_keybinding(key) for key in KEYS.values()} & taken
+
+
+def test_the_complete_key_toggles(
+    viewer: Any, dock: AnnotateDock, canvas: Canvas, button: Find, press: Press
+) -> None:
+    viewer.add_image(picture(3, 64, 64), name="cells")
+    press(dock, "Start annotating")
+    canvas.key(Qt.Key.Key_C, Qt.KeyboardModifier.ShiftModifier)
+    assert dock.session.complete == {dock.session.current_slice}
+    canvas.key(Qt.Key.Key_C, Qt.KeyboardModifier.ShiftModifier)
+    assert not dock.session.complete
+
+
+@pytest.mark.parametrize(("answer", "complete"), [("Every cell", {0, 1, 2}), ("Only some", set())])
+def test_adopting_asks_once_what_is_missing(
+    viewer: Any,
+    dock: AnnotateDock,
+    press: Press,
+    answer: str,
+    complete: set[int],
+) -> None:
+    viewer.add_image(picture(3, 64, 64), name="cells")
+    mine = viewer.add_labels(np.ones((3, 64, 64), dtype=np.uint16), name="mine")
+    choice = dock._labels
+    choice.setCurrentText("mine")
+    choice.activated.emit(choice.currentIndex())
+    press(dock, "Start annotating")
+    assert dock.session.labels_layer is mine
+    press(dock, answer)
+    assert dock.session.complete == complete
+    dock._adopt(mine)
+    assert not dock._adoption.isVisible()
+
+
+def test_classes_are_named_and_picked(viewer: Any, dock: AnnotateDock, press: Press) -> None:
+    viewer.add_image(picture(64, 64), name="cells")
+    press(dock, "Start annotating")
+    press(dock, "Classes")
+    press(dock, "Add class")
+    classes = dock._classes.findChild(QListWidget)
+    assert labels_of(dock).selected_label == 3
+    item = classes.item(1)
+    item.setText("nucleus")
+    assert dock.session.class_names == {1: "background", 2: "nucleus", 3: "class 2"}
+    QTest.mouseClick(
+        classes.viewport(),
+        Qt.MouseButton.LeftButton,
+        pos=classes.visualItemRect(item).center(),
+    )
+    assert labels_of(dock).selected_label == 2
+    assert labels_of(dock).mode == "paint"
+
+
+def test_ticking_a_layer_makes_it_a_channel(viewer: Any, dock: AnnotateDock) -> None:
+    first = viewer.add_image(picture(64, 64), name="red")
+    second = viewer.add_image(picture(64, 64), name="green")
+    viewer.add_image(picture(32, 64), name="other size")
+    channels = dock.findChildren(QListWidget)[0]
+    assert [channels.item(n).text() for n in range(channels.count())] == ["green"]
+    channels.item(0).setCheckState(Qt.CheckState.Checked)
+    assert dock.session.image_layers == (first, second)
+    assert dock.session.image().shape == (1, 2, 64, 64)
+
+
+def test_an_unusable_image_gets_one_sentence(viewer: Any, dock: AnnotateDock) -> None:
+    good = viewer.add_image(picture(64, 64), name="good")
+    viewer.add_image(picture(2, 3, 64, 64), name="film")
+    choice = dock._image
+    choice.setCurrentText("film")
+    choice.activated.emit(choice.currentIndex())
+    assert "4 dimensions" in dock.message
+    assert dock.session.image_layers == (good,)
+    assert choice.currentText() == "good"
+
+
+def test_a_reopened_dock_goes_on(
+    qtbot: Any, viewer: Any, dock: AnnotateDock, press: Press, button: Find
+) -> None:
+    viewer.add_image(picture(64, 64), name="cells")
+    press(dock, "Start annotating")
+    labels = labels_of(dock)
+    viewer.window.remove_dock_widget(dock)
+    labels.paint((10, 10), 1)
+    again = AnnotateDock(viewer)
+    viewer.window.add_dock_widget(again, name="Annotate", area="right")
+    assert again.session.labels_layer is labels
+    assert button(again, "New cell").isVisible()
+    qtbot.waitUntil(lambda: "1 cell<" in text_of(again), timeout=5000)
+
+
+def test_every_layer_may_be_deleted_while_counting(
+    qtbot: Any, viewer: Any, dock: AnnotateDock, press: Press, button: Find
+) -> None:
+    viewer.add_image(picture(20, 128, 128), name="cells")
+    press(dock, "Start annotating")
+    labels_of(dock).paint((0, 10, 10), 1)
+    viewer.layers.remove(labels_of(dock))
+    assert button(dock, "Start annotating").isEnabled()
+    viewer.layers.clear()
+    qtbot.wait(400)
+    assert not button(dock, "Start annotating").isEnabled()
+
+
+def test_rgb_and_two_docks_share_one_session(viewer: Any, press: Press) -> None:
+    image: Image = viewer.add_image(picture(64, 64, 3), rgb=True, name="colour")
+    docks = [AnnotateDock(viewer), AnnotateDock(viewer)]
+    for n, dock in enumerate(docks):
+        viewer.window.add_dock_widget(dock, name=f"Annotate {n}", area="right")
+    press(docks[0], "Start annotating")
+    assert Session.of(viewer).labels_layer is labels_of(docks[1])
+    assert labels_of(docks[1]).data.shape == image.data.shape[:2]

@@ -1,0 +1,168 @@
+"""Layers become arrays of the engine and back, wherever they lie in the world."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from napari.layers import Image, Labels, Shapes
+
+from napari_unet.gui import layers
+from napari_unet.gui.layers import LayerError
+from napari_unet.gui.marks import rasterise
+
+
+def picture(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 255, shape).astype(np.uint8)
+
+
+PLACES = [
+    {},
+    {"scale": (0.25, 0.25)},
+    {"scale": (0.5, 2.0), "translate": (10, -7), "units": ("um", "um")},
+    {"rotate": 30.0, "shear": [0.2], "translate": (3, 4)},
+]
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        (Image(picture(20, 30)), (1, 1, 20, 30)),
+        (Image(picture(5, 20, 30)), (5, 1, 20, 30)),
+        (Image(picture(20, 30, 3), rgb=True), (1, 3, 20, 30)),
+        (Image(picture(20, 30, 4), rgb=True), (1, 3, 20, 30)),
+        (Image(picture(5, 20, 30, 3), rgb=True), (5, 3, 20, 30)),
+    ],
+)
+def test_images_become_z_c_y_x(layer: Image, shape: tuple[int, ...]) -> None:
+    array = layers.read_image([layer])
+    assert array.shape == shape
+    assert layers.read_slice([layer], shape[0] - 1).shape == shape[1:]
+    assert np.array_equal(layers.read_slice([layer], shape[0] - 1), array[-1])
+    assert not np.shares_memory(array, layer.data)
+
+
+def test_several_layers_are_channels_in_order() -> None:
+    red, green = Image(picture(4, 20, 30)), Image(picture(4, 20, 30) // 2)
+    array = layers.read_image([red, green])
+    assert np.array_equal(array[:, 0], red.data)
+    assert np.array_equal(array[:, 1], green.data)
+
+
+@pytest.mark.parametrize(
+    ("images", "said"),
+    [
+        ([], "no image yet"),
+        ([Image([picture(64, 64), picture(32, 32)], multiscale=True)], "multiscale"),
+        ([Image(picture(2, 3, 20, 30))], "4 dimensions"),
+        ([Image(picture(20, 30)), Image(picture(20, 31))], "differ in size"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_in_a_sentence(images: list[Image], said: str) -> None:
+    with pytest.raises(LayerError, match=said):
+        layers.read_image(images)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_new_labels_layer_lies_on_its_image(viewer: Any, place: dict[str, Any]) -> None:
+    image = viewer.add_image(picture(20, 30), **place)
+    labels = layers.add_labels(viewer, [image], role="labels", name="x")
+    for corner in ((0, 0), (19, 0), (7, 29)):
+        np.testing.assert_allclose(labels.data_to_world(corner), image.data_to_world(corner))
+    assert labels.units == image.units
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_drawn_rectangle_covers_the_pixels_inside_it(place: dict[str, Any]) -> None:
+    image = Image(picture(20, 30), **place)
+    regions = Shapes(ndim=2, **place)
+    regions.add_rectangles(np.array([[3.6, 4.6], [8.4, 12.4]]))
+    mask = rasterise(layers.outlines(regions, image), (1, 20, 30))
+    expected = np.zeros((1, 20, 30), dtype=bool)
+    expected[0, 4:9, 5:13] = True
+    assert np.array_equal(mask, expected)
+
+
+def test_regions_are_measured_in_pixels_of_the_image_not_of_their_own_layer() -> None:
+    image = Image(picture(20, 30), scale=(0.5, 0.5), translate=(2, 0))
+    regions = Shapes(ndim=2)
+    regions.add_rectangles(np.array([[3.8, 2.3], [6.2, 6.2]]))
+    mask = rasterise(layers.outlines(regions, image), (1, 20, 30))
+    assert mask is not None
+    assert np.array_equal(np.argwhere(mask)[[0, -1]], [[0, 4, 5], [0, 8, 12]])
+
+
+def test_a_region_counts_on_its_slice_and_lines_have_no_inside() -> None:
+    image = Image(picture(4, 20, 30))
+    regions = Shapes(ndim=3)
+    corners = [[2, 3, 3], [2, 3, 9], [2, 9, 9], [2, 9, 3]]
+    regions.add_polygons(np.array(corners))
+    regions.add_ellipses([[*np.array(corners), 1, 0, 0]])
+    regions.add_lines(np.array(corners[:2]) - [1, 0, 0])
+    mask = rasterise(layers.outlines(regions, image), (4, 20, 30))
+    assert mask is not None
+    per_slice = mask.sum(axis=(1, 2))
+    assert list(per_slice > 0) == [False, False, True, True]
+    assert per_slice[3] < per_slice[2]
+
+
+def test_outlines_drawn_back_are_the_same() -> None:
+    place = {"scale": (2, 0.5, 0.5), "translate": (1, 2, 3)}
+    image, regions = Image(picture(4, 20, 30), **place), Shapes(ndim=3)
+    corners = np.array([[2.0, 3, 3], [2, 3, 9], [2, 9, 9]])
+    first = Shapes([corners], shape_type="polygon", **place)
+    (outline,) = layers.outlines(first, image)
+    layers.add_outlines(regions, [outline], image)
+    (back,) = layers.outlines(regions, image)
+    assert back.z == outline.z == 2
+    np.testing.assert_allclose(back.points, outline.points)
+
+
+@pytest.mark.parametrize(
+    ("units", "scale", "size"),
+    [(("um", "um"), 0.25, 0.25), (("nm", "nm"), 250, 0.25), (("pixel", "pixel"), 1, None)],
+)
+def test_pixel_size_is_in_micrometres(
+    units: tuple[str, ...], scale: float, size: float | None
+) -> None:
+    layer = Image(picture(20, 30), scale=(scale, scale), units=units)
+    assert layers.pixel_size(layer) == pytest.approx(size)
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_a_written_slice_can_be_undone(ndim: int) -> None:
+    before = np.zeros((3, 20, 30)[3 - ndim :], dtype=np.int32)
+    layer = Labels(before.copy())
+    values = np.arange(600).reshape(20, 30)
+    layers.write_slice(layer, ndim - 2, values)
+    assert np.array_equal(layers.read_labels_slice(layer, ndim - 2), values)
+    layer.undo()
+    assert np.array_equal(layer.data, before)
+
+
+def test_layers_are_found_again_after_renaming(viewer: Any) -> None:
+    image = viewer.add_image(picture(20, 30), name="a")
+    other = viewer.add_image(picture(20, 30), name="b")
+    labels = layers.add_labels(viewer, [image], role="labels", name="a labels")
+    image.name, labels.name = "renamed", "mine"
+    assert layers.find(viewer, "labels", [image]) is labels
+    assert layers.find(viewer, "labels", [other]) is None
+
+
+def test_showing_again_keeps_the_layer_and_what_the_user_set(viewer: Any) -> None:
+    image = viewer.add_image(picture(3, 20, 30), scale=(2, 1, 1))
+    shown = {"role": "weights", "name": "weights"}
+    first = layers.put_image(viewer, [image], picture(20, 30), z=1, colormap="magma", **shown)
+    first.colormap = "viridis"
+    second = layers.put_image(viewer, [image], picture(20, 30), z=2, colormap="magma", **shown)
+    assert second is first
+    assert second.colormap.name == "viridis"
+    assert second.extent.world[0][0] == 4
+    assert first not in layers.image_layers(viewer)
+
+
+def test_the_layer_in_hand_stays_in_hand(viewer: Any) -> None:
+    image = viewer.add_image(picture(20, 30))
+    layers.add_labels(viewer, [image], role="labels", name="x")
+    assert viewer.layers.selection.active is image

@@ -1,0 +1,191 @@
+"""What was painted is on disk seconds later, and comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from napari_unet.files import recovery
+from napari_unet.gui.annotate import AnnotateDock
+from napari_unet.gui.recovery import Autosave
+from napari_unet.gui.session import Session
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Press = Callable[[Any, str], None]
+REGION = np.array([[1, 2, 2], [1, 2, 9], [1, 9, 9], [1, 9, 2]])
+
+
+def picture() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 255, (3, 32, 48)).astype(np.uint8)
+
+
+def files() -> list[Path]:
+    return sorted(recovery.recovery_folder().glob("*.npz"))
+
+
+def annotate(viewer: Any) -> Session:
+    viewer.add_image(picture(), name="cells")
+    session = Session.of(viewer)
+    session.part(Autosave)
+    labels = session.create_annotation()
+    labels.paint((1, 10, 10), 4)
+    labels.paint((2, 20, 20), 5)
+    assert session.regions_layer is not None
+    session.regions_layer.add_polygons(REGION)
+    session.set_complete(2, True)
+    return session
+
+
+@pytest.fixture
+def crashed(qtbot: Any, make_napari_viewer: Callable[..., Any]) -> np.ndarray:
+    """Paint in a viewer that is gone; return what was painted."""
+    viewer = make_napari_viewer()
+    session = annotate(viewer)
+    with qtbot.waitSignal(session.part(Autosave).saved, timeout=10000):
+        pass
+    assert session.labels_layer is not None
+    labels = session.labels_layer.data.copy()
+    viewer.close()
+    return labels
+
+
+@pytest.fixture
+def dock(viewer: Any) -> AnnotateDock:
+    made = AnnotateDock(viewer)
+    viewer.window.add_dock_widget(made, name="Annotate", area="right")
+    return made
+
+
+def test_every_change_is_on_disk_within_three_seconds(
+    qtbot: Any, make_napari_viewer: Callable[..., Any]
+) -> None:
+    session = annotate(make_napari_viewer())
+    with qtbot.waitSignal(session.part(Autosave).saved, timeout=3000):
+        pass
+    (entry,) = recovery.list_recoveries(recovery.recovery_folder()).entries
+    assert entry.facts["name"] == "cells"
+    assert entry.facts["cells"] == 2
+    assert session.labels_layer is not None
+    session.labels_layer.undo()
+    with qtbot.waitSignal(session.part(Autosave).saved, timeout=3000):
+        pass
+    saved = recovery.load_recovery(recovery.recovery_folder(), entry.key)
+    assert np.array_equal(saved.labels, session.labels_layer.data)
+
+
+def test_what_was_painted_last_is_saved_when_its_layer_or_viewer_goes(
+    qtbot: Any, make_napari_viewer: Callable[..., Any]
+) -> None:
+    viewer = make_napari_viewer()
+    annotate(viewer)
+    viewer.close()
+    qtbot.waitUntil(lambda: len(files()) == 1, timeout=5000)
+
+
+def test_it_is_offered_and_restored(
+    qtbot: Any, viewer: Any, crashed: np.ndarray, dock: AnnotateDock, press: Press
+) -> None:
+    assert not dock._offer.isVisible()
+    viewer.add_image(picture(), name="cells")
+    qtbot.waitUntil(dock._offer.isVisible, timeout=5000)
+    assert "Restore 2 annotations of “cells” from" in dock._offer.text
+    press(dock, "Restore")
+    session = dock.session
+    qtbot.waitUntil(lambda: session.labels_layer is not None, timeout=5000)
+    qtbot.waitUntil(lambda: session.complete == {2}, timeout=5000)
+    labels, regions = session.labels_layer, session.regions_layer
+    assert labels is not None
+    assert regions is not None
+    assert np.array_equal(labels.data, crashed)
+    np.testing.assert_allclose(regions.data[0], REGION)
+    # The old file goes only after its content is in the new one.
+    qtbot.waitUntil(lambda: len(files()) == 1, timeout=8000)
+    (entry,) = recovery.list_recoveries(recovery.recovery_folder()).entries
+    saved = recovery.load_recovery(recovery.recovery_folder(), entry.key)
+    assert np.array_equal(saved.labels, crashed)
+    assert not dock._offer.isVisible()
+
+
+def test_what_is_not_restored_is_not_overwritten(
+    qtbot: Any, viewer: Any, crashed: np.ndarray, dock: AnnotateDock, press: Press
+) -> None:
+    viewer.add_image(picture(), name="cells")
+    qtbot.waitUntil(dock._offer.isVisible, timeout=5000)
+    press(dock, "Start annotating")
+    labels = dock.session.labels_layer
+    assert labels is not None
+    labels.paint((0, 5, 5), 9)
+    qtbot.waitUntil(lambda: len(files()) == 2, timeout=8000)
+    assert dock._offer.isVisible()
+    press(dock, "Restore")
+    qtbot.waitUntil(lambda: dock.session.labels_layer is not labels, timeout=5000)
+    restored = dock.session.labels_layer
+    assert restored is not None
+    assert np.array_equal(restored.data, crashed)
+    assert labels in viewer.layers
+    assert labels.data.max() == 9
+
+
+def test_discarded_is_gone(
+    qtbot: Any, viewer: Any, crashed: np.ndarray, dock: AnnotateDock, press: Press
+) -> None:
+    viewer.add_image(picture(), name="cells")
+    qtbot.waitUntil(dock._offer.isVisible, timeout=5000)
+    press(dock, "Discard")
+    qtbot.waitUntil(lambda: not files(), timeout=5000)
+    assert not dock._offer.isVisible()
+
+
+@pytest.mark.parametrize("change", ["name", "pixels", "size"])
+def test_it_is_offered_for_the_same_image_only(
+    qtbot: Any, viewer: Any, crashed: np.ndarray, dock: AnnotateDock, change: str
+) -> None:
+    image = picture()[:, : 30 if change == "size" else None]
+    image = image[::-1] if change == "pixels" else image
+    viewer.add_image(image, name="others" if change == "name" else "cells")
+    qtbot.wait(1000)
+    assert not dock._offer.isVisible()
+    assert len(files()) == 1
+
+
+def test_labels_deleted_by_mistake_come_back(
+    qtbot: Any, viewer: Any, dock: AnnotateDock, press: Press
+) -> None:
+    viewer.add_image(picture(), name="cells")
+    press(dock, "Start annotating")
+    labels = dock.session.labels_layer
+    assert labels is not None
+    labels.paint((1, 10, 10), 1)
+    painted = labels.data.copy()
+    viewer.layers.remove(labels)
+    qtbot.waitUntil(dock._offer.isVisible, timeout=5000)
+    press(dock, "Restore")
+    qtbot.waitUntil(lambda: dock.session.labels_layer is not None, timeout=5000)
+    qtbot.waitUntil(
+        lambda: np.array_equal(dock.session.labels_layer.data, painted),  # type: ignore[union-attr]
+        timeout=5000,
+    )
+
+
+def test_an_unwritable_folder_is_said_once_and_painting_goes_on(
+    qtbot: Any,
+    viewer: Any,
+    dock: AnnotateDock,
+    press: Press,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("NAPARI_UNET_HOME", str(tmp_path / "file"))
+    viewer.add_image(picture(), name="cells")
+    press(dock, "Start annotating")
+    labels = dock.session.labels_layer
+    assert labels is not None
+    with qtbot.waitSignal(dock.session.part(Autosave).failed, timeout=5000):
+        labels.paint((1, 10, 10), 1)
+    assert "cannot be made" in dock.message

@@ -1,0 +1,243 @@
+"""One session per viewer; it follows its layers through everything that users do to them."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import weakref
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from napari.utils._proxies import PublicOnlyProxy
+
+from napari_unet.gui.layers import LayerError
+from napari_unet.gui.session import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from napari.layers import Image, Labels
+
+    from napari_unet.gui.jobs import ShouldStop
+
+
+def picture(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 255, shape).astype(np.uint8)
+
+
+def rectangle(z: int, top: float, left: float, bottom: float, right: float) -> np.ndarray:
+    return np.array([[z, top, left], [z, top, right], [z, bottom, right], [z, bottom, left]])
+
+
+def paint(labels: Labels, z: int, y: slice, x: slice, value: int) -> None:
+    index = np.mgrid[z : z + 1, y, x].reshape(3, -1)
+    labels.data_setitem(tuple(index)[3 - labels.ndim :], value)
+
+
+def test_one_session_per_viewer(make_napari_viewer: Callable[..., Any]) -> None:
+    one, other = make_napari_viewer(), make_napari_viewer()
+    assert Session.of(one) is Session.of(one)
+    assert Session.of(one) is Session.of(PublicOnlyProxy(one))
+    assert Session.of(one) is not Session.of(other)
+
+
+def test_an_empty_viewer_is_fine(session: Session) -> None:
+    assert session.image_layers == ()
+    assert session.labels_layer is None
+    assert session.slice_count == 0
+    with pytest.raises(LayerError, match="no image yet"):
+        session.snapshot()
+    with pytest.raises(LayerError, match="no image yet"):
+        session.create_annotation()
+
+
+def test_the_first_image_is_chosen_when_it_comes(qtbot: Any, viewer: Any, session: Session) -> None:
+    with qtbot.waitSignals([session.image_changed, session.layers_changed]):
+        image = viewer.add_image(picture(20, 30))
+    assert session.image_layers == (image,)
+    viewer.add_image(picture(20, 30))
+    assert session.image_layers == (image,)
+
+
+def test_images_that_cannot_be_used_are_passed_over(viewer: Any, session: Session) -> None:
+    many = viewer.add_image(picture(2, 3, 20, 30))
+    assert session.image_layers == ()
+    with pytest.raises(LayerError, match="4 dimensions"):
+        session.choose([many])
+    good = viewer.add_image(picture(20, 30))
+    assert session.image_layers == (good,)
+
+
+def test_annotation_layers_lie_on_the_image(session: Session, stack: Image) -> None:
+    labels = session.create_annotation()
+    regions = session.regions_layer
+    assert (labels.name, regions and regions.name) == ("cells labels", "cells regions")
+    for layer in (labels, regions):
+        assert layer is not None
+        assert tuple(layer.scale) == tuple(stack.scale)
+        assert tuple(layer.translate) == tuple(stack.translate)
+        assert layer.units == stack.units
+    assert session.create_annotation() is labels
+
+
+def test_everything_is_found_again_by_a_new_session(
+    viewer: Any, session: Session, stack: Image
+) -> None:
+    labels = session.create_annotation()
+    session.task = "classes"
+    session.class_names = {1: "background", 2: "nucleus", 3: "fibre"}
+    session.set_complete(2, True)
+    stack.name, labels.name = "renamed", "painted"
+    viewer.add_image(picture(5, 6), name="something else")
+    again = Session(viewer)
+    assert again.image_layers == (stack,)
+    assert again.labels_layer is labels
+    assert again.task == "classes"
+    assert again.class_names[3] == "fibre"
+    assert again.complete == {2}
+
+
+def test_the_current_slice_is_one_of_data_not_of_the_world(
+    viewer: Any, session: Session, stack: Image
+) -> None:
+    for z in (0, 2, 1):
+        viewer.dims.set_current_step(0, z)
+        assert session.current_slice == z
+        assert np.array_equal(session.image_slice(), stack.data[None, z])
+
+
+@pytest.mark.parametrize("what", ["paint", "undo", "redo", "fill", "region", "complete", "data"])
+def test_every_kind_of_change_is_told(
+    qtbot: Any, session: Session, stack: Image, what: str
+) -> None:
+    labels = session.create_annotation()
+    regions = session.regions_layer
+    assert regions is not None
+    acts: dict[str, Callable[[], object]] = {
+        "paint": lambda: labels.paint((0, 10, 10), 3),
+        "undo": labels.undo,
+        "redo": labels.redo,
+        "fill": lambda: labels.fill((0, 0, 0), 9),
+        "region": lambda: regions.add_rectangles(rectangle(0, 1, 1, 9, 9)),
+        "complete": lambda: session.set_complete(1, True),
+        "data": lambda: setattr(labels, "data", np.ones_like(labels.data)),
+    }
+    if what in ("undo", "redo"):
+        labels.paint((0, 20, 20), 1)
+    if what == "redo":
+        labels.undo()
+    qtbot.wait(300)
+    before = session.revision
+    with qtbot.waitSignal(session.annotations_changed):
+        acts[what]()
+    assert session.revision > before
+
+
+def test_looking_at_another_slice_is_no_change(
+    qtbot: Any, viewer: Any, session: Session, stack: Image
+) -> None:
+    session.create_annotation()
+    viewer.dims.set_current_step(0, 2)
+    before = session.revision
+    with qtbot.waitSignal(session.slice_changed):
+        viewer.dims.set_current_step(0, 0)
+    viewer.dims.set_current_step(0, 1)
+    assert session.revision == before
+
+
+def test_a_snapshot_is_a_copy_of_what_counts(session: Session, stack: Image) -> None:
+    labels, regions = session.create_annotation(), session.regions_layer
+    assert regions is not None
+    paint(labels, 0, slice(5, 10), slice(5, 10), 1)
+    regions.add_rectangles(rectangle(1, 3.6, 4.6, 8.4, 12.4))
+    session.region_layer("ignored").add_rectangles(rectangle(2, -1, -1, 40, 9.5))
+    session.set_complete(2, True)
+    shot = session.snapshot()
+    paint(labels, 0, slice(0, 40), slice(0, 48), 7)
+    stack.data[:] = 0
+    (annotated,) = [shot.annotated_image()]
+    assert annotated.name == "cells"
+    assert annotated.pixel_size == pytest.approx(0.5)
+    assert annotated.labels.max() == 1
+    assert annotated.image.any()
+    # A painted cell and its rim of 5; inside the region; the complete slice but for the ignored.
+    assert annotated.annotated[0, 0:15, 7].all()
+    assert not annotated.annotated[0, 16:].any()
+    assert annotated.annotated[1].sum() == 5 * 8
+    assert annotated.annotated[2].sum() == 40 * 38
+
+
+def test_scribbles_count_only_where_painted(session: Session, stack: Image) -> None:
+    labels = session.create_annotation()
+    session.task = "classes"
+    session.set_complete(0, True)
+    paint(labels, 0, slice(5, 10), slice(5, 10), 1)
+    (image,) = session.annotated_images()
+    assert image.annotated.sum() == 25
+
+
+def test_labels_of_another_size_are_refused(viewer: Any, session: Session, stack: Image) -> None:
+    wrong = viewer.add_labels(np.zeros((3, 40, 47), dtype=int))
+    with pytest.raises(LayerError, match="differ in size"):
+        session.adopt(wrong)
+    assert session.labels_layer is None
+
+
+def test_adopted_labels_take_the_place_of_others(
+    viewer: Any, session: Session, stack: Image
+) -> None:
+    first = session.create_annotation()
+    session.set_complete(1, True)
+    other = viewer.add_labels(np.ones((3, 40, 48), dtype=int))
+    session.adopt(other)
+    assert session.labels_layer is other
+    assert session.complete == set()
+    session.adopt(first)
+    assert session.complete == {1}
+    assert first in viewer.layers
+
+
+def test_several_layers_are_channels_of_one_annotation(
+    viewer: Any, session: Session, stack: Image
+) -> None:
+    labels = session.create_annotation()
+    second = viewer.add_image(picture(3, 40, 48), name="green")
+    session.set_channels([stack, second])
+    assert session.image().shape == (3, 2, 40, 48)
+    assert session.labels_layer is labels
+    assert session.channels_of(second) == [stack, second]
+    viewer.layers.remove(stack)
+    assert session.image_layers == (second,)
+    assert session.labels_layer is labels
+
+
+def test_deleted_layers_are_let_go(qtbot: Any, viewer: Any, session: Session) -> None:
+    image = viewer.add_image(picture(20, 30), name="a")
+    session.create_annotation()
+    with qtbot.waitSignal(session.image_changed):
+        viewer.layers.remove(session.labels_layer)
+    assert session.labels_layer is None
+    session.create_annotation()
+    viewer.layers.clear()
+    assert session.image_layers == ()
+    gone = weakref.ref(image)
+    del image
+    gc.collect()
+    assert gone() is None
+
+
+def test_closing_the_viewer_stops_the_jobs(
+    qtbot: Any, make_napari_viewer: Callable[..., Any]
+) -> None:
+    viewer = make_napari_viewer()
+    job = Session.of(viewer).job("endless")
+
+    def endless(should_stop: ShouldStop) -> Iterator[int]:
+        while not should_stop():
+            yield 0
+
+    job.start(endless)
+    (thread,) = [t for t in threading.enumerate() if t.name == "napari-unet endless"]
+    viewer.close()
+    qtbot.waitUntil(lambda: not thread.is_alive())
