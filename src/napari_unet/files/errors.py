@@ -43,6 +43,13 @@ _REASONS = {
     errno.EISDIR: "it is a folder",
     errno.ENAMETOOLONG: "the name is too long",
 }
+# Libraries raise these without a number.
+_KINDS: dict[type[OSError], int] = {
+    FileNotFoundError: errno.ENOENT,
+    NotADirectoryError: errno.ENOTDIR,
+    IsADirectoryError: errno.EISDIR,
+    PermissionError: errno.EACCES,
+}
 
 
 class FileError(Exception):
@@ -51,7 +58,8 @@ class FileError(Exception):
 
 def reason(error: OSError) -> str:
     """Say in words why the system refused."""
-    return _REASONS.get(error.errno or 0, error.strerror or str(error) or type(error).__name__)
+    number = error.errno or _KINDS.get(type(error), 0)
+    return _REASONS.get(number, error.strerror or str(error) or type(error).__name__)
 
 
 @contextmanager

@@ -123,7 +123,7 @@ def _to_zcyx(path: Path, stored: StoredArray) -> NDArray[Any]:
 def _whole_numbers(path: Path, labels: NDArray[Any]) -> NDArray[Any]:
     if labels.dtype.kind == "f":
         rounded = np.round(labels)
-        if not np.array_equal(rounded, labels) or abs(labels).max() > 2**53:
+        if not (np.array_equal(rounded, labels) and abs(labels).max() <= 2**53):
             raise FileError(f"{path} holds fractions or NaN; labels are whole numbers")
         labels = rounded.astype(np.int64)
     if labels.min() < 0:

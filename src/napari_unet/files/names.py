@@ -81,12 +81,13 @@ def match_labels(images: str | os.PathLike[str], labels: str | os.PathLike[str])
     FileError
         If an image lacks its labels, has two, or two images share a stem.
     """
-    one_folder = _same(Path(images), Path(labels))
+    one_folder = _same(Path(images), Path(labels)) and not _single(Path(images))
     pictures, targets = image_paths(images), image_paths(labels)
-    if not one_folder and _single(Path(images)) and _single(Path(labels)):
+    if _single(Path(images)) and _single(Path(labels)):
         return [ImagePair(pictures[0], targets[0])]
     if one_folder:
         pictures, targets = _apart(pictures)
+    targets = [path for path in targets if not any(_same(path, other) for other in pictures)]
     _refuse_equal_stems(pictures)
     by_stem: dict[str, list[Path]] = {}
     for target in targets:
@@ -110,7 +111,7 @@ def _single(path: Path) -> bool:
 
 
 def _same(first: Path, second: Path) -> bool:
-    return first.is_dir() and not is_zarr(first) and first.resolve() == second.resolve()
+    return first.resolve() == second.resolve()
 
 
 def _apart(paths: list[Path]) -> tuple[list[Path], list[Path]]:

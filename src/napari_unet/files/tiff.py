@@ -64,6 +64,9 @@ def read_tiff(path: Path) -> StoredArray:
             )
         page = series.keyframe
         axes = _axes(series.axes, series.shape, page)
+        if series.kind == "shaped" and axes.startswith("S"):
+            # tifffile takes three or four planes of unnamed axes for colours, five for slices.
+            axes = axes.replace("S", "Q")
         return StoredArray(series.asarray(), axes, _pixel_size(file, page))
 
 
