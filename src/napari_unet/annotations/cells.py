@@ -60,7 +60,8 @@ def cell_values(labels: NDArray[Any]) -> NDArray[Any]:
         values: NDArray[Any] = np.flatnonzero(np.bincount(labels.ravel().astype(np.intp)))
     else:
         values = np.unique(labels)
-    return values[values != 0]
+    present: NDArray[Any] = values[values != 0]
+    return present
 
 
 def cell_boxes(labels: NDArray[Any]) -> Iterator[tuple[int, Box]]:
