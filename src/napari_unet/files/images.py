@@ -83,7 +83,7 @@ def read_labels(path: str | os.PathLike[str]) -> NDArray[Any]:
     stored = _read(source, labels=True)
     stored = StoredArray(stored.data, _without_channels(stored.axes), stored.pixel_size)
     data = _to_zcyx(source, stored)
-    if (data != data[:, :1]).any():
+    if (data[:, 1:] != data[:, :1]).any():
         raise FileError(
             f"{source} is a picture of {data.shape[1]} colours; labels are one number per pixel"
         )

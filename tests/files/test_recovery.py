@@ -1,0 +1,122 @@
+"""Recovery files."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from napari_unet.files import (
+    FileError,
+    discard_recovery,
+    list_recoveries,
+    load_recovery,
+    recovery_folder,
+    save_recovery,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LABELS = np.random.default_rng(0).integers(0, 5, (3, 20, 20))
+KEYS = ["image", "/data/a b/ü.tif", "../../escape", "x" * 5000, ""]
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_what_is_saved_comes_back(tmp_path: Path, key: str) -> None:
+    arrays = {"region 0": np.random.default_rng(1).random((4, 3)), "complete": np.array([True])}
+    facts = {"layer": "cells", "scale": [1.0, 0.5]}
+    path = save_recovery(tmp_path, key, LABELS, arrays=arrays, facts=facts)
+    assert path.parent == tmp_path
+    found = load_recovery(tmp_path, key)
+    np.testing.assert_array_equal(found.labels, LABELS)
+    assert found.labels.dtype == LABELS.dtype
+    assert found.facts == facts
+    assert found.arrays.keys() == arrays.keys()
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(found.arrays[name], array)
+
+
+def test_a_key_has_one_file_and_keys_do_not_mix(tmp_path: Path) -> None:
+    save_recovery(tmp_path, "a", LABELS)
+    save_recovery(tmp_path, "a", LABELS + 1)
+    save_recovery(tmp_path, "b", LABELS)
+    np.testing.assert_array_equal(load_recovery(tmp_path, "a").labels, LABELS + 1)
+    assert sorted(entry.key for entry in list_recoveries(tmp_path).entries) == ["a", "b"]
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_the_list_has_the_newest_first_and_says_when(tmp_path: Path) -> None:
+    for key in "abc":
+        save_recovery(tmp_path, key, LABELS, facts={"layer": key})
+    entries = list_recoveries(tmp_path).entries
+    assert [entry.key for entry in entries] == ["c", "b", "a"]
+    assert entries[0].facts == {"layer": "c"}
+    assert datetime.now(UTC) - entries[0].saved < timedelta(minutes=5)
+
+
+def test_a_discarded_file_is_gone_and_may_be_gone_already(tmp_path: Path) -> None:
+    save_recovery(tmp_path, "a", LABELS)
+    discard_recovery(tmp_path, "a")
+    discard_recovery(tmp_path, "a")
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(FileError, match="no such file"):
+        load_recovery(tmp_path, "a")
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\3\4nonsense", b"\x93NUMPY", b"\x80\x04N."])
+def test_a_corrupt_file_is_a_problem_beside_the_good_ones(tmp_path: Path, content: bytes) -> None:
+    save_recovery(tmp_path, "good", LABELS)
+    path = save_recovery(tmp_path, "bad", LABELS)
+    path.write_bytes(content)
+    found = list_recoveries(tmp_path)
+    assert [entry.key for entry in found.entries] == ["good"]
+    assert [problem.path for problem in found.problems] == [path]
+    assert str(path) in found.problems[0].message
+    with pytest.raises(FileError):
+        load_recovery(tmp_path, "bad")
+
+
+def test_a_cut_off_file_is_a_problem(tmp_path: Path) -> None:
+    path = save_recovery(tmp_path, "a", LABELS)
+    content = path.read_bytes()
+    for size in range(0, len(content), 101):
+        path.write_bytes(content[:size])
+        assert len(list_recoveries(tmp_path).problems) == 1
+
+
+def test_objects_are_neither_stored_nor_read(tmp_path: Path) -> None:
+    objects = np.array([{"a": 1}], dtype=object)
+    with pytest.raises(ValueError, match="objects"):
+        save_recovery(tmp_path, "a", LABELS, arrays={"odd": objects})
+    path = save_recovery(tmp_path, "a", LABELS)
+    header = np.array(json.dumps({"key": "a", "saved": "2026-01-01", "facts": {}}))
+    np.savez(path, header=header, labels=objects)
+    with pytest.raises(FileError, match="damaged"):
+        load_recovery(tmp_path, "a")
+
+
+def test_other_files_in_the_folder_are_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_bytes(b"mine")
+    (tmp_path / ".half.tmp").write_bytes(b"half")
+    found = list_recoveries(tmp_path)
+    assert (found.entries, found.problems) == ((), ())
+    assert list_recoveries(tmp_path / "missing").entries == ()
+
+
+def test_the_environment_names_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NAPARI_UNET_HOME", str(tmp_path / "home"))
+    assert recovery_folder() == tmp_path / "home" / "recovery"
+    assert recovery_folder().is_dir()
+
+
+def test_a_folder_that_cannot_be_made_is_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    monkeypatch.setenv("NAPARI_UNET_HOME", str(tmp_path / "file"))
+    with pytest.raises(FileError, match="cannot be made"):
+        recovery_folder()

@@ -1,0 +1,123 @@
+"""Labels and probabilities out."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import tifffile
+import zarr
+
+from napari_unet.files import (
+    FileError,
+    label_file,
+    probability_file,
+    read_image,
+    read_labels,
+    write_labels,
+    write_probabilities,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+RNG = np.random.default_rng(0)
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.TIFF", "a.ome.tif", "a.zarr", "a.ome.zarr"])
+@pytest.mark.parametrize("shape", [(30, 40), (5, 30, 40), (3, 30, 40), (1, 1)])
+@pytest.mark.parametrize("largest", [1, 65_535, 65_536, 2**32 - 1])
+def test_labels_come_back(tmp_path: Path, name: str, shape: tuple[int, ...], largest: int) -> None:
+    labels = RNG.integers(0, largest + 1, shape)
+    labels.flat[0] = largest
+    assert write_labels(tmp_path / name, labels, pixel_size=0.25) == tmp_path / name
+    found = read_labels(tmp_path / name)
+    assert found.dtype == (np.uint16 if largest <= 65_535 else np.uint32)
+    np.testing.assert_array_equal(found, labels.reshape(-1, *shape[-2:]))
+    assert read_image(tmp_path / name).pixel_size == pytest.approx(0.25)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.zarr"])
+@pytest.mark.parametrize("shape", [(2, 30, 40), (3, 30, 40), (5, 2, 30, 40), (5, 3, 30, 40)])
+def test_probabilities_come_back(tmp_path: Path, name: str, shape: tuple[int, ...]) -> None:
+    probabilities = RNG.random(shape)
+    write_probabilities(tmp_path / name, probabilities, pixel_size=0.5)
+    image = read_image(tmp_path / name)
+    assert image.data.dtype == np.float32
+    expected = probabilities.astype(np.float32).reshape(-1, *shape[-3:])
+    np.testing.assert_array_equal(image.data, expected)
+    assert image.pixel_size == pytest.approx(0.5)
+
+
+def test_a_tiff_is_compressed_and_its_axes_and_calibration_are_imagej_s(tmp_path: Path) -> None:
+    write_labels(tmp_path / "a.tif", np.ones((5, 300, 300), dtype=int), pixel_size=0.5)
+    assert (tmp_path / "a.tif").stat().st_size < 5 * 300 * 300
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        assert file.series[0].axes == "ZYX"
+        assert file.imagej_metadata is not None
+        assert (file.imagej_metadata["unit"], file.imagej_metadata["slices"]) == ("um", 5)
+
+
+def test_the_names_of_outputs(tmp_path: Path) -> None:
+    assert label_file(tmp_path, "cells") == tmp_path / "cells.tif"
+    assert probability_file(tmp_path, "cells") == tmp_path / "cells_probability.tif"
+
+
+def test_an_ome_zarr_says_that_it_holds_labels(tmp_path: Path) -> None:
+    labels = RNG.integers(0, 9, (2, 1500, 60))
+    write_labels(tmp_path / "cells.zarr", labels, pixel_size=0.5)
+    attributes = zarr.open_group(tmp_path / "cells.zarr", mode="r").attrs.asdict()
+    multiscale = attributes["multiscales"][0]
+    assert attributes["image-label"] == {"version": "0.4"}
+    assert multiscale["name"] == "cells"
+    assert [axis["name"] for axis in multiscale["axes"]] == ["z", "y", "x"]
+    scales = [d["coordinateTransformations"][0]["scale"] for d in multiscale["datasets"]]
+    assert scales == [[1.0, 0.5, 0.5], [1.0, 1.0, 1.0]]
+    coarse = zarr.open_array(tmp_path / "cells.zarr" / "1", mode="r")[...]
+    np.testing.assert_array_equal(coarse, labels[:, ::2, ::2])
+
+
+def test_another_program_reads_the_ome_zarr(tmp_path: Path) -> None:
+    reader = pytest.importorskip("ome_zarr.reader", reason="ome-zarr is not installed")
+    parse_url = pytest.importorskip("ome_zarr.io").parse_url
+    labels = RNG.integers(0, 9, (4, 30, 40))
+    write_labels(tmp_path / "a.zarr", labels)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        nodes = list(reader.Reader(parse_url(tmp_path / "a.zarr"))())
+    np.testing.assert_array_equal(np.asarray(nodes[0].data[0]), labels)
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.zarr"])
+def test_what_exists_is_kept_unless_overwriting_is_allowed(tmp_path: Path, name: str) -> None:
+    first, second = np.ones((4, 4), dtype=int), np.full((4, 4), 2)
+    write_labels(tmp_path / name, first)
+    with pytest.raises(FileError, match="exists already"):
+        write_labels(tmp_path / name, second)
+    np.testing.assert_array_equal(read_labels(tmp_path / name)[0], first)
+    write_labels(tmp_path / name, second, overwrite=True)
+    np.testing.assert_array_equal(read_labels(tmp_path / name)[0], second)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize(
+    ("labels", "sentence"),
+    [
+        (np.full((4, 4), -1), "label -1"),
+        (np.full((4, 4), 2**32), "label 4294967296"),
+        (np.zeros((4, 4)), "float64"),
+        (np.zeros(4, dtype=int), r"\(4,\)"),
+        (np.zeros((0, 4), dtype=int), r"\(0, 4\)"),
+    ],
+)
+def test_what_is_no_label_is_refused(tmp_path: Path, labels: Any, sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        write_labels(tmp_path / "a.tif", labels)
+
+
+def test_an_ending_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match=r"\.tif or \.zarr"):
+        write_labels(tmp_path / "a.png", np.ones((4, 4), dtype=int))
