@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from qtpy.QtCore import QSize, Qt
-from qtpy.QtWidgets import QFrame, QScrollArea, QToolBox, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFrame, QScrollArea, QSizePolicy, QToolBox, QVBoxLayout, QWidget
 
 from napari_unet.gui.annotate import AnnotateDock
 from napari_unet.gui.elastic_warp import ElasticWarpDock
@@ -44,6 +44,8 @@ class Workbench(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.pages)
+        # Without it napari puts empty space below, and the open page has to be scrolled.
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
 
     def sizeHint(self) -> QSize:
         """Ask for a column beside the canvas that holds the widest dock."""
