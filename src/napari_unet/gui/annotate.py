@@ -56,12 +56,12 @@ class AnnotateDock(Dock):
 
     Parameters
     ----------
-    viewer
+    napari_viewer
         A napari viewer; images may come later.
     """
 
-    def __init__(self, viewer: Any) -> None:
-        super().__init__(viewer)
+    def __init__(self, napari_viewer: Any) -> None:
+        super().__init__(napari_viewer)
         session = self.session
         self._survey = session.part(Survey)
         self._overlay = session.part(Overlay)

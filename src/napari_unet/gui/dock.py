@@ -8,6 +8,7 @@ from qtpy.QtCore import QEvent, QSize, Qt
 from qtpy.QtGui import QKeySequence, QShortcut
 from qtpy.QtWidgets import (
     QAbstractButton,
+    QComboBox,
     QFormLayout,
     QFrame,
     QHBoxLayout,
@@ -24,7 +25,9 @@ from napari_unet.gui.session import Session
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Dock", "add_field", "bind_key", "button", "fields", "row", "words"]
+__all__ = ["Dock", "add_field", "bind_key", "button", "combo", "fields", "row", "words"]
+
+_WIDTH = 300
 
 
 class Dock(QWidget):
@@ -65,7 +68,8 @@ class Dock(QWidget):
 
     def sizeHint(self) -> QSize:
         """Ask for the room in which nothing has to be scrolled."""
-        return self._body.sizeHint()
+        hint = self._body.sizeHint()
+        return QSize(max(hint.width(), _WIDTH), hint.height())
 
     def minimumSizeHint(self) -> QSize:
         """Never be narrower than the controls; what is too high can be scrolled."""
@@ -116,6 +120,15 @@ def bind_key(dock: QWidget, keys: str, target: QAbstractButton) -> None:
     shortcut = QShortcut(QKeySequence(keys), dock)
     shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
     shortcut.activated.connect(target.click)
+
+
+def combo(tooltip: str) -> QComboBox:
+    """Make a list to choose from that keeps its width, however long its entries are."""
+    box = QComboBox()
+    box.setToolTip(f"<qt>{tooltip}</qt>")
+    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    box.setMinimumContentsLength(14)
+    return box
 
 
 def row(*widgets: QWidget) -> QHBoxLayout:

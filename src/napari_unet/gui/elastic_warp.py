@@ -82,12 +82,12 @@ class ElasticWarpDock(Dock):
 
     Parameters
     ----------
-    viewer
+    napari_viewer
         A napari viewer.
     """
 
-    def __init__(self, viewer: Any) -> None:
-        super().__init__(viewer)
+    def __init__(self, napari_viewer: Any) -> None:
+        super().__init__(napari_viewer)
         self._job = Job(self, name="elastic warp")
         self._stale = False
         self._timer = QTimer(self)

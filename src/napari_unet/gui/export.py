@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QComboBox, QFileDialog, QLineEdit, QMessageBox
+from qtpy.QtWidgets import QFileDialog, QLineEdit, QMessageBox
 
 from napari_unet.gui import layers
-from napari_unet.gui.dock import Dock, add_field, bind_key, button, fields, row, words
+from napari_unet.gui.dock import Dock, add_field, bind_key, button, combo, fields, row, words
 from napari_unet.gui.settings import remember, remembered
 
 if TYPE_CHECKING:
@@ -37,12 +37,12 @@ class ExportDock(Dock):
 
     Parameters
     ----------
-    viewer
+    napari_viewer
         A napari viewer.
     """
 
-    def __init__(self, viewer: Any) -> None:
-        super().__init__(viewer)
+    def __init__(self, napari_viewer: Any) -> None:
+        super().__init__(napari_viewer)
         # The session's job, not the dock's: a file is written to its end when the dock closes.
         self._job = self.session.job("export")
         self._listed: list[Labels] = []
@@ -56,20 +56,15 @@ class ExportDock(Dock):
             words("Write labels to a file that Fiji, QuPath, Python and others read.")
         )
         form = fields()
-        self._layer = QComboBox()
-        self._layer.setToolTip("<qt>The Labels layer to write.</qt>")
-        self._layer.setSizeAdjustPolicy(
-            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
-        )
+        self._layer = combo("The Labels layer to write.")
         add_field(form, "Labels", self._layer)
-        self._format = QComboBox()
+        self._format = combo(
+            "TIFF: one file, opened by every program. OME-Zarr: a folder, for large data."
+        )
         for ending, name in _FORMATS.items():
             self._format.addItem(name, ending)
         kept = self._format.findData(remembered("export/format", ".tif"))
         self._format.setCurrentIndex(max(kept, 0))
-        self._format.setToolTip(
-            "<qt>TIFF: one file, opened by every program. OME-Zarr: a folder, for large data.</qt>"
-        )
         add_field(form, "Format", self._format)
         self._path = QLineEdit()
         self._path.setToolTip("<qt>Where to write; type it, or press Browse.</qt>")

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QCheckBox, QComboBox, QFileDialog, QProgressBar
+from qtpy.QtWidgets import QCheckBox, QFileDialog, QProgressBar
 
-from napari_unet.gui.dock import Dock, add_field, bind_key, button, fields, row, words
+from napari_unet.gui.dock import Dock, add_field, bind_key, button, combo, fields, row, words
 from napari_unet.gui.jobs import Job
 from napari_unet.gui.predictor import Order, Predictor
 from napari_unet.gui.settings import remember, remembered
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PredictDock"]
 
-_SCORES = 3
+_SCORES = {"ap50": "AP50", "seg": "SEG", "pixel_error": "pixel error"}
 
 
 class PredictDock(Dock):
@@ -29,12 +29,12 @@ class PredictDock(Dock):
 
     Parameters
     ----------
-    viewer
+    napari_viewer
         A napari viewer.
     """
 
-    def __init__(self, viewer: Any) -> None:
-        super().__init__(viewer)
+    def __init__(self, napari_viewer: Any) -> None:
+        super().__init__(napari_viewer)
         self._predictor = self.session.part(Predictor)
         self._loading = Job(self, name="load model")
         self._build_model()
@@ -58,21 +58,16 @@ class PredictDock(Dock):
 
     def _build_prediction(self) -> None:
         form = fields()
-        self._slices = QComboBox()
+        self._slices = combo("Which slices of the image to predict.")
         self._slices.addItem("Current slice", False)
         self._slices.addItem("Whole stack", True)
-        self._slices.setToolTip("<qt>Which slices of the image to predict.</qt>")
         add_field(form, "Slices", self._slices)
-        self._device = QComboBox()
-        self._device.setSizeAdjustPolicy(
-            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
-        )
+        self._device = combo("The processor that predicts.")
         self._device.addItem("Fastest available", "auto")
         for device in devices():
             self._device.addItem(device.description, device.name)
         kept = self._device.findData(remembered("predict/device", "auto"))
         self._device.setCurrentIndex(max(kept, 0))
-        self._device.setToolTip("<qt>The processor that predicts.</qt>")
         add_field(form, "Device", self._device)
         self.column.addLayout(form)
         self._sure = QCheckBox("Also show probabilities")
@@ -114,6 +109,7 @@ class PredictDock(Dock):
         self._predictor.changed.connect(self._show_prediction)
         self._loading.reported.connect(self._on_loaded)
         self._loading.failed.connect(self.warn)
+        self._loading.finished.connect(self._show_buttons)
 
     # -------------------------------------------------------------------------------- the model
 
@@ -139,13 +135,16 @@ class PredictDock(Dock):
 
             return [(load_model(path), path)]
 
-        self.say("")
-        if not self._loading.running:
-            self._loading.start(read)
+        if self._loading.running:
+            return
+        self.say(f"Loading {path.name}…")
+        self._loading.start(read)
+        self._show_buttons()
 
     def _on_loaded(self, loaded: tuple[TrainedModel, Path]) -> None:
         model, path = loaded
         remember("models/folder", str(path.parent))
+        self.say("")
         self.session.set_model(model, path)
 
     # --------------------------------------------------------------------------- the prediction
@@ -189,7 +188,7 @@ class PredictDock(Dock):
 
     def _show_buttons(self) -> None:
         running = self._predictor.running
-        self._start.setEnabled(not running)
+        self._start.setEnabled(not running and not self._loading.running)
         self._cancel.setEnabled(running)
         self._correct.setEnabled(not running and self._predictor.labels_layer is not None)
         self._slices.setEnabled(self.session.slice_count != 1)
@@ -213,5 +212,5 @@ def _description(model: TrainedModel | None, path: Path | None) -> str:
 
 def _scores(model: TrainedModel) -> str:
     kept = model.provenance.get("scores") or {}
-    numbers = [(name, value) for name, value in kept.items() if isinstance(value, float)]
-    return ", ".join(f"{name} {value:.2f}" for name, value in numbers[:_SCORES])
+    numbers = [(text, kept.get(name)) for name, text in _SCORES.items()]
+    return ", ".join(f"{text} {value:.2f}" for text, value in numbers if value is not None)

@@ -8,9 +8,9 @@ from typing import Any
 
 from napari.utils.theme import get_theme
 from qtpy.QtCore import Qt, QTimer
-from qtpy.QtWidgets import QComboBox, QFileDialog, QProgressBar
+from qtpy.QtWidgets import QFileDialog, QProgressBar
 
-from napari_unet.gui.dock import Dock, add_field, bind_key, button, fields, row, words
+from napari_unet.gui.dock import Dock, add_field, bind_key, button, combo, fields, row, words
 from napari_unet.gui.form import OptionsForm
 from napari_unet.gui.jobs import Job
 from napari_unet.gui.loss_plot import DARK, LIGHT, LossPlot
@@ -38,12 +38,12 @@ class TrainDock(Dock):
 
     Parameters
     ----------
-    viewer
+    napari_viewer
         A napari viewer.
     """
 
-    def __init__(self, viewer: Any) -> None:
-        super().__init__(viewer)
+    def __init__(self, napari_viewer: Any) -> None:
+        super().__init__(napari_viewer)
         self._trainer = self.session.part(Trainer)
         self._saving = Job(self, name="save model")
         self._redraw = QTimer(self)
@@ -59,10 +59,9 @@ class TrainDock(Dock):
     # -------------------------------------------------------------------------------- building
 
     def _build_choices(self) -> None:
-        self._preset = QComboBox()
+        self._preset = combo("Where to start from; every value can be changed.")
         for name in PRESETS:
             self._preset.addItem(name.capitalize(), name)
-        self._preset.setToolTip("<qt>Where to start from; every value can be changed.</qt>")
         kept = self._preset.findData(remembered("train/preset", next(iter(PRESETS))))
         self._preset.setCurrentIndex(max(kept, 0))
         form = fields()

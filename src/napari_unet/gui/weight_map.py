@@ -74,12 +74,12 @@ class WeightMapDock(Dock):
 
     Parameters
     ----------
-    viewer
+    napari_viewer
         A napari viewer.
     """
 
-    def __init__(self, viewer: Any) -> None:
-        super().__init__(viewer)
+    def __init__(self, napari_viewer: Any) -> None:
+        super().__init__(napari_viewer)
         self._job = Job(self, name="weight map")
         self._stale = False
         self._contrast = 0.0

@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QFrame, QScrollArea, QSizePolicy, QToolBox, QVBoxLayo
 from napari_unet.gui.annotate import AnnotateDock
 from napari_unet.gui.elastic_warp import ElasticWarpDock
 from napari_unet.gui.export import ExportDock
+from napari_unet.gui.pages import Pages
 from napari_unet.gui.predict import PredictDock
 from napari_unet.gui.train import TrainDock
 from napari_unet.gui.weight_map import WeightMapDock
@@ -31,16 +32,15 @@ class Workbench(QWidget):
 
     Parameters
     ----------
-    viewer
+    napari_viewer
         A napari viewer.
     """
 
-    def __init__(self, viewer: Any) -> None:
+    def __init__(self, napari_viewer: Any) -> None:
         super().__init__()
-        self.pages = QToolBox()
+        self.pages = Pages()
         for n, (title, (dock, tooltip)) in enumerate(_DOCKS.items(), start=1):
-            index = self.pages.addItem(_scrolling(dock(viewer)), f"{n}  {title}")
-            self.pages.setItemToolTip(index, tooltip)
+            self.pages.addItem(dock(napari_viewer), f"{n}  {title}", tooltip)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.pages)
@@ -50,13 +50,3 @@ class Workbench(QWidget):
     def sizeHint(self) -> QSize:
         """Ask for a column beside the canvas that holds the widest dock."""
         return QSize(340, 640)
-
-
-def _scrolling(dock: QWidget) -> QScrollArea:
-    """Let a dock scroll up and down where the window is too low for it."""
-    area = QScrollArea()
-    area.setWidget(dock)
-    area.setWidgetResizable(True)
-    area.setFrameShape(QFrame.Shape.NoFrame)
-    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-    return area
