@@ -24,14 +24,16 @@ def picture(*shape: int) -> np.ndarray:
 
 
 @pytest.fixture
-def button() -> Callable[[QWidget, str], Any]:
+def button(qtbot: Any) -> Callable[[QWidget, str], Any]:
     """Find the visible button that starts with a text."""
 
-    def find(root: QWidget, text: str) -> Any:
+    def named(root: QWidget, text: str) -> list[Any]:
         found = [b for b in root.findChildren(QAbstractButton) if b.isVisible()]
-        named = [b for b in found if b.text().startswith(text)]
-        assert named, f"no button {text!r} among {[b.text() for b in found]}"
-        return named[0]
+        return [b for b in found if b.text().startswith(text)]
+
+    def find(root: QWidget, text: str) -> Any:
+        qtbot.waitUntil(lambda: bool(named(root, text)), timeout=3000)
+        return named(root, text)[0]
 
     return find
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from qtpy.QtCore import QPoint, Qt
+from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
+from qtpy.QtGui import QMouseEvent
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QComboBox, QListWidget
+from qtpy.QtWidgets import QApplication, QComboBox, QListWidget
 
 from napari_unet.gui.annotate import AnnotateDock
 from napari_unet.gui.overlay import NAME
@@ -41,7 +42,7 @@ class Canvas:
         self._native = viewer.window._qt_viewer.canvas.native
 
     def _at(self, y: float, x: float) -> QPoint:
-        camera, size = self._viewer.camera, self._native.size()
+        camera, size = self._viewer.scene.camera, self._native.size()
         right = (x - camera.center[-1]) * camera.zoom + size.width() / 2
         down = (y - camera.center[-2]) * camera.zoom + size.height() / 2
         return QPoint(round(right), round(down))
@@ -52,7 +53,12 @@ class Canvas:
         QTest.mouseMove(self._native, self._at(*path[0]))
         QTest.mousePress(self._native, left, pos=self._at(*path[0]))
         for point in path[1:]:
-            QTest.mouseMove(self._native, self._at(*point))
+            # QTest's own moves know of no button that is held.
+            at = QPointF(self._at(*point))
+            held = (Qt.MouseButton.NoButton, left, Qt.KeyboardModifier.NoModifier)
+            world = QPointF(self._native.mapToGlobal(at.toPoint()))
+            event = QMouseEvent(QEvent.Type.MouseMove, at, world, *held)
+            QApplication.sendEvent(self._native, event)
         QTest.mouseRelease(self._native, left, pos=self._at(*path[-1]))
 
     def key(self, key: Qt.Key, *modifiers: Qt.KeyboardModifier) -> None:
@@ -74,7 +80,7 @@ def labels_of(dock: AnnotateDock) -> Labels:
 
 
 def text_of(dock: AnnotateDock) -> str:
-    return str(dock._counts.text())
+    return f"{dock._counts.text()} {dock._share.text()}"
 
 
 def test_before_any_image_the_dock_says_what_to_do(dock: AnnotateDock, button: Find) -> None:
@@ -278,8 +284,8 @@ def test_every_layer_may_be_deleted_while_counting(
 def test_rgb_and_two_docks_share_one_session(viewer: Any, press: Press) -> None:
     image: Image = viewer.add_image(picture(64, 64, 3), rgb=True, name="colour")
     docks = [AnnotateDock(viewer), AnnotateDock(viewer)]
-    for n, dock in enumerate(docks):
-        viewer.window.add_dock_widget(dock, name=f"Annotate {n}", area="right")
+    for dock, area in zip(docks, ("left", "right"), strict=True):
+        viewer.window.add_dock_widget(dock, name=f"Annotate {area}", area=area)
     press(docks[0], "Start annotating")
     assert Session.of(viewer).labels_layer is labels_of(docks[1])
     assert labels_of(docks[1]).data.shape == image.data.shape[:2]

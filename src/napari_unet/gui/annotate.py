@@ -89,7 +89,9 @@ class AnnotateDock(Dock):
         column.addWidget(self._classes)
         column.addWidget(self._buttons())
         self._counts = words()
+        self._share = words()
         column.addWidget(self._counts)
+        column.addWidget(self._share)
         self._show = QCheckBox("Show what counts as annotated")
         self._show.setToolTip(f"<qt>{_SHOW}</qt>")
         column.addWidget(self._show)
@@ -262,13 +264,15 @@ class AnnotateDock(Dock):
         stack = session.slice_count > 1
         if here is None:
             self._counts.setText("Counting …")
+            self._share.setText("")
             return
         text = f"<b>{_count(here.cells, what)}</b> on this {'slice' if stack else 'image'}"
         if stack and what == "cells":
             slices = _count(survey.annotated_slices, "slices")
             text += f", {survey.cells} in all on {slices}"
         share = "under 1" if 0 < here.share < 0.01 else f"{100 * here.share:.0f}"
-        self._counts.setText(f"{text}<br>{share} % of it counts as annotated")
+        self._counts.setText(text)
+        self._share.setText(f"{share} % of it counts as annotated")
 
     # ------------------------------------------------------------------------------- acting
 

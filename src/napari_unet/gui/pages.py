@@ -27,7 +27,7 @@ class Pages(QWidget):
         self._headings = QButtonGroup(self)
         self._headings.idClicked.connect(self.setCurrentIndex)
         self._column = QVBoxLayout(self)
-        self._column.setContentsMargins(0, 0, 0, 0)
+        self._column.setContentsMargins(0, 4, 0, 0)
         self._column.setSpacing(2)
 
     def addItem(self, page: QWidget, title: str, tooltip: str) -> int:
