@@ -78,7 +78,9 @@ def write_tiff(
     Where ImageJ knows the type and the size its own format is used, so that Fiji shows the pixel
     size; otherwise the axes stand in tifffile's description.
     """
-    imagej = data.dtype.name in _IMAGEJ_TYPES and data.nbytes < _IMAGEJ_BYTES
+    # tifffile cannot read back several ImageJ planes of one pixel.
+    known = data.dtype.name in _IMAGEJ_TYPES and data.shape[-2:] != (1, 1)
+    imagej = known and data.nbytes < _IMAGEJ_BYTES
     metadata: dict[str, Any] = {"axes": axes}
     options: dict[str, Any] = {}
     if pixel_size and imagej:
