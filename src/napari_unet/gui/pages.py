@@ -24,6 +24,7 @@ class Pages(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._areas: list[QScrollArea] = []
+        self._titles: list[QPushButton] = []
         self._headings = QButtonGroup(self)
         self._headings.idClicked.connect(self.setCurrentIndex)
         self._column = QVBoxLayout(self)
@@ -38,6 +39,7 @@ class Pages(QWidget):
         heading.setToolTip(f"<qt>{tooltip}</qt>")
         heading.setStyleSheet("text-align: left; padding: 4px 8px;")
         self._headings.addButton(heading, index)
+        self._titles.append(heading)
         self._areas.append(_scrolling(page))
         self._column.addWidget(heading)
         self._column.addWidget(self._areas[index], 1)
@@ -50,7 +52,7 @@ class Pages(QWidget):
 
     def itemText(self, index: int) -> str:
         """Return the heading of a page."""
-        return str(self._headings.button(index).text())
+        return str(self._titles[index].text())
 
     def currentIndex(self) -> int:
         """Return which page is open; -1 without pages."""
@@ -58,7 +60,7 @@ class Pages(QWidget):
 
     def setCurrentIndex(self, index: int) -> None:
         """Open one page and close the others."""
-        self._headings.button(index).setChecked(True)
+        self._titles[index].setChecked(True)
         for n, area in enumerate(self._areas):
             area.setVisible(n == index)
 

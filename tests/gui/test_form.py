@@ -1,0 +1,107 @@
+"""A form shows what the dataclass says, and gives back what was edited."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pytest
+from qtpy.QtCore import QPoint, QPointF, Qt
+from qtpy.QtGui import QWheelEvent
+from qtpy.QtWidgets import QApplication, QLabel
+
+from napari_unet.gui.form import OptionsForm
+from napari_unet.options import option
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    rate: float = option(1e-3, "Step size.", title="Learning rate", min=1e-6, max=1.0)
+    steps: int = option(3, "How often.", min=1, max=10)
+    minutes: float | None = option(None, "How long.", min=0.5, max=60.0, step=0.5, unit="min")
+    padding: Literal["valid", "same"] = option("same", "What happens at the border.")
+    flips: bool = option(True, "Mirror the image.")
+    device: str = option("auto", "Where to compute.", choices=("auto", "cpu"))
+    note: str = option("", "Words.")
+    depth: int = option(4, "Levels.", min=1, max=6, advanced=True)
+    hidden: int = 7
+
+
+@pytest.fixture
+def form(qtbot: Any) -> OptionsForm:
+    made = OptionsForm(Options(hidden=8))
+    qtbot.addWidget(made)
+    made.show()
+    return made
+
+
+def test_unedited_gives_back_what_was_shown(form: OptionsForm) -> None:
+    assert form.value() == Options(hidden=8)
+    other = Options(
+        rate=0.5,
+        steps=9,
+        minutes=2.5,
+        padding="valid",
+        flips=False,
+        device="cpu",
+        note="x",
+        depth=2,
+    )
+    form.set_value(other)
+    assert form.value() == other
+
+
+@pytest.mark.parametrize(
+    ("name", "act", "value"),
+    [
+        ("rate", ("setValue", 1e-6), 1e-6),
+        ("steps", ("setValue", 99), 10),
+        ("minutes", ("setValue", 1.5), 1.5),
+        ("padding", ("setCurrentText", "valid"), "valid"),
+        ("flips", ("click",), False),
+        ("device", ("setCurrentText", "cpu"), "cpu"),
+        ("note", ("setText", "hello"), "hello"),
+        ("depth", ("setValue", 2), 2),
+    ],
+)
+def test_each_kind_of_option_can_be_edited(
+    qtbot: Any, form: OptionsForm, name: str, act: tuple[Any, ...], value: Any
+) -> None:
+    with qtbot.waitSignal(form.changed):
+        getattr(form.widget(name), act[0])(*act[1:])
+    assert getattr(form.value(), name) == value
+
+
+def test_titles_tooltips_and_what_is_hidden(form: OptionsForm) -> None:
+    assert "Learning rate" in {label.text() for label in form.findChildren(QLabel)}
+    assert "Step size." in form.widget("rate").toolTip()
+    assert form.widget("depth").visibleRegion().isEmpty()
+    form.advanced.expand(animate=False)
+    assert not form.widget("depth").visibleRegion().isEmpty()
+    with pytest.raises(KeyError):
+        form.widget("hidden")
+
+
+def test_choices_of_this_machine_replace_the_fields_own(qtbot: Any) -> None:
+    form = OptionsForm(Options(), names=["device"], choices={"device": {"cuda:0": "NVIDIA H200"}})
+    qtbot.addWidget(form)
+    assert form.widget("device").currentText() == "NVIDIA H200"
+    assert form.value().device == "cuda:0"
+
+
+def test_scrolling_over_a_form_changes_nothing(form: OptionsForm) -> None:
+    box = form.widget("steps")
+    box.clearFocus()
+    centre = QPointF(box.rect().center())
+    wheel = QWheelEvent(
+        centre,
+        box.mapToGlobal(centre),
+        QPoint(),
+        QPoint(0, 120),
+        Qt.MouseButton.NoButton,
+        Qt.KeyboardModifier.NoModifier,
+        Qt.ScrollPhase.NoScrollPhase,
+        False,
+    )
+    QApplication.sendEvent(box, wheel)
+    assert form.value().steps == 3

@@ -1,0 +1,62 @@
+"""The workbench holds every dock in the order of the work and fits beside the canvas."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from qtpy.QtWidgets import QLabel, QPushButton, QScrollArea, QWidget
+
+from napari_unet.gui.workbench import Workbench
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ORDER = ["Annotate", "Weight map", "Elastic warp", "Train", "Predict", "Export"]
+
+
+@pytest.fixture
+def bench(qtbot: Any, viewer: Any) -> Workbench:
+    made = Workbench(viewer)
+    viewer.window.add_dock_widget(made, name="U-Net workbench", area="right")
+    qtbot.waitUntil(made.isVisible)
+    return made
+
+
+def cut_off(page: QWidget) -> list[str]:
+    """Which buttons and labels need more width than they have."""
+    shown = [w for w in page.findChildren((QPushButton, QLabel)) if w.isVisible() and w.text()]
+    fixed = [w for w in shown if not (isinstance(w, QLabel) and w.wordWrap())]
+    return [w.text() for w in fixed if w.minimumSizeHint().width() > w.width()]
+
+
+def test_pages_stand_in_the_order_of_the_work(bench: Workbench) -> None:
+    titles = [bench.pages.itemText(n) for n in range(bench.pages.count())]
+    assert titles == [f"{n}  {title}" for n, title in enumerate(ORDER, start=1)]
+    assert bench.pages.currentIndex() == 0
+
+
+def test_a_heading_opens_its_page_and_closes_the_others(
+    bench: Workbench, press: Callable[[QWidget, str], None]
+) -> None:
+    areas = bench.findChildren(QScrollArea)
+    for n, title in enumerate(ORDER):
+        press(bench, f"{n + 1}  {title}")
+        assert bench.pages.currentIndex() == n
+        assert len([a for a in areas if a.isVisible() and a.parent() is bench.pages]) == 1
+
+
+def test_it_fits_a_small_screen_and_cuts_nothing_off(
+    qtbot: Any, viewer: Any, bench: Workbench
+) -> None:
+    viewer.add_image(np.zeros((3, 64, 64), dtype=np.uint8), name="a name of usual length")
+    window = viewer.window._qt_window
+    window.resize(1280, 800)
+    for n in range(len(ORDER)):
+        bench.pages.setCurrentIndex(n)
+        qtbot.wait(50)
+        assert not cut_off(bench), ORDER[n]
+    assert window.width() <= 1280
+    assert window.height() <= 800
+    assert bench.width() <= 400
