@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 __all__ = ["DemoError", "run_demo"]
 
 _TICK_MS = 50
+_PATIENCE = 60.0  # seconds until a button is taken for missing
 _STROKES = 30  # in which the cells are painted
 _PLACE: dict[str, Any] = {"scale": (PIXEL_SIZE,) * 2, "units": ("um",) * 2}
 _USER_EVENTS = (QEvent.Type.MouseButtonPress, QEvent.Type.KeyPress, QEvent.Type.Wheel)
@@ -144,7 +145,7 @@ class _Demo(QObject):
         self._until: Callable[[], bool] = _after(1.0)
         viewer.window.resize(1400, 900)
         viewer.text_overlay.visible = True
-        viewer.text_overlay.font_size = 14
+        viewer.text_overlay.font_size = 12
         self._watch()
 
     def _watch(self) -> None:
@@ -201,37 +202,37 @@ class _Demo(QObject):
         self._page("Annotate")
         self._viewer.add_image(image, name="cells", colormap="gray", **_PLACE)
         yield 1.0
-        self._press("Start annotating")
+        yield from self._press("Start annotating")
         yield 1.0
         labels = self._session.labels_layer
         assert labels is not None
         for highest in np.linspace(0, truth.max(), _STROKES + 1)[1:]:
             layers.fill_slice(labels, 0, np.where(truth <= highest, truth, 0))
             yield 0.1
-        self._press("Slice complete")
+        yield from self._press("Slice complete")
         yield 1.5
         self._shoot("annotate")
 
     def _preview(self) -> Iterator[Step]:
         self._say("Between touching cells the network has to look closely")
         self._page("Weight map")
-        self._press("Show weight map")
+        yield from self._press("Show weight map")
         yield 3.0
         self._shoot("weight map")
-        self._press("Remove")
+        yield from self._press("Remove")
         self._say("Warping makes many pictures of one")
         self._page("Elastic warp")
-        self._press("Draw a new warp")
+        yield from self._press("Draw a new warp")
         yield 3.0
         self._shoot("elastic warp")
-        self._press("Remove preview")
+        yield from self._press("Remove preview")
         yield 0.5
 
     def _train(self) -> Iterator[Step]:
         self._say("Training")
         trainer = self._session.part(Trainer)
         self._page("Train")
-        self._press("Start training")
+        yield from self._press("Start training")
         half = time.monotonic() + 30
         yield lambda: not trainer.running or time.monotonic() > half
         self._shoot("train")
@@ -251,7 +252,7 @@ class _Demo(QObject):
         self._page("Predict")
         yield 2.0
         predictor = self._session.part(Predictor)
-        self._press("Predict")
+        yield from self._press("Predict")
         yield lambda: not predictor.running
         self._refuse(predictor.problem)
         yield 1.5
@@ -269,7 +270,7 @@ class _Demo(QObject):
         self._field(QLineEdit, "File").setText(str(target))
         yield 1.0
         job = self._session.job("export")
-        self._press("Export")
+        yield from self._press("Export")
         yield lambda: not job.running
         self._refuse(job.error or "")
         yield 1.0
@@ -283,12 +284,10 @@ class _Demo(QObject):
         assert isinstance(truth, Labels)
         truth.contour = 1
         score = comparison.scores.ap50 or 0
-        self._say(
-            f"AP50 {score:.2f} beside the truth (outlines). This window closes soon; "
-            "click into it to keep it"
-        )
+        self._say(f"{comparison.scores.n_predicted} cells found, AP50 {score:.2f}; outlines: truth")
         yield 2.0
         self._shoot("result")
+        self._say("The demo is over; click into the window to keep it open")
         end = time.monotonic() + self._grace
         yield lambda: self._touched or time.monotonic() > end
         if self._touched:
@@ -306,21 +305,29 @@ class _Demo(QObject):
         titles = [pages.itemText(index) for index in range(pages.count())]
         pages.setCurrentIndex(next(n for n, text in enumerate(titles) if title in text))
 
-    def _press(self, text: str) -> None:
+    def _press(self, text: str) -> Iterator[Step]:
+        """Wait until a button can be pressed, and press it."""
+
         def wanted(button: QAbstractButton) -> bool:
             return button.isVisible() and button.isEnabled() and button.text() == text
 
+        end = time.monotonic() + _PATIENCE
+        yield lambda: self._found(QAbstractButton, wanted) is not None or time.monotonic() > end
         self._child(QAbstractButton, wanted, text).click()
 
     def _field(self, kind: type[Any], name: str) -> Any:
         return self._child(kind, lambda w: w.isVisible() and w.accessibleName() == name, name)
 
     def _child(self, kind: type[Any], wanted: Callable[[Any], bool], name: str) -> Any:
+        found = self._found(kind, wanted)
+        if found is None:
+            raise DemoError(f"the workbench shows no {name!r} that can be used now")
+        return found
+
+    def _found(self, kind: type[Any], wanted: Callable[[Any], bool]) -> Any:
         # napari has no public way to its QMainWindow; this one is what plugins rely on.
-        for widget in self._viewer.window._qt_window.findChildren(kind):
-            if wanted(widget):
-                return widget
-        raise DemoError(f"the workbench shows no {name!r} that can be used now")
+        children = self._viewer.window._qt_window.findChildren(kind)
+        return next((widget for widget in children if wanted(widget)), None)
 
     def _refuse(self, problem: str) -> None:
         if problem:
