@@ -59,6 +59,7 @@ class Canvas:
             world = QPointF(self._native.mapToGlobal(at.toPoint()))
             event = QMouseEvent(QEvent.Type.MouseMove, at, world, *held)
             QApplication.sendEvent(self._native, event)
+            QTest.qWait(50)  # napari takes so many moves per second, and no more
         QTest.mouseRelease(self._native, left, pos=self._at(*path[-1]))
 
     def key(self, key: Qt.Key, *modifiers: Qt.KeyboardModifier) -> None:

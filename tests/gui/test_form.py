@@ -72,12 +72,12 @@ def test_each_kind_of_option_can_be_edited(
     assert getattr(form.value(), name) == value
 
 
-def test_titles_tooltips_and_what_is_hidden(form: OptionsForm) -> None:
+def test_titles_tooltips_and_what_is_hidden(qtbot: Any, form: OptionsForm) -> None:
     assert "Learning rate" in {label.text() for label in form.findChildren(QLabel)}
     assert "Step size." in form.widget("rate").toolTip()
     assert form.widget("depth").visibleRegion().isEmpty()
-    form.advanced.expand(animate=False)
-    assert not form.widget("depth").visibleRegion().isEmpty()
+    form.advanced.toggleButton().click()
+    qtbot.waitUntil(lambda: not form.widget("depth").visibleRegion().isEmpty())
     with pytest.raises(KeyError):
         form.widget("hidden")
 

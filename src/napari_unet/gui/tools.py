@@ -123,9 +123,10 @@ class Tools(QObject):
         mode = "add_rectangle" if role == "regions" else "add_polygon_lasso"
         layers.select(self._session.viewer, shapes, mode)
         self.acted.emit(
-            "Drag a rectangle; inside it every cell must be painted."
+            "Drag a rectangle; inside it every cell must be painted. "
+            f"{KEYS['new_cell']} goes back to the brush."
             if role == "regions"
-            else "Draw around what is to be left out."
+            else f"Draw around what is to be left out. {KEYS['new_cell']} goes back to the brush."
         )
 
 
