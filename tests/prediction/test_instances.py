@@ -43,7 +43,9 @@ def test_touching_cells_are_split_only_when_asked():
     split = instances(probabilities, options=InstanceOptions(split=0.75))
     assert split.max() == 2
     left, right = split[30, 28], split[30, 48]
-    assert left > 0 and right > 0 and left != right
+    assert left > 0
+    assert right > 0
+    assert left != right
 
 
 def test_splitting_a_disc_changes_nothing():

@@ -85,10 +85,9 @@ def test_reports_count_tiles_and_stop_when_asked():
     assert [report.done for report in reports] == list(range(1, 13))
     assert {report.total for report in reports} == {12}
     assert [report.index for report in reports if report.probabilities is not None] == [0, 1, 2]
-    seen = []
-    for report in predict_slices(model, stack, tile=32, should_stop=lambda: len(seen) >= 2):
-        seen.append(report)
-    assert len(seen) == 2
+    answers = iter([False, False, True])
+    stopped = predict_slices(model, stack, tile=32, should_stop=lambda: next(answers, True))
+    assert len(list(stopped)) == 2
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 40), (7, 5)])

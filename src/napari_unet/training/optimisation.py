@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import TYPE_CHECKING, Any, cast
 
@@ -129,9 +130,11 @@ class Learner:
         source = self.network
         if self._average is not None and self._steps:
             source = cast("UNet", self._average.module)
-        copied = UNet(**self.network.architecture)
-        copied.load_state_dict({k: v.detach().cpu() for k, v in source.state_dict().items()})
-        return copied.eval()
+        copied = copy.deepcopy(source).cpu().eval()
+        for values in (*copied.parameters(), *copied.buffers()):
+            values.requires_grad_(False)
+            values.data = values.data.contiguous()
+        return copied
 
 
 def _optimiser(network: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:

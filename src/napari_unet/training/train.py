@@ -178,7 +178,7 @@ def _sentences() -> Iterator[None]:
                 "patch, or close other programs"
             ) from error
         raise TrainingError(f"the training failed: {error}") from error
-    except (PredictionError, ValueError) as error:
+    except (PredictionError, ValueError, FloatingPointError) as error:
         raise TrainingError(str(error)) from error
 
 
@@ -270,7 +270,13 @@ class _Training:
         next_exam = 1 / (_EXAMS + 1)
         while self.clock.progress < 1 and not self.should_stop():
             self._join_updates()
-            loss = self._step()
+            try:
+                loss = self._step()
+            except (RuntimeError, MemoryError, FloatingPointError) as error:
+                if self.clock.step == 0:
+                    raise
+                yield self.clock.report(message=_stopped_early(error))
+                return
             self.clock.step += 1
             yield self.clock.report(loss=loss)
             if self.exams and next_exam <= self.clock.progress < 1:
@@ -284,11 +290,15 @@ class _Training:
         while True:
             try:
                 patches = [self._patch() for _ in range(self.batch)]
-                return self.learner.learn(patches, self.clock.progress)
+                loss = self.learner.learn(patches, self.clock.progress)
+                break
             except (RuntimeError, MemoryError) as error:
                 if not out_of_memory(error) or self.batch == 1:
                     raise
                 self.batch //= 2
+        if not np.isfinite(loss):
+            raise FloatingPointError("the loss is no number any more; lower the learning rate")
+        return loss
 
     def _patch(self) -> Patch:
         """Draw a change, then a patch with just the surroundings that it reads."""
@@ -361,6 +371,12 @@ class _Training:
             "scores": dict(scores),
             "scored_on": [exam.name for exam in self.exams] or "the training images",
         }
+
+
+def _stopped_early(error: BaseException) -> str:
+    """Say why a training ended before its time; what it learnt so far is kept."""
+    reason = "the memory is used up" if out_of_memory(error) else str(error)
+    return f"The training stopped early ({reason}); what it learnt until then is kept"
 
 
 def _version(package: str) -> str:

@@ -1,0 +1,62 @@
+"""One home for every option."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+
+from napari_unet.training import PRESETS, TrainingConfig
+
+
+def test_the_paper_is_taken_literally():
+    paper = PRESETS["paper"]
+    assert (paper.depth, paper.width, paper.padding) == (4, 64, "valid")
+    assert (paper.optimiser, paper.momentum, paper.batch) == ("sgd", 0.99, 1)
+    assert (paper.w0, paper.sigma, paper.elastic_sigma) == (10.0, 5.0, 10.0)
+    assert (paper.energy, paper.normalisation, paper.input_size) == ("sum", "none", 572)
+    assert paper.augmentation.grid == 3
+
+
+@pytest.mark.parametrize("name", list(PRESETS))
+def test_every_option_of_every_preset_keeps_its_limits_and_has_a_tooltip(name):
+    config = PRESETS[name]
+    for entry in dataclasses.fields(config):
+        value, meta = getattr(config, entry.name), entry.metadata
+        assert meta["tooltip"].endswith("."), entry.name
+        assert meta["title"]
+        if value is not None and "min" in meta:
+            assert meta["min"] <= value <= meta["max"], entry.name
+        if "choices" in meta:
+            assert value in meta["choices"], entry.name
+
+
+def test_steps_replace_the_time_of_a_preset_and_the_other_way_round():
+    assert TrainingConfig.from_preset("quick", steps=5).minutes is None
+    assert TrainingConfig.from_preset("quick", minutes=2).steps is None
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"minutes": 0}, "minutes is 0; it must be more than 0"),
+        ({"steps": 0}, "steps is 0; it must be at least 1"),
+        ({"minutes": None}, "neither minutes nor steps"),
+        ({"task": "regression"}, "choose instances or classes"),
+        ({"validation": 0.9}, "choose a share from 0 to 0.5"),
+    ],
+)
+def test_impossible_values_are_refused_with_a_sentence(values, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        TrainingConfig.from_preset("quick", **values)
+
+
+def test_an_unknown_preset_is_refused_with_the_known_ones():
+    with pytest.raises(ValueError, match="quick, balanced, paper"):
+        TrainingConfig.from_preset("best")
+
+
+def test_a_configuration_survives_json():
+    config = PRESETS["paper"]
+    assert TrainingConfig(**json.loads(json.dumps(config.to_dict()))) == config

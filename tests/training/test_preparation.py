@@ -1,0 +1,136 @@
+"""What a network is shown of an annotated image."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from napari_unet.annotations import annotate, separate, weight_map
+from napari_unet.training import TrainingConfig, TrainingError
+from napari_unet.training.preparation import (
+    PatchSource,
+    check_annotations,
+    counted_only,
+    find_classes,
+    prepare,
+    without_exam,
+)
+from tests.training.pictures import bright_discs, small
+
+
+def _lessons(image, config=None, scale=1.0):
+    config = config or small()
+    classes = find_classes([image], config.task, None)
+    return prepare([counted_only(image)], config, scale, classes, np.random.default_rng(0))
+
+
+def test_the_target_is_the_separated_cells_and_the_weight_the_papers_map():
+    image = bright_discs()
+    [lesson] = _lessons(image, small(balance=False))
+    apart = separate(image.labels[0])
+    assert np.array_equal(lesson.whole.target, apart > 0)
+    assert np.allclose(lesson.whole.weight, weight_map(apart), rtol=1e-5)
+
+
+def test_weights_are_zero_exactly_where_nothing_is_annotated():
+    image = bright_discs()
+    annotated = np.zeros_like(image.annotated)
+    annotated[:, 10:60, 20:90] = True
+    [lesson] = _lessons(replace(image, annotated=annotated))
+    assert np.array_equal(lesson.whole.weight > 0, annotated[0])
+
+
+def test_labels_outside_the_annotation_change_nothing():
+    image = bright_discs()
+    annotated = np.zeros_like(image.annotated)
+    annotated[:, :, :50] = True
+    other = image.labels.copy()
+    other[:, :, 50:] = 77
+    first, second = (
+        _lessons(replace(image, annotated=annotated, labels=labels))[0]
+        for labels in (image.labels, other)
+    )
+    assert np.array_equal(first.whole.target, second.whole.target)
+    assert np.array_equal(first.whole.weight, second.whole.weight)
+    assert np.array_equal(first.centres, second.centres)
+
+
+def test_the_working_scale_shrinks_everything_alike():
+    image = bright_discs()
+    [lesson] = _lessons(image, scale=0.5)
+    assert lesson.whole.image.shape == (1, 48, 48)
+    assert lesson.whole.target.shape == lesson.whole.weight.shape == (48, 48)
+    inside = lesson.whole.image[0][lesson.whole.target == 1].mean()
+    assert inside > lesson.whole.image[0][lesson.whole.target == 0].mean() + 0.2
+
+
+def test_slices_without_annotation_are_left_out():
+    one = bright_discs()
+    stack = annotate(
+        np.repeat(one.image, 3, axis=0),
+        np.repeat(one.labels, 3, axis=0),
+        annotated=np.repeat(one.annotated, 3, axis=0) * np.array([1, 0, 1])[:, None, None],
+    )
+    assert len(_lessons(stack)) == 2
+
+
+def test_scribbles_count_only_where_a_class_is_painted():
+    labels = np.zeros((30, 30), int)
+    labels[5:8] = 1
+    labels[20:24] = 5
+    image = annotate(np.zeros((30, 30)), labels, annotated=labels > 0)
+    config = small(task="classes")
+    classes = find_classes([image], "classes", {5: "wall"})
+    assert [(c.value, c.name) for c in classes] == [(1, "background"), (5, "wall")]
+    [lesson] = prepare([image], config, 1.0, classes, np.random.default_rng(0))
+    assert np.array_equal(lesson.whole.weight > 0, labels > 0)
+    assert lesson.whole.target[21, 3] == 1
+    assert lesson.whole.weight[21, 3] < lesson.whole.weight[6, 3] * 1.5
+
+
+def test_patches_are_cut_around_annotated_pixels():
+    image = bright_discs(shape=(200, 200))
+    annotated = np.zeros_like(image.annotated)
+    annotated[:, :20, :20] = True
+    source = PatchSource(_lessons(replace(image, annotated=annotated, labels=annotated * 1)), 4)
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        patch = source.draw((16, 16), rng)
+        assert patch.image.shape == (1, 16, 16)
+        assert patch.weight.any()
+
+
+def test_what_is_kept_back_never_joins_the_training():
+    image = bright_discs(shape=(100, 100))
+    kept = np.zeros_like(image.annotated)
+    kept[:, :, 80:] = True
+    exam = replace(image, annotated=kept)
+    joined = without_exam(image, exam, gap=10)
+    assert not joined.annotated[:, :, 70:].any()
+    assert joined.annotated[:, :, :70].all()
+    assert without_exam(image, None, 10) is image
+
+
+@pytest.mark.parametrize(
+    ("images", "sentence"),
+    [
+        ([], "add an image and paint"),
+        ([replace(bright_discs(), annotated=np.zeros((1, 96, 96), bool))], "nothing is annotated"),
+        ([annotate(np.zeros((9, 9)), np.zeros((9, 9), int))], "no cell is painted"),
+        (
+            [bright_discs(), annotate(np.zeros((1, 3, 9, 9)), np.ones((9, 9), int))],
+            "1 and 3 channels",
+        ),
+    ],
+)
+def test_nothing_to_learn_is_a_sentence(images, sentence):
+    with pytest.raises(TrainingError, match=sentence):
+        check_annotations(images, TrainingConfig())
+
+
+def test_a_single_class_cannot_be_learnt():
+    image = annotate(np.zeros((9, 9)), np.zeros((9, 9), int))
+    with pytest.raises(TrainingError, match="paint at least two"):
+        find_classes([image], "classes", None)

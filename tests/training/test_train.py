@@ -1,0 +1,232 @@
+"""The training: a for loop over reports, repeatable, stoppable, and it learns."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from napari_unet.annotations import annotate
+from napari_unet.evaluation import evaluate
+from napari_unet.prediction import labels_from, predict
+from napari_unet.training import TrainingConfig, TrainingError, train
+from napari_unet.training.optimisation import Learner
+from tests.training.pictures import bright_discs, small
+
+
+def _last(images, config, **more):
+    *_, last = train(images, config, **more)
+    return last
+
+
+def _weights(model):
+    return torch.cat([value.ravel() for value in model.network.state_dict().values()])
+
+
+def test_training_overfits_one_image():
+    image = bright_discs(cells=7)
+    config = small(steps=60, width=8, learning_rate=1e-2, validation=0.0)
+    model = _last([image], config).model
+    labels = labels_from(model, predict(model, image.image[0]))
+    scores = evaluate([(image.labels[0], labels)])
+    assert scores.ap50 > 0.5
+    assert scores.pixel_error < 0.08
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_does_not():
+    images = [bright_discs(seed) for seed in range(3)]
+    first, second, other = (
+        _weights(_last(images, small(seed=seed, dropout=0.5, averaging=0.9)).model)
+        for seed in (1, 1, 2)
+    )
+    assert torch.equal(first, second)
+    assert not torch.equal(first, other)
+
+
+def test_a_training_leaves_the_random_numbers_of_the_program_alone():
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    torch.manual_seed(5)
+    _last([bright_discs()], small(steps=2))
+    assert torch.equal(torch.rand(1), expected)
+
+
+def test_labels_that_do_not_count_change_no_trained_weight():
+    image = bright_discs()
+    annotated = np.zeros_like(image.annotated)
+    annotated[:, :, :50] = True
+    models = []
+    for value in (0, 5):
+        labels = np.where(annotated, image.labels, value)
+        models.append(_last([replace(image, labels=labels, annotated=annotated)], small()).model)
+    assert torch.equal(_weights(models[0]), _weights(models[1]))
+
+
+def test_reports_go_from_preparing_to_a_finished_model():
+    reports = list(train([bright_discs(s) for s in range(4)], small(steps=12)))
+    assert reports[0].phase == "preparing"
+    assert "full resolution" in reports[0].message or "of their size" in reports[0].message
+    assert [r.phase == "finished" for r in reports].index(True) == len(reports) - 1
+    assert reports[-1].model is not None
+    assert reports[-1].step == 12
+    assert sum(r.loss is not None for r in reports) == 12
+    assert any(r.validation is not None for r in reports[:-1])
+    progress = [r.progress for r in reports]
+    assert progress == sorted(progress)
+
+
+def test_stopping_early_keeps_a_model():
+    answers = iter([False] * 5)
+    config = small(steps=10_000)
+    seen = list(train([bright_discs()], config, should_stop=lambda: next(answers, True)))
+    assert seen[-1].phase == "finished"
+    assert seen[-1].model is not None
+    assert seen[-1].step == 5
+
+
+def test_time_is_a_budget():
+    last = _last([bright_discs()], small(steps=None, minutes=0.02))
+    assert last.model is not None
+    assert last.step >= 1
+
+
+def test_the_model_says_where_it_comes_from():
+    images = [bright_discs(s) for s in range(5)]
+    model = _last(images, small()).model
+    facts = model.provenance
+    assert facts["steps"] == 6
+    assert facts["cells"] > 20
+    assert set(facts["versions"]) == {"napari-unet", "torch", "python"}
+    assert facts["images"] == [f"discs {s}" for s in range(5)]
+    assert facts["scored_on"] != "the training images"
+    assert 0 <= facts["scores"]["ap50"] <= 1
+    other = _last([bright_discs(9), *images[1:]], small()).model
+    assert other.provenance["data"] != facts["data"]
+
+
+def test_what_is_kept_back_never_reaches_the_network(monkeypatch):
+    images = [bright_discs(s) for s in range(5)]
+    config = small(working_scale=1.0)
+    held_back = _last(images, config).model.provenance["scored_on"]
+    assert len(held_back) == 1
+    others = [replace(i, image=-i.image) if i.name in held_back else i for i in images]
+    learners = []
+    original = Learner.__init__
+
+    def spy(self, *arguments):
+        learners.append(self)
+        original(self, *arguments)
+
+    monkeypatch.setattr(Learner, "__init__", spy)
+    for version in (images, others, [replace(i, image=-i.image) for i in images]):
+        _last(version, config)
+    first, second, third = (
+        torch.cat([p.detach().ravel() for p in learner.network.parameters()])
+        for learner in learners
+    )
+    assert torch.equal(first, second)
+    assert not torch.equal(first, third)
+
+
+def test_few_cells_are_trained_without_validation_and_it_says_so():
+    reports = list(train([bright_discs(cells=3)], small()))
+    assert any("Too few cells" in r.message for r in reports)
+    assert reports[-1].validation is None
+    assert reports[-1].model.provenance["scored_on"] == "the training images"
+
+
+def test_what_is_painted_during_a_training_joins_it():
+    blank = annotate(np.zeros((64, 64), np.float32), np.zeros((64, 64), int), name="a")
+    labels = blank.labels.copy()
+    labels[0, 10:20, 10:20] = 1
+    start = replace(blank, labels=labels)
+    later = bright_discs(shape=(64, 64), name="a")
+    asked = []
+
+    def updates():
+        asked.append(1)
+        return [later] if len(asked) == 3 else None
+
+    with_update = _last([start], small(validation=0.0), updates=updates).model
+    without = _last([start], small(validation=0.0)).model
+    assert len(asked) == 6
+    assert not torch.equal(_weights(with_update), _weights(without))
+
+
+def test_classes_are_learnt_by_their_painted_values():
+    image = bright_discs()
+    labels = np.where(image.labels > 0, 200, 50)
+    config = small(task="classes", steps=40, width=8, learning_rate=1e-2)
+    model = _last([replace(image, labels=labels)], config, class_names={200: "disc"}).model
+    assert [(c.value, c.name) for c in model.classes] == [(50, "background"), (200, "disc")]
+    found = labels_from(model, predict(model, image.image[0]))
+    assert set(np.unique(found)) <= {50, 200}
+    assert (found == labels[0]).mean() > 0.9
+
+
+def test_rgb_is_learnt():
+    grey = bright_discs()
+    image = replace(grey, image=np.repeat(grey.image, 3, axis=1))
+    assert _last([image], small()).model.channels == 3
+
+
+def test_valid_padding_is_learnt():
+    last = _last([bright_discs()], small(padding="valid", patch=60))
+    assert last.model.architecture["padding"] == "valid"
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (5, 3)])
+def test_tiny_images_are_mirrored(shape):
+    image = annotate(np.arange(np.prod(shape), dtype=float).reshape(shape), np.ones(shape, int))
+    assert _last([image], small(steps=2, working_scale=1.0)).model is not None
+
+
+def test_little_memory_means_smaller_batches(monkeypatch):
+    sizes = []
+    original = Learner.learn
+
+    def little(self, patches, progress):
+        sizes.append(len(patches))
+        if len(patches) > 1:
+            raise torch.OutOfMemoryError("out of memory")
+        return original(self, patches, progress)
+
+    monkeypatch.setattr(Learner, "learn", little)
+    assert _last([bright_discs()], small(batch=4, steps=2)).model is not None
+    assert sizes == [4, 2, 1, 1]
+
+
+def test_running_out_of_memory_late_keeps_what_was_learnt(monkeypatch):
+    original = Learner.learn
+
+    def fails_later(self, patches, progress):
+        if self._steps >= 3:
+            raise torch.OutOfMemoryError("out of memory")
+        return original(self, patches, progress)
+
+    monkeypatch.setattr(Learner, "learn", fails_later)
+    reports = list(train([bright_discs()], small(batch=1)))
+    assert reports[-1].model is not None
+    assert reports[-1].step == 3
+    assert any("memory" in r.message for r in reports)
+
+
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("device lost")]
+)
+def test_a_training_that_never_took_a_step_ends_with_a_sentence(monkeypatch, error):
+    def fails(self, patches, progress):
+        raise error
+
+    monkeypatch.setattr(Learner, "learn", fails)
+    with pytest.raises(TrainingError, match=r"memory|training failed: device lost"):
+        list(train([bright_discs()], small(batch=1)))
+
+
+def test_the_paper_preset_lowers_its_energy():
+    config = TrainingConfig.from_preset("paper", steps=30, width=4, intensity=0.0, elastic=False)
+    image = bright_discs(shape=(572, 572), cells=200)
+    losses = [r.loss for r in train([image], config) if r.loss is not None]
+    assert np.mean(losses[-5:]) < 0.9 * np.mean(losses[:3])
