@@ -1,0 +1,100 @@
+"""Tests of the Export dock in real napari."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import tifffile
+from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QMessageBox
+
+from napari_unet.files import read_labels
+from napari_unet.gui.export import ExportDock
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def dock(viewer: Any) -> ExportDock:
+    made = ExportDock(viewer)
+    viewer.window.add_dock_widget(made, name="Export")
+    return made
+
+
+@pytest.fixture
+def labels(viewer: Any) -> Any:
+    data = np.arange(3 * 20 * 24).reshape(3, 20, 24) % 7
+    place = {"scale": (2, 0.5, 0.5), "units": ("um", "um", "um")}
+    return viewer.add_labels(data, name="cells: a/b", **place)
+
+
+def write(dock: ExportDock, path: Path, press: Any, qtbot: Any) -> None:
+    line = dock._path
+    line.clear()
+    QTest.keyClicks(line, str(path))
+    press(dock, "Export")
+    qtbot.waitUntil(lambda: not dock._job.running, timeout=20_000)
+
+
+def answer(dock: ExportDock, qtbot: Any, text: str) -> None:
+    qtbot.waitUntil(lambda: dock.findChildren(QMessageBox) != [])
+    box = dock.findChildren(QMessageBox)[0]
+    named = [b for b in box.buttons() if b.text().replace("&", "") == text]
+    QTest.mouseClick(named[0], Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: not dock._job.running, timeout=20_000)
+
+
+def test_without_labels_one_sentence_says_what_to_do(dock, press):
+    press(dock, "Export")
+    assert "no Labels layer yet" in dock.message
+
+
+@pytest.mark.parametrize("ending", [".tif", ".zarr"])
+def test_a_layer_comes_back_from_its_file(dock, labels, ending, press, qtbot, tmp_path):
+    dock._format.setCurrentIndex(dock._format.findData(ending))
+    path = tmp_path / f"out{ending}"
+    write(dock, path, press, qtbot)
+    assert str(path) in dock.message
+    np.testing.assert_array_equal(read_labels(path), labels.data)
+
+
+def test_the_ending_of_the_format_is_added(dock, labels, press, qtbot, tmp_path):
+    write(dock, tmp_path / "day 3.5", press, qtbot)
+    assert (tmp_path / "day 3.5.tif").exists()
+
+
+def test_the_suggested_name_is_one_that_a_disk_takes(dock, labels):
+    assert dock._path.text().endswith("cells_ a_b.tif")
+
+
+def test_nothing_is_replaced_without_a_yes(dock, labels, press, qtbot, tmp_path):
+    path = tmp_path / "out.tif"
+    path.write_text("mine")
+    write(dock, path, press, qtbot)
+    answer(dock, qtbot, "No")
+    assert path.read_text() == "mine"
+    write(dock, path, press, qtbot)
+    answer(dock, qtbot, "Yes")
+    np.testing.assert_array_equal(tifffile.imread(path), labels.data)
+
+
+def test_a_folder_that_is_not_there_gives_one_sentence(dock, labels, press, qtbot, tmp_path):
+    write(dock, tmp_path / "nowhere" / "out.tif", press, qtbot)
+    assert dock.message.startswith("⚠")
+    assert "nowhere" in dock.message
+
+
+def test_the_list_follows_the_layers_and_their_names(viewer, dock, labels):
+    viewer.add_labels(np.zeros((4, 4), int), name="second")
+    names = [dock._layer.itemText(n) for n in range(dock._layer.count())]
+    assert names == ["second", "cells: a/b"]
+    assert dock._layer.currentText() == "cells: a/b"
+    labels.name = "renamed"
+    assert dock._layer.currentText() == "renamed"
+    viewer.layers.clear()
+    assert dock._layer.count() == 0
+    assert dock._path.text() == ""

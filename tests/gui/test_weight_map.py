@@ -1,0 +1,124 @@
+"""Tests of the Weight map dock in real napari."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
+
+from napari_unet.annotations import coverage, separate, weight_map
+from napari_unet.gui.weight_map import WeightMapDock
+
+if TYPE_CHECKING:
+    from napari_unet.gui.session import Session
+
+NAME = "cells weight map"
+
+
+@pytest.fixture
+def dock(viewer: Any) -> WeightMapDock:
+    made = WeightMapDock(viewer)
+    viewer.window.add_dock_widget(made, name="Weight map")
+    return made
+
+
+def paint_two_cells(session: Session, z: int) -> None:
+    where = np.zeros(session.labels_layer.data.shape, dtype=bool)
+    where[z, 10:20, 5:15] = True
+    session.labels_layer.data_setitem(np.nonzero(where), 1)
+    where = np.roll(where, 13, axis=2)
+    session.labels_layer.data_setitem(np.nonzero(where), 2)
+
+
+def preview(viewer: Any, qtbot: Any) -> Any:
+    qtbot.waitUntil(lambda: NAME in viewer.layers, timeout=20_000)
+    return viewer.layers[NAME]
+
+
+def test_without_an_image_one_sentence_says_what_to_do(dock, press):
+    press(dock, "Show weight map")
+    assert "no image yet" in dock.message
+
+
+def test_without_labels_one_sentence_says_what_to_do(dock, stack, press):
+    press(dock, "Show weight map")
+    assert "no labels yet" in dock.message
+
+
+def test_the_preview_is_the_training_weight_of_the_slice(
+    viewer, dock, session, stack, press, qtbot
+):
+    session.create_annotation()
+    paint_two_cells(session, 1)
+    viewer.dims.set_current_step(0, 1)
+    press(dock, "Show weight map")
+    layer = preview(viewer, qtbot)
+    labels = session.labels_layer.data[1]
+    expected = weight_map(separate(labels)) * coverage(labels[None])[0]
+    np.testing.assert_allclose(layer.data[0], expected, rtol=1e-5)
+    assert layer.data.shape == (1, 40, 48)
+    np.testing.assert_allclose(layer.scale, stack.scale)
+    np.testing.assert_allclose(layer.translate, np.add(stack.translate, (2, 0, 0)))
+    assert f"{expected.max():.1f}" in dock.message
+
+
+def test_live_follows_painting_and_slices(viewer, dock, session, stack, press, qtbot):
+    session.create_annotation()
+    paint_two_cells(session, 0)
+    viewer.dims.set_current_step(0, 0)
+    press(dock, "Show weight map")
+    layer = preview(viewer, qtbot)
+    assert layer.data.max() > 1
+    viewer.dims.set_current_step(0, 2)
+    qtbot.waitUntil(lambda: layer.data.max() == 0, timeout=20_000)
+    paint_two_cells(session, 2)
+    qtbot.waitUntil(lambda: layer.data.max() > 1, timeout=20_000)
+
+
+def test_a_typed_number_moves_a_slider_and_training_takes_its_value(
+    viewer, dock, session, stack, press, qtbot
+):
+    session.create_annotation()
+    paint_two_cells(session, 0)
+    viewer.dims.set_current_step(0, 0)
+    press(dock, "Show weight map")
+    layer = preview(viewer, qtbot)
+    before = layer.data.max()
+    slider = dock._sliders["w0"]
+    QTest.keyClick(slider._label, Qt.Key.Key_A, Qt.KeyboardModifier.ControlModifier)
+    QTest.keyClicks(slider._label, "12")
+    QTest.keyClick(slider._label, Qt.Key.Key_Return)
+    assert session.border == (12.0, 5.0)
+    qtbot.waitUntil(lambda: layer.data.max() > before, timeout=20_000)
+    assert layer.contrast_limits[1] == 13
+    press(dock, "Reset")
+    assert session.border == (10.0, 5.0)
+    assert slider.value() == 10
+    qtbot.waitUntil(lambda: layer.data.max() == before, timeout=20_000)
+
+
+def test_layers_deleted_while_it_computes_do_no_harm(viewer, dock, session, stack, press, qtbot):
+    session.create_annotation()
+    paint_two_cells(session, 0)
+    press(dock, "Show weight map")
+    viewer.layers.clear()
+    qtbot.waitUntil(lambda: not dock._job.running, timeout=20_000)
+    assert len(viewer.layers) == 0
+
+
+def test_remove_takes_the_layer_away_and_live_does_not_bring_it_back(
+    viewer, dock, session, stack, press, qtbot
+):
+    session.create_annotation()
+    paint_two_cells(session, 0)
+    press(dock, "Show weight map")
+    preview(viewer, qtbot)
+    press(dock, "Remove")
+    paint_two_cells(session, 1)
+    with qtbot.waitSignal(session.annotations_changed, timeout=20_000):
+        pass
+    qtbot.wait(300)
+    assert NAME not in viewer.layers
