@@ -23,7 +23,7 @@ IMAGES = Path(__file__).parent / "images"
 SAMPLE = ("napari-unet", "touching_cells")
 WINDOW = (1280, 800)
 REGION = ((12.0, 12.0), (268.0, 300.0))  # two corners, y and x, in pixels
-MINUTES = 1.5
+MINUTES = 3.0
 
 
 def main() -> None:
