@@ -96,7 +96,7 @@ def test_regions_are_measured_in_pixels_of_the_image_not_of_their_own_layer() ->
 def test_a_region_counts_on_its_slice_and_lines_have_no_inside() -> None:
     image = Image(picture(4, 20, 30))
     corners = np.array([[2.0, 3, 3], [2, 3, 9], [2, 9, 9], [2, 9, 3]])
-    drawn = [corners, corners + [1, 0, 0], corners[:2] - [1, 0, 0]]
+    drawn = [corners, corners - [-1, 0, 0], corners[:2] - [1, 0, 0]]
     regions = Shapes(drawn, shape_type=["polygon", "ellipse", "line"])
     mask = rasterise(layers.outlines(regions, image), (4, 20, 30))
     assert mask is not None
