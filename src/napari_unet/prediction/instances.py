@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 from skimage.measure import label
-from skimage.morphology import h_maxima, remove_small_objects
+from skimage.morphology import h_maxima
 from skimage.segmentation import expand_labels, watershed
 
 from napari_unet.options import option
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = ["InstanceOptions", "instances", "number_uniquely"]
+
+
+_SMOOTHING = 2.0  # of the distance to the background, per pixel of waist depth
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +104,7 @@ def instances(
     if options.split > 0:
         labels = _split_at_waists(labels, mask, options.split)
     if options.min_area > 1:
-        labels = remove_small_objects(labels, max_size=options.min_area - 1)
+        labels = np.where(np.bincount(labels.ravel())[labels] >= options.min_area, labels, 0)
     if options.grow > 0:
         labels = _grow_into_gaps(labels, options.grow)
     return _renumber(labels)
@@ -148,7 +151,7 @@ def _split_at_waists(
     Two cores become two cells where the passage between them is at least `depth` pixels
     narrower (in half width) than the narrower core.
     """
-    distance = ndimage.gaussian_filter(ndimage.distance_transform_edt(mask), 1.0)
+    distance = ndimage.gaussian_filter(ndimage.distance_transform_edt(mask), _SMOOTHING * depth)
     cores = label(h_maxima(distance, depth), connectivity=2)
     cores[~mask] = 0
     without_core = np.setdiff1d(np.unique(labels), np.unique(labels[cores > 0]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -94,15 +94,27 @@ def score_of(scores: Scores) -> float:
 def tune(exams: Sequence[Exam], scale: float) -> InstanceOptions:
     """Return the options under which predicted slices agree best with the painted ones.
 
-    Among equals the one nearest to the defaults wins. Cells come back by one working pixel,
-    which is what the targets took.
+    First threshold and splitting together, then the smallest cell. Among equals the one nearest
+    to the defaults wins. Cells come back by one working pixel, which is what the targets took.
     """
     grow = max(1, round(1 / scale))
-    found = [
+    choices = [
         InstanceOptions(threshold=threshold, split=split / scale, grow=grow)
         for threshold, split in sorted(product(_THRESHOLDS, _SPLITS), key=_distance_from_default)
     ]
-    return max(found, key=lambda options: _agreement(exams, options))
+    best = max(choices, key=lambda options: _agreement(exams, options))
+    sizes = [replace(best, min_area=area) for area in _smallest_areas(exams)]
+    return max(sizes, key=lambda options: _agreement(exams, options))
+
+
+def _smallest_areas(exams: Sequence[Exam]) -> list[int]:
+    """Return areas below which a piece may be dust: parts of the smaller painted cells."""
+    painted = [exam.labels[exam.annotated & (exam.labels > 0)] for exam in exams]
+    cells = np.concatenate([np.unique(values, return_counts=True)[1] for values in painted])
+    if cells.size == 0:
+        return [0]
+    quantiles = np.quantile(cells, [0.01, 0.05, 0.2])
+    return [0, *sorted({int(share * area) for area in quantiles for share in (0.5, 1.0)})]
 
 
 def _distance_from_default(choice: tuple[float, float]) -> tuple[float, float]:

@@ -1,0 +1,63 @@
+"""Choosing how probabilities become cells."""
+
+from __future__ import annotations
+
+import numpy as np
+from skimage.draw import disk
+
+from napari_unet.evaluation import Scores
+from napari_unet.training.tuning import Exam, score_of, tune
+
+
+def _exam(labels, cell):
+    cell = cell.astype(np.float32)
+    return Exam(np.stack([1 - cell, cell]), labels, np.ones(labels.shape, bool))
+
+
+def _merged_discs():
+    labels = np.zeros((80, 80), np.int32)
+    labels[disk((40, 30), 12)] = 1
+    labels[disk((40, 51), 12)] = 2
+    return labels
+
+
+def test_merged_cells_teach_to_split():
+    labels = _merged_discs()
+    assert tune([_exam(labels, 0.9 * (labels > 0))], 1.0).split > 0
+
+
+def test_waisted_cells_teach_not_to_split():
+    labels = (_merged_discs() > 0).astype(np.int32)
+    assert tune([_exam(labels, 0.9 * (labels > 0))], 1.0).split == 0
+
+
+def test_dust_teaches_the_smallest_cell():
+    labels = _merged_discs()
+    cell = 0.9 * (labels > 0)
+    cell[::13, ::13] = 0.9
+    options = tune([_exam(labels, cell)], 1.0)
+    assert 1 < options.min_area <= (labels == 1).sum()
+
+
+def test_the_threshold_follows_the_outlines():
+    labels = np.zeros((60, 60), np.int32)
+    labels[disk((30, 30), 15)] = 1
+    cell = np.where(labels > 0, 0.9, 0.0)
+    cell[disk((30, 30), 21)] = np.maximum(cell[disk((30, 30), 21)], 0.55)
+    assert tune([_exam(labels, cell)], 1.0).threshold == 0.6
+
+
+def test_equal_choices_give_the_defaults_and_growth_follows_the_scale():
+    labels = np.zeros((40, 40), np.int32)
+    labels[10:30, 10:30] = 1
+    options = tune([_exam(labels, labels > 0)], 0.25)
+    assert (options.threshold, options.split, options.min_area, options.grow) == (0.5, 0.0, 0, 4)
+
+
+def test_one_number_for_instances_and_for_classes():
+    nothing = dict.fromkeys(("ap50", "ap", "f1_50", "seg", "pixel_error", "rand_error"))
+    counts = {"n_true": 1, "n_predicted": 1, "images": 1}
+    cells = Scores(**{**nothing, "f1_50": 0.5, "seg": 0.7}, **counts)
+    classes = Scores(**{**nothing, "pixel_error": 0.2}, **counts)
+    assert score_of(cells) == 0.6
+    assert score_of(classes) == 0.8
