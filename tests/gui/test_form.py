@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QApplication, QLabel
 
 from napari_unet.gui.form import OptionsForm
 from napari_unet.options import option
+from napari_unet.training import PRESETS, TrainingConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,3 +106,11 @@ def test_scrolling_over_a_form_changes_nothing(form: OptionsForm) -> None:
     )
     QApplication.sendEvent(box, wheel)
     assert form.value().steps == 3
+
+
+@pytest.mark.parametrize("preset", list(PRESETS))
+def test_a_form_that_nobody_edits_changes_no_option(qtbot: Any, preset: str) -> None:
+    config = TrainingConfig.from_preset(preset)
+    form = OptionsForm(config)
+    qtbot.addWidget(form)
+    assert form.value() == config

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["OptionsForm"]
 
 _BIG = 2**31 - 1
+_TINY = 1e-5
 
 
 @dataclass(frozen=True)
@@ -238,7 +239,9 @@ def _double(limits: Mapping[str, Any], optional: bool, changed: Callable[[], Non
     low, high = float(limits.get("min", 0.0)), float(limits.get("max", 1e9))
     step = float(limits.get("step", _step(low, high)))
     box = QDoubleSpinBox()
-    box.setDecimals(_decimals(min(step, low) if low > 0 else step))
+    # Shares without a step of their own, such as a weight decay, are often tiny.
+    finest = step if "step" in limits or high > 1 else _TINY
+    box.setDecimals(_decimals(min(finest, low) if low > 0 else finest))
     box.setRange(low - step if optional else low, high)
     box.setSingleStep(step)
     if "step" not in limits:
@@ -252,7 +255,7 @@ def _step(low: float, high: float) -> float:
 
 def _decimals(smallest: float) -> int:
     """How many decimals show `smallest`: 1e-6 needs six."""
-    digits = f"{smallest:.8f}".rstrip("0").partition(".")[2]
+    digits = f"{smallest:.12f}".rstrip("0").partition(".")[2]
     return max(1, len(digits))
 
 
@@ -270,12 +273,20 @@ def _number(
         box.setSpecialValueText(str(limits.get("none", "automatic")))
     box.valueChanged.connect(lambda _: changed())
 
+    # The box rounds to its decimals: what nobody has edited stays exactly what it was.
+    exact: Any = None
+    shown: Any = None
+
     def get() -> Any:
+        if box.value() == shown:
+            return exact
         at_none = nothing is not None and box.value() == box.minimum()
         return None if at_none else box.value()
 
     def put(value: Any) -> None:
+        nonlocal exact, shown
         box.setValue(box.minimum() if value is None else value)
+        exact, shown = value, box.value()
 
     return box, get, put
 
