@@ -284,7 +284,7 @@ def demo(
     ] = Path("demo-output"),
     minutes: Annotated[
         float, typer.Option(metavar="M", min=0.01, max=60.0, help="Time to train.")
-    ] = 1.5,
+    ] = 1.9,
     debug: Debug = False,
 ) -> None:
     """Train on drawn cells and segment others, in napari where there is a display.

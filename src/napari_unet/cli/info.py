@@ -55,10 +55,12 @@ def describe(model: TrainedModel) -> dict[str, Any]:
 def _table(described: dict[str, Any]) -> Table:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for name, value in described.items():
-        if name == "classes":
+        if name == "provenance":  # the scores in it have a line of their own
+            shown = _short({key: part for key, part in value.items() if key != "scores"})[1:-1]
+        elif name == "classes":
             shown = ", ".join(f"{c['index']} = {c['name']} (painted {c['value']})" for c in value)
         elif isinstance(value, dict):
-            shown = ", ".join(f"{key} {_short(part)}" for key, part in value.items())
+            shown = _short(value)[1:-1]
         else:
             shown = _short(value)
         table.add_row(name.replace("_", " "), shown)
@@ -73,4 +75,4 @@ def _short(value: Any) -> str:
     if isinstance(value, list | tuple):
         shown = ", ".join(map(str, value[:5]))
         return shown + (f" and {len(value) - 5} more" if len(value) > 5 else "")
-    return "unknown" if value is None else str(value)
+    return "-" if value is None else str(value)
