@@ -4,6 +4,7 @@
 #   make test    every test
 #   make lint    ruff, mypy, import-linter, the manifest
 #   make docs    the documentation into site/
+#   make screenshots   the pictures in docs/images, by doing the work in napari
 #   make bench   the measurements that need no downloaded data
 #   make clean   remove what these made
 
@@ -17,7 +18,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint docs bench clean system-packages
+.PHONY: help demo test lint docs screenshots bench clean system-packages
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -37,6 +38,9 @@ lint: $(VENV)/.lint
 
 docs: $(VENV)/.docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+screenshots: $(VENV)/.demo
+	$(BIN)/python docs/make_screenshots.py
 
 bench: $(VENV)/.demo
 	@set -e; for script in benchmarks/*.py; do echo "$$script"; $(BIN)/python $$script; done
