@@ -5,7 +5,7 @@
 #   make lint    ruff, mypy, import-linter, the manifest
 #   make docs    the documentation into site/
 #   make screenshots   the pictures in docs/images, by doing the work in napari
-#   make bench   the measurements that need no downloaded data
+#   make bench   the quick measurements (figures.py trains, and takes long: run it by hand)
 #   make clean   remove what these made
 
 VENV := .venv
@@ -43,7 +43,8 @@ screenshots: $(VENV)/.demo
 	$(BIN)/python docs/make_screenshots.py
 
 bench: $(VENV)/.demo
-	@set -e; for script in benchmarks/*.py; do echo "$$script"; $(BIN)/python $$script; done
+	$(BIN)/python benchmarks/weight_map.py
+	$(BIN)/python benchmarks/warp.py
 
 clean:
 	rm -rf $(VENV) site demo-output .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
