@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
-import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -34,7 +34,9 @@ def stop_on_interrupt(notice: str) -> Iterator[Callable[[], bool]]:
         nonlocal pressed
         pressed = True
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        sys.stdout.write(f"\n{notice}\n")
+        # print() may be interrupted in the middle of itself; the system call may not.
+        with suppress(OSError):
+            os.write(1, f"\n{notice}\n".encode())
 
     before = signal.signal(signal.SIGINT, on_interrupt)
     try:
