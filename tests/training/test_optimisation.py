@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+from napari_unet.network import UNet
 from napari_unet.training import PRESETS, TrainingConfig, energy
-from napari_unet.training.optimisation import rate_at
+from napari_unet.training.optimisation import Learner, rate_at
+from tests.training.pictures import small
 
 
 def test_the_energy_equals_its_definition():
@@ -54,3 +56,18 @@ def test_the_rate_rises_and_falls_and_the_paper_keeps_it():
     assert rates[-1] < 0.02 * config.learning_rate
     paper = PRESETS["paper"]
     assert {rate_at(p, paper) for p in (0, 0.5, 1)} == {paper.learning_rate}
+
+
+def test_the_average_follows_fast_at_first_and_slowly_later():
+    config = small(averaging=0.9)
+    learner = Learner(UNet(width=2, depth=1, padding="same"), config, torch.device("cpu"))
+    weight = learner.network.classify.bias
+    values = []
+    for step in range(60):
+        with torch.no_grad():
+            weight.fill_(1.0 if step else 0.0)
+        learner._average.update_parameters(learner.network)
+        values.append(learner._average.module.classify.bias[0].item())
+    assert values[0] == 0
+    assert values[5] > 0.98, "the first weights are forgotten within a few steps"
+    assert np.all(np.diff(values) >= 0)

@@ -10,17 +10,19 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from napari_unet.network import UNet, fast_dtype
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
     from napari_unet.augmentation import Patch
     from napari_unet.training.configuration import TrainingConfig
+
+Tensors = tuple[Tensor, ...] | list[Tensor]
 
 __all__ = ["Learner", "energy", "rate_at"]
 
@@ -153,6 +155,20 @@ def _optimiser(network: nn.Module, config: TrainingConfig) -> torch.optim.Optimi
 def _average(network: nn.Module, config: TrainingConfig) -> AveragedModel | None:
     if config.averaging == 0:
         return None
-    return AveragedModel(
-        network, multi_avg_fn=get_ema_multi_avg_fn(config.averaging), use_buffers=True
-    )
+    return AveragedModel(network, multi_avg_fn=_running_average(config.averaging), use_buffers=True)
+
+
+def _running_average(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], None]:
+    """Return an exponential average that first forgets fast: early weights are far off."""
+
+    @torch.no_grad()
+    def update(averaged: Tensors, current: Tensors, count: Tensor | int) -> None:
+        steps = int(count)
+        share = 1 - min(decay, (1 + steps) / (10 + steps))
+        for mean, value in zip(averaged, current, strict=True):
+            if mean.is_floating_point():
+                mean.lerp_(value.to(mean.dtype), share)
+            else:
+                mean.copy_(value)
+
+    return update

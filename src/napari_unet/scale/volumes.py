@@ -1,0 +1,154 @@
+"""Stacks that do not fit in memory: one slice at a time, from and to arrays on disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import zarr
+
+from napari_unet.prediction import (
+    IntensityRange,
+    PredictionError,
+    labels_from,
+    measure_range,
+    never,
+    predict_slices,
+)
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+    from napari_unet.network import TrainedModel
+
+__all__ = ["LazyStack", "VolumeReport", "predict_volume", "sample_range"]
+
+_SAMPLED_SLICES = 16
+_CHUNK = 1024
+
+
+class LazyStack(Protocol):
+    """Anything with axes (Z, C, Y, X) that reads what it is asked for: zarr, dask, memmap, h5py."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Return (Z, C, Y, X)."""
+
+    def __getitem__(self, index: Any) -> Any:
+        """Read a part of the stack."""
+
+
+@dataclass(frozen=True)
+class VolumeReport:
+    """How far a volume has come: slices written, of how many, and the cells found so far."""
+
+    done: int
+    total: int
+    cells: int
+
+
+def sample_range(stack: LazyStack, model: TrainedModel) -> IntensityRange:
+    """Measure the intensities on at most 16 evenly spread slices.
+
+    For stacks of up to 16 slices this is what `predict` measures on the whole stack.
+    """
+    count = stack.shape[0]
+    chosen = np.unique(np.linspace(0, count - 1, min(count, _SAMPLED_SLICES)).astype(int))
+    sample = np.stack([np.asarray(stack[int(index)]) for index in chosen])
+    return measure_range(sample, model.normalisation)
+
+
+def predict_volume(
+    model: TrainedModel,
+    stack: LazyStack,
+    path: str | os.PathLike[str],
+    *,
+    tile: int | None = None,
+    device: str = "auto",
+    should_stop: Callable[[], bool] = never,
+) -> Iterator[VolumeReport]:
+    """Segment a stack slice by slice into a zarr array, with one slice in memory.
+
+    A second call with the same path goes on where the first one ended, after a stop or a crash.
+
+    Parameters
+    ----------
+    model : TrainedModel
+        What to predict with.
+    stack : LazyStack
+        (Z, C, Y, X); only one slice is read at a time.
+    path : path
+        A zarr array (Z, Y, X) uint32, made when it is not there. Instances are numbered from 1,
+        unique in the whole stack; classes keep their painted values.
+    tile, device, should_stop
+        As in `napari_unet.prediction.predict_slices`.
+
+    Yields
+    ------
+    VolumeReport
+        One per slice, after the slice is on disk.
+
+    Raises
+    ------
+    PredictionError
+        If the stack does not fit the model, or `path` holds something else.
+    """
+    if len(stack.shape) != 4:
+        raise PredictionError(f"the stack has shape {stack.shape}; expected (Z, C, Y, X)")
+    out = _open(Path(path), (stack.shape[0], *stack.shape[2:]))
+    ranged = sample_range(stack, model)
+    first, last = (int(str(out.attrs[key])) for key in ("slices_done", "last_label"))
+    for index in range(first, stack.shape[0]):
+        labels = _slice(model, np.asarray(stack[index]), ranged, tile, device, should_stop)
+        if labels is None:
+            return
+        if model.task == "instances":
+            labels = np.where(labels > 0, labels + last, 0)
+            last = max(last, int(labels.max()))
+        out[index] = labels.astype(np.uint32)
+        out.attrs.update({"slices_done": index + 1, "last_label": last})
+        yield VolumeReport(index + 1, stack.shape[0], last)
+
+
+def _slice(
+    model: TrainedModel,
+    image: NDArray[Any],
+    ranged: IntensityRange,
+    tile: int | None,
+    device: str,
+    should_stop: Callable[[], bool],
+) -> NDArray[np.integer] | None:
+    """Return the labels of one (C, Y, X) slice, or None when stopped before its end."""
+    for report in predict_slices(
+        model, image[None], tile=tile, device=device, normalisation=ranged, should_stop=should_stop
+    ):
+        if report.probabilities is not None:
+            return labels_from(model, report.probabilities)
+    return None
+
+
+def _open(path: Path, shape: tuple[int, ...]) -> zarr.Array[Any]:
+    """Open an unfinished volume of this shape, or make a new one."""
+    if not path.exists():
+        made = zarr.create_array(
+            path,
+            shape=shape,
+            dtype=np.uint32,
+            chunks=(1, min(_CHUNK, shape[1]), min(_CHUNK, shape[2])),
+        )
+        made.attrs.update({"slices_done": 0, "last_label": 0})
+        return made
+    try:
+        found = zarr.open_array(path, mode="r+")
+    except (OSError, ValueError, KeyError) as error:
+        raise PredictionError(f"{path} is no zarr array; choose another place") from error
+    if found.shape != shape or "slices_done" not in found.attrs:
+        raise PredictionError(
+            f"{path} holds another volume (shape {found.shape}, not {shape}); choose another place"
+        )
+    return found

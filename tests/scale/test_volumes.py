@@ -1,0 +1,75 @@
+"""Stacks on disk: the same labels as in memory, one slice at a time, and resumable."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import zarr
+
+from napari_unet.prediction import PredictionError, labels_from, number_uniquely, predict
+from napari_unet.scale import predict_volume
+from tests.prediction.models import lively_model
+
+
+@pytest.fixture
+def stack():
+    return np.random.default_rng(0).normal(100, 20, (4, 1, 50, 60)).astype(np.float32)
+
+
+class Watched:
+    """A stack that remembers what was read of it."""
+
+    def __init__(self, data):
+        self.data = data
+        self.shape = data.shape
+        self.read = []
+
+    def __getitem__(self, index):
+        self.read.append(index)
+        return self.data[index]
+
+
+def test_a_volume_on_disk_gets_the_labels_it_would_get_in_memory(stack, tmp_path):
+    model = lively_model(depth=2, seed=4)
+    reports = list(predict_volume(model, stack, tmp_path / "labels.zarr"))
+    expected = number_uniquely(labels_from(model, p) for p in predict(model, stack))
+    assert expected.max() > 4, "an empty result would prove nothing"
+    assert np.array_equal(zarr.open_array(tmp_path / "labels.zarr")[:], expected)
+    assert [(r.done, r.total) for r in reports] == [(n, 4) for n in range(1, 5)]
+    assert reports[-1].cells == expected.max()
+
+
+def test_only_single_slices_are_read(stack, tmp_path):
+    watched = Watched(stack)
+    list(predict_volume(lively_model(depth=2, seed=4), watched, tmp_path / "labels.zarr"))
+    assert all(isinstance(index, int) for index in watched.read)
+
+
+def test_a_stopped_volume_goes_on_where_it_ended(stack, tmp_path):
+    model = lively_model(depth=2, seed=4)
+    whole, parts = tmp_path / "whole.zarr", tmp_path / "parts.zarr"
+    list(predict_volume(model, stack, whole))
+    reports = predict_volume(model, stack, parts)
+    next(reports)
+    reports.close()
+    assert [r.done for r in predict_volume(model, stack, parts)] == [2, 3, 4]
+    assert np.array_equal(zarr.open_array(parts)[:], zarr.open_array(whole)[:])
+
+
+def test_stopping_leaves_whole_slices(stack, tmp_path):
+    path = tmp_path / "labels.zarr"
+    assert not list(predict_volume(lively_model(), stack, path, should_stop=lambda: True))
+    assert zarr.open_array(path).attrs["slices_done"] == 0
+
+
+def test_another_volume_in_its_place_is_refused(stack, tmp_path):
+    path = tmp_path / "labels.zarr"
+    model = lively_model(depth=2, seed=4)
+    list(predict_volume(model, stack, path))
+    with pytest.raises(PredictionError, match="another volume"):
+        next(predict_volume(model, stack[:2], path))
+    (tmp_path / "file").write_text("hello")
+    with pytest.raises(PredictionError, match="no zarr array"):
+        next(predict_volume(model, stack, tmp_path / "file"))
+    with pytest.raises(PredictionError, match=r"expected \(Z, C, Y, X\)"):
+        next(predict_volume(model, stack[0], tmp_path / "other.zarr"))
