@@ -119,7 +119,6 @@ class Work:
                 layer.visible = False
         self.wait(1)
         self.picture("predict")
-        shutil.copy(IMAGES / "predict.png", IMAGES / "workbench.png")
 
     def show(self, page: str, name: str) -> None:
         """Turn to a page and take a picture of the window."""
