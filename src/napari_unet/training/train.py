@@ -30,7 +30,7 @@ from napari_unet.training.preparation import (
     prepare,
     without_exam,
 )
-from napari_unet.training.tuning import as_mapping, examine, score_of, sit, tune
+from napari_unet.training.tuning import as_mapping, examine, score_of, sit, tune, usual_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -235,6 +235,11 @@ class _Training:
         return "Too few cells to keep some back for validation; the quality is not measured"
 
     @property
+    def cells(self) -> bool:
+        """Whether the network finds single cells, not classes."""
+        return self.config.task == "instances"
+
+    @property
     def gap(self) -> int:
         """One receptive field of the network, in pixels of the image."""
         return round(self.config.geometry.context / self.scale)
@@ -319,7 +324,7 @@ class _Training:
         if any(image.annotated.any() for image in joined):
             self.source = self._prepare(joined)
 
-    def _model(self, network: UNet, **changes: Any) -> TrainedModel:
+    def _model(self, network: UNet) -> TrainedModel:
         return TrainedModel(
             network=network,
             task=self.config.task,
@@ -327,8 +332,8 @@ class _Training:
             scale=self.scale,
             pixel_size=self.images[0].pixel_size,
             normalisation=dict(PERCENTILES),
+            instances=as_mapping(usual_options(self.scale)) if self.cells else {},
             configuration=self.config.to_dict(),
-            **changes,
         )
 
     def _validate(self) -> float:
@@ -348,7 +353,7 @@ class _Training:
         network = self.best[1] if self.best else self.learner.snapshot()
         model = self._model(network)
         exams = list(examine(model, self.exams or self.lessons, str(self.device)))
-        if self.config.task == "instances":
+        if self.cells:
             model = replace(model, instances=as_mapping(tune(exams, self.scale)))
         scores = sit(model, exams)
         model = replace(model, provenance=self._provenance(scores.to_dict()))

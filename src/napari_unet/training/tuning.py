@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from napari_unet.annotations import AnnotatedImage
     from napari_unet.network import TrainedModel
 
-__all__ = ["Exam", "examine", "score_of", "sit", "tune"]
+__all__ = ["Exam", "examine", "score_of", "sit", "tune", "usual_options"]
 
 _THRESHOLDS = (0.4, 0.5, 0.6)
 _SPLITS = (0.0, 0.75, 1.5)  # depth of a waist, in working pixels
@@ -91,15 +91,20 @@ def score_of(scores: Scores) -> float:
     return (scores.f1_50 + (scores.seg or 0.0)) / 2
 
 
+def usual_options(scale: float) -> InstanceOptions:
+    """Return the options for a network that nobody tuned yet, at this working scale."""
+    return InstanceOptions(split=_SPLITS[1] / scale, grow=max(1, round(1 / scale)))
+
+
 def tune(exams: Sequence[Exam], scale: float) -> InstanceOptions:
     """Return the options under which predicted slices agree best with the painted ones.
 
     First threshold and splitting together, then the smallest cell. Among equals the one nearest
     to the defaults wins. Cells come back by one working pixel, which is what the targets took.
     """
-    grow = max(1, round(1 / scale))
+    usual = usual_options(scale)
     choices = [
-        InstanceOptions(threshold=threshold, split=split / scale, grow=grow)
+        replace(usual, threshold=threshold, split=split / scale)
         for threshold, split in sorted(product(_THRESHOLDS, _SPLITS), key=_distance_from_default)
     ]
     best = max(choices, key=lambda options: _agreement(exams, options))
