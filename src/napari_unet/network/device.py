@@ -65,7 +65,8 @@ def gpu_advice() -> str | None:
         return (
             "This computer has an NVIDIA GPU, but the installed torch is the CPU build. "
             "Training will be much faster after: pip install --force-reinstall torch "
-            "--index-url https://download.pytorch.org/whl/cu130 (other versions of CUDA: pytorch.org)"
+            "--index-url https://download.pytorch.org/whl/cu130 "
+            "(for other versions of CUDA see pytorch.org)"
         )
     return (
         "This computer has an NVIDIA GPU, but torch cannot use it; update the NVIDIA driver "
