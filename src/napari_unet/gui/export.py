@@ -46,6 +46,7 @@ class ExportDock(Dock):
         # The session's job, not the dock's: a file is written to its end when the dock closes.
         self._job = self.session.job("export")
         self._listed: list[Labels] = []
+        self._picked = False
         self._build()
         self._connect()
         self._list_layers()
@@ -79,6 +80,7 @@ class ExportDock(Dock):
     def _connect(self) -> None:
         self.session.layers_changed.connect(self._list_layers)
         self._layer.currentIndexChanged.connect(self._suggest)
+        self._layer.activated.connect(self._on_picked)
         self._format.currentIndexChanged.connect(self._on_format)
         self._job.reported.connect(self._on_written)
         self._job.failed.connect(self.warn)
@@ -87,18 +89,22 @@ class ExportDock(Dock):
     # -------------------------------------------------------------------------------- the layer
 
     def _list_layers(self) -> None:
-        """List the layers anew, and keep the choice where it is still there."""
+        """List the layers anew; without the user's own choice the newest result is chosen."""
         chosen = self._chosen()
+        wanted = chosen if self._picked else layers.newest_result(self.session.viewer) or chosen
         found = layers.all_labels(self.session.viewer)
         self._layer.blockSignals(True)
         self._layer.clear()
         self._layer.addItems([layer.name for layer in found])
         self._listed = found
-        self._layer.setCurrentIndex(found.index(chosen) if chosen in found else 0)
+        self._layer.setCurrentIndex(found.index(wanted) if wanted in found else 0)
         self._layer.blockSignals(False)
         if self._chosen() is not chosen:
             self._suggest()
         self._show_buttons()
+
+    def _on_picked(self) -> None:
+        self._picked = True
 
     def _chosen(self) -> Labels | None:
         at = self._layer.currentIndex()

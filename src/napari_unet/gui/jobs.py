@@ -177,12 +177,9 @@ class _Run:
         self.thread.start()
 
     def reports(self) -> Iterator[Any]:
-        """Yield what has come in since the last call, `_End` last."""
-        while True:
-            try:
-                yield self._queue.get_nowait()
-            except queue.Empty:
-                return
+        """Yield what has come in so far, `_End` last; what comes meanwhile waits its turn."""
+        for _ in range(self._queue.qsize()):
+            yield self._queue.get_nowait()
 
     def _work(self) -> None:
         error: str | None = None

@@ -48,6 +48,7 @@ __all__ = [
     "image_layers",
     "labels_layers",
     "link",
+    "newest_result",
     "outlines",
     "pixel_size",
     "placement",
@@ -585,6 +586,12 @@ def all_labels(viewer: ViewerModel) -> list[Labels]:
         for layer in reversed(viewer.layers)
         if isinstance(layer, Labels) and not layer.multiscale and layer.ndim in (2, 3)
     ]
+
+
+def newest_result(viewer: ViewerModel) -> Labels | None:
+    """Return the topmost Labels layer with a prediction; None before there is one."""
+    found = [layer for layer in all_labels(viewer) if _role(layer) == "prediction"]
+    return found[0] if found else None
 
 
 def remove_roles(viewer: ViewerModel, roles: Sequence[str]) -> None:

@@ -41,7 +41,7 @@ class LossPlot(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._plot = pyqtgraph.PlotWidget(self)
+        self._plot = pyqtgraph.PlotWidget(self, enableMenu=False)
         self._item = self._plot.getPlotItem()
         self._scores = pyqtgraph.ViewBox(enableMenu=False)
         self._loss_curve = self._item.plot([], [])
@@ -51,7 +51,8 @@ class LossPlot(QWidget):
 
     def _build(self) -> None:
         item = self._item
-        item.setMenuEnabled(False)
+        # pyqtgraph makes this menu without a parent, even when it is never shown.
+        item.ctrlMenu.setParent(self, item.ctrlMenu.windowFlags())
         item.hideButtons()
         item.setMouseEnabled(x=False, y=False)
         item.showAxis("right")

@@ -1,0 +1,192 @@
+"""Tests of the Predict dock in real napari, with an untrained network of known answers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+
+from napari_unet.files import save_model
+from napari_unet.gui.predict import PredictDock
+from napari_unet.gui.predictor import Predictor
+from napari_unet.network import ClassLabel, TrainedModel, UNet
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from napari_unet.gui.session import Session
+
+CELLS = (ClassLabel(0, "background"), ClassLabel(1, "cell"))
+
+
+def bright(channels: int = 1) -> TrainedModel:
+    """Make a network that finds what is brighter than the middle of the range."""
+    network = UNet(channels, 2, depth=0, width=1, padding="same")
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.zero_()
+        for name, parameter in network.named_parameters():
+            if parameter.ndim == 4 and parameter.shape[-1] == 3:
+                parameter[0, 0, 1, 1] = 1
+            elif parameter.ndim == 4:
+                parameter[1, 0] = 20
+            elif parameter.shape == (2,):
+                parameter[1] = -10
+            else:
+                assert name
+    return TrainedModel(network=network.eval(), task="instances", classes=CELLS)
+
+
+@pytest.fixture
+def dock(viewer: Any) -> PredictDock:
+    made = PredictDock(viewer)
+    viewer.window.add_dock_widget(made, name="Predict")
+    return made
+
+
+@pytest.fixture
+def squares(viewer: Any, session: Session) -> Any:
+    """Open three slices with two bright squares each."""
+    data = np.zeros((3, 40, 48), np.uint16)
+    data[:, 5:17, 5:17] = data[:, 20:34, 20:34] = 1000
+    place = {"scale": (2, 0.5, 0.5), "translate": (1, 2, 3), "units": ("um", "um", "um")}
+    return viewer.add_image(data, name="cells", **place)
+
+
+def wait(session: Session, qtbot: Any) -> None:
+    qtbot.waitUntil(lambda: not session.part(Predictor).running, timeout=60_000)
+
+
+def test_without_a_model_one_sentence_says_what_to_do(dock, squares, press):
+    press(dock, "Predict")
+    assert "no model yet" in dock.message
+
+
+def test_without_an_image_one_sentence_says_what_to_do(dock, session, press):
+    session.set_model(bright())
+    press(dock, "Predict")
+    assert "no image yet" in dock.message
+
+
+def test_the_whole_stack_becomes_a_layer_on_its_image(viewer, dock, session, squares, press, qtbot):
+    session.set_model(bright())
+    dock._slices.setCurrentIndex(1)
+    dock._sure.setChecked(True)
+    press(dock, "Predict")
+    wait(session, qtbot)
+    found = viewer.layers["cells prediction"]
+    np.testing.assert_array_equal(found.data > 0, squares.data > 0)
+    assert sorted(np.unique(found.data)) == [0, 1, 2, 3, 4, 5, 6]
+    sure = viewer.layers["cells probability"]
+    assert sure.data[squares.data > 0].min() > 0.9
+    for layer in (found, sure):
+        np.testing.assert_allclose(layer.scale, squares.scale)
+        np.testing.assert_allclose(layer.translate, squares.translate)
+        assert layer.units == squares.units
+    assert "3 slices" in dock.message
+
+
+def test_only_the_current_slice_is_written_and_can_be_undone(
+    viewer, dock, session, squares, press, qtbot
+):
+    session.set_model(bright())
+    for z in (1, 2):
+        viewer.dims.set_current_step(0, z)
+        press(dock, "Predict")
+        wait(session, qtbot)
+    found = viewer.layers["cells prediction"]
+    assert not found.data[0].any()
+    assert set(np.unique(found.data[1])) & set(np.unique(found.data[2])) == {0}
+    squares.data[2] = 0
+    squares.data[2, 30:, 40:] = 1000
+    before = found.data.copy()
+    press(dock, "Predict")
+    wait(session, qtbot)
+    assert not np.array_equal(found.data, before)
+    found.undo()
+    np.testing.assert_array_equal(found.data, before)
+
+
+def test_the_users_labels_are_touched_only_by_correct_and_that_can_be_undone(
+    viewer, dock, session, squares, press, qtbot
+):
+    labels = session.create_annotation()
+    viewer.dims.set_current_step(0, 0)
+    labels.data_setitem((np.array([0]), np.array([6]), np.array([6])), 9)
+    session.set_model(bright())
+    press(dock, "Predict")
+    wait(session, qtbot)
+    mine = np.zeros_like(labels.data)
+    mine[0, 6, 6] = 9
+    np.testing.assert_array_equal(labels.data, mine)
+    press(dock, "Correct")
+    assert "1 cell" in dock.message
+    expected = mine.copy()
+    expected[0, 20:34, 20:34] = 10
+    np.testing.assert_array_equal(labels.data, expected)
+    assert viewer.layers.selection.active is labels
+    labels.undo()
+    np.testing.assert_array_equal(labels.data, mine)
+
+
+def test_colour_where_grey_was_trained_gives_one_sentence(viewer, dock, session, press, qtbot):
+    viewer.add_image(np.zeros((32, 32, 3), np.uint8), name="rgb", rgb=True)
+    session.set_model(bright())
+    press(dock, "Predict")
+    wait(session, qtbot)
+    assert dock.message.startswith("⚠")
+    assert "RGB" in dock.message
+    assert len(viewer.layers) == 1
+
+
+@pytest.mark.parametrize("removed", ["cells", "cells prediction"])
+def test_layers_removed_in_mid_job_end_it(
+    viewer, dock, session, squares, press, qtbot, monkeypatch, removed
+):
+    session.set_model(bright())
+    dock._slices.setCurrentIndex(1)
+    part = session.part(Predictor)
+    if removed == "cells":
+        press(dock, "Predict")
+        viewer.layers.remove(squares)
+    else:
+        write = part._write
+
+        def write_once_then_lose(*args: Any) -> None:
+            write(*args)
+            viewer.layers.remove(viewer.layers["cells prediction"])
+
+        monkeypatch.setattr(part, "_write", write_once_then_lose)
+        press(dock, "Predict")
+    wait(session, qtbot)
+    assert "was removed" in dock.message
+
+
+def test_cancel_keeps_what_is_done(viewer, dock, session, squares, press, qtbot):
+    session.set_model(bright())
+    dock._slices.setCurrentIndex(1)
+    press(dock, "Predict")
+    press(dock, "Cancel")
+    wait(session, qtbot)
+    assert "Cancelled" in dock.message
+
+
+def test_a_model_file_is_loaded_and_described(dock, session, qtbot, tmp_path: Path):
+    path = save_model(bright(), tmp_path / "my cells.safetensors")
+    dock.load(str(path))
+    qtbot.waitUntil(lambda: session.model is not None, timeout=20_000)
+    assert "my cells" in dock._about.text()
+    assert "cell" in dock._about.text()
+
+
+def test_a_foreign_file_gives_one_sentence_and_keeps_the_model(
+    dock, session, qtbot, tmp_path: Path
+):
+    mine = bright()
+    session.set_model(mine)
+    (tmp_path / "other.safetensors").write_bytes(b"no model at all")
+    dock.load(str(tmp_path / "other.safetensors"))
+    qtbot.waitUntil(lambda: dock.message.startswith("⚠"), timeout=20_000)
+    assert session.model is mine

@@ -1,0 +1,211 @@
+"""Tests of the Train dock in real napari, with networks of a few channels."""
+
+from __future__ import annotations
+
+import gc
+import time
+import weakref
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from napari_unet.files import load_model
+from napari_unet.gui import trainer
+from napari_unet.gui.train import TrainDock
+from napari_unet.gui.trainer import Curve, Trainer
+from napari_unet.training import TrainingConfig, TrainingReport
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from napari_unet.gui.session import Session
+
+TINY = {"depth": 1, "width": 2, "patch": 32, "batch": 1}
+
+
+@pytest.fixture
+def dock(viewer: Any) -> TrainDock:
+    made = TrainDock(viewer)
+    viewer.window.add_dock_widget(made, name="Train")
+    return made
+
+
+@pytest.fixture
+def painted(session: Session, stack: Any) -> Session:
+    where = np.zeros((3, 40, 48), dtype=bool)
+    where[1, 10:20, 5:15] = True
+    labels = session.create_annotation()
+    labels.data_setitem(np.nonzero(where), 1)
+    labels.data_setitem(np.nonzero(np.roll(where, 15, axis=2)), 2)
+    return session
+
+
+def choose(dock: TrainDock, **changes: Any) -> None:
+    dock._form.set_value(replace(dock._form.value(), **TINY, **changes))
+
+
+def wait(session: Session, qtbot: Any) -> None:
+    qtbot.waitUntil(lambda: not session.part(Trainer).running, timeout=60_000)
+
+
+def test_without_an_image_one_sentence_says_what_to_do(dock, press):
+    press(dock, "Start training")
+    assert "no image yet" in dock.message
+
+
+def test_without_labels_one_sentence_says_what_to_do(dock, stack, press):
+    press(dock, "Start training")
+    assert "no labels yet" in dock.message
+
+
+def test_without_paint_one_sentence_says_what_to_do(dock, session, stack, press):
+    session.create_annotation()
+    press(dock, "Start training")
+    assert "Nothing is painted" in dock.message
+    assert not session.part(Trainer).running
+
+
+def test_a_picture_with_nan_gives_one_sentence(viewer, dock, session, press, qtbot):
+    viewer.add_image(np.full((40, 40), np.nan, np.float32), name="broken")
+    labels = session.create_annotation()
+    labels.data_setitem((np.array([5]), np.array([5])), 1)
+    press(dock, "Start training")
+    wait(session, qtbot)
+    assert dock.message.startswith("⚠")
+    assert "NaN" in dock.message
+    assert session.model is None
+
+
+def test_training_leaves_a_model_in_the_session_and_in_a_file(
+    dock, painted, press, button, qtbot, own_home: Path
+):
+    choose(dock, steps=3, minutes=None)
+    press(dock, "Start training")
+    assert not button(dock, "Start training").isEnabled()
+    wait(painted, qtbot)
+    assert painted.model is not None
+    assert painted.model_path.parent == own_home / "models"
+    assert load_model(painted.model_path).configuration["steps"] == 3
+    assert "Trained for 3 steps" in dock.message
+    assert button(dock, "Save model as").isEnabled()
+    assert button(dock, "Start training").isEnabled()
+
+
+def test_stop_keeps_a_model(dock, painted, press, qtbot):
+    choose(dock, minutes=60.0)
+    press(dock, "Start training")
+    part = painted.part(Trainer)
+    qtbot.waitUntil(lambda: part.report is not None and part.report.step > 2, timeout=60_000)
+    press(dock, "Stop")
+    wait(painted, qtbot)
+    assert painted.model is not None
+
+
+def test_a_training_survives_its_dock_and_its_layers(viewer, painted, press, qtbot):
+    first = TrainDock(viewer)
+    viewer.window.add_dock_widget(first, name="Train")
+    choose(first, steps=6, minutes=None)
+    press(first, "Start training")
+    viewer.window.remove_dock_widget(first)
+    gone = weakref.ref(first)
+    del first
+    gc.collect()
+    assert gone() is None
+    viewer.layers.clear()
+    wait(painted, qtbot)
+    assert painted.model is not None
+    again = TrainDock(viewer)
+    viewer.window.add_dock_widget(again, name="Train")
+    assert "Trained for 6 steps" in again.message
+
+
+def test_painting_joins_the_training(dock, painted, press, qtbot, monkeypatch):
+    seen = []
+
+    def follow(images, config, *, class_names, should_stop, updates):
+        while not should_stop():
+            fresh = updates()
+            seen.extend(fresh or [])
+            time.sleep(0.01)
+            yield TrainingReport(phase="training", step=len(seen))
+
+    monkeypatch.setattr("napari_unet.training.train", follow)
+    painted.part(Trainer)._join.setInterval(50)
+    press(dock, "Start training")
+    painted.labels_layer.data_setitem((np.array([0]), np.array([3]), np.array([4])), 7)
+    qtbot.waitUntil(lambda: seen != [], timeout=20_000)
+    press(dock, "Stop")
+    wait(painted, qtbot)
+    assert seen[-1].labels[0, 3, 4] == 7
+    assert seen[-1].image.shape == (3, 1, 40, 48)
+
+
+def test_painting_on_another_image_does_not_join(viewer, dock, painted, press, qtbot, monkeypatch):
+    seen = []
+
+    def follow(images, config, *, class_names, should_stop, updates):
+        while not should_stop():
+            seen.extend(updates() or [])
+            time.sleep(0.01)
+            yield TrainingReport(phase="training")
+
+    monkeypatch.setattr("napari_unet.training.train", follow)
+    part = painted.part(Trainer)
+    part._join.setInterval(50)
+    press(dock, "Start training")
+    other = viewer.add_image(np.ones((40, 48)), name="other")
+    painted.choose([other])
+    labels = painted.create_annotation()
+    labels.data_setitem((np.array([3]), np.array([4])), 7)
+    with qtbot.waitSignal(part._join.timeout, timeout=20_000):
+        pass
+    qtbot.wait(100)
+    press(dock, "Stop")
+    wait(painted, qtbot)
+    assert seen == []
+
+
+def test_a_folder_that_takes_no_model_loses_nothing(dock, painted, press, qtbot, own_home: Path):
+    (own_home / "models").write_text("in the way")
+    choose(dock, steps=2, minutes=None)
+    press(dock, "Start training")
+    wait(painted, qtbot)
+    assert painted.model is not None
+    assert painted.model_path is None
+    assert "could not be kept as a file" in dock.message
+
+
+def test_weights_are_the_same_in_the_weight_map_and_here(dock, session):
+    session.border = (7.5, 3.0)
+    assert (dock._form.value().w0, dock._form.value().sigma) == (7.5, 3.0)
+    dock._form.widget("w0").setValue(4.0)
+    assert session.border == (4.0, 3.0)
+
+
+def test_choices_are_remembered(viewer, dock):
+    dock._preset.setCurrentIndex(dock._preset.findData("balanced"))
+    dock._form.widget("minutes").setValue(42.0)
+    again = TrainDock(viewer)
+    viewer.window.add_dock_widget(again, name="again")
+    assert again._preset.currentData() == "balanced"
+    assert again._form.value().minutes == 42.0
+    assert again._form.value().width == TrainingConfig.from_preset("balanced").width
+
+
+def test_the_curves_follow_the_theme(viewer, dock):
+    viewer.theme = "light"
+    light = dock._plot.grab().toImage().pixelColor(2, 2).lightness()
+    viewer.theme = "dark"
+    assert dock._plot.grab().toImage().pixelColor(2, 2).lightness() < light
+
+
+def test_a_curve_keeps_few_points_and_their_mean():
+    curve = Curve()
+    for step in range(10_000):
+        curve.add(step / 100, float(step % 2), None)
+    curve.add(100.0, None, 0.5)
+    assert len(curve.loss) <= 100 / trainer._FINEST
+    assert curve.loss[-1][1] == pytest.approx(0.5, abs=0.1)
+    assert curve.validation == [(100.0, 0.5)]
