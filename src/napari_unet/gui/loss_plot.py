@@ -60,7 +60,7 @@ class LossPlot(QWidget):
         item.getAxis("right").linkToView(self._scores)
         self._scores.setXLink(item)
         self._scores.setMouseEnabled(x=False, y=False)
-        self._scores.setYRange(0, 1, padding=0.02)
+        self._scores.setYRange(0, 1, padding=0.06)
         self._scores.addItem(self._score_curve)
         item.vb.sigResized.connect(self._align)
         self._loss_curve.setDownsampling(auto=True, method="mean")
@@ -68,7 +68,7 @@ class LossPlot(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._plot)
-        self.setMinimumHeight(150)
+        self.setMinimumHeight(190)
         self.setAccessibleName("Training curves")
         self.setToolTip(
             "Loss (left axis, lower is better): the error on patches that the network is learning "
