@@ -533,3 +533,16 @@ def test_debug_shows_the_traceback_and_nothing_else_does(folders: Path) -> None:
         assert running.returncode == 1
         assert ("Traceback" in err) is traced
         assert err.count("napari-unet: ") == 1
+
+
+def test_a_stack_cut_between_its_slices_is_refused(folders: Path, model: Path) -> None:
+    path = folders / "images" / "p1.tif"
+    tifffile.imwrite(path, np.ones((8, SIDE, SIDE), np.uint8), photometric="minisblack")
+    with tifffile.TiffFile(path) as file:
+        fifth = file.pages[4].offset
+    path.write_bytes(path.read_bytes()[:fifth])
+    process = program("predict", model, path, "--out", folders / "out")
+    _, complaints = process.communicate(timeout=120)
+    assert process.returncode == 1
+    [sentence] = complaints.splitlines()
+    assert "p1.tif is damaged" in sentence

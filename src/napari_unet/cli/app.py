@@ -345,13 +345,20 @@ def _in_words(error: Exception) -> Exception:
 
 @contextmanager
 def _quiet(really: bool) -> Iterator[None]:
-    """Keep warnings and logs of libraries out of the one sentence on stderr."""
-    before = logging.root.manager.disable
+    """Keep warnings and logs of libraries out of the one sentence on stderr.
+
+    Logging itself stays on: tifffile only logs that a file is damaged, and that must be heard.
+    """
+    if not really:
+        yield
+        return
+    nobody, last_resort = logging.NullHandler(), logging.lastResort
     with warnings.catch_warnings():
-        if really:
-            warnings.simplefilter("ignore")
-            logging.disable(logging.CRITICAL)
+        warnings.simplefilter("ignore")
+        logging.root.addHandler(nobody)
+        logging.lastResort = nobody
         try:
             yield
         finally:
-            logging.disable(before)
+            logging.lastResort = last_resort
+            logging.root.removeHandler(nobody)
