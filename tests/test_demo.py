@@ -55,6 +55,8 @@ def test_only_a_folder_of_its_own_is_written_to(tmp_path: Path) -> None:
     assert demo.is_free_or_demo(tmp_path)
     (tmp_path / "thesis.tex").write_text("precious")
     assert not demo.is_free_or_demo(tmp_path)
+    (tmp_path / "README.txt").write_text("About my thesis")
+    assert not demo.is_free_or_demo(tmp_path)
     demo.write_inputs(tmp_path / "new")
     assert demo.is_free_or_demo(tmp_path / "new")
 

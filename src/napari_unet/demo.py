@@ -43,8 +43,9 @@ NAME = "touching_cells"
 _CELLS = 210
 _SHAPE = (512, 512)
 _README = "README.txt"
-_EXPLANATION = """\
-Written by: napari-unet demo (a later demo replaces these files)
+_SIGNATURE = "Written by: napari-unet demo"
+_EXPLANATION = f"""\
+{_SIGNATURE} (a later demo replaces these files)
 
 training/images, training/labels   what the network was trained on
 test/images, test/labels           another picture, and its true cells
@@ -131,7 +132,15 @@ def segmented_file(out: Path) -> Path:
 
 def is_free_or_demo(out: Path) -> bool:
     """Tell whether a folder may be written to: absent, empty, or left by an earlier demo."""
-    return not out.exists() or not any(out.iterdir()) or (out / _README).is_file()
+    return not out.exists() or not any(out.iterdir()) or _is_signed(out / _README)
+
+
+def _is_signed(readme: Path) -> bool:
+    """Tell whether the demo wrote this file: many folders have a README of their own."""
+    if not readme.is_file():
+        return False
+    with readme.open("rb") as file:
+        return file.read(len(_SIGNATURE)) == _SIGNATURE.encode()
 
 
 def write_inputs(out: Path) -> None:
