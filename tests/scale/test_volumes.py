@@ -68,6 +68,8 @@ def test_another_volume_in_its_place_is_refused(stack, tmp_path):
     list(predict_volume(model, stack, path))
     with pytest.raises(PredictionError, match="another volume"):
         next(predict_volume(model, stack[:2], path))
+    with pytest.raises(PredictionError, match="another model"):
+        next(predict_volume(lively_model(depth=2, seed=3), stack, path))
     (tmp_path / "file").write_text("hello")
     with pytest.raises(PredictionError, match="no zarr array"):
         next(predict_volume(model, stack, tmp_path / "file"))

@@ -213,6 +213,48 @@ def test_running_out_of_memory_late_keeps_what_was_learnt(monkeypatch):
     assert any("memory" in r.message for r in reports)
 
 
+def _break_weights_at(step, monkeypatch):
+    original = Learner.learn
+
+    def breaks(self, patches, progress):
+        if self._steps == step:
+            with torch.no_grad():
+                self.network.classify.weight.fill_(float("nan"))
+        return original(self, patches, progress)
+
+    monkeypatch.setattr(Learner, "learn", breaks)
+
+
+def test_a_training_that_diverges_never_leaves_a_broken_network(monkeypatch):
+    _break_weights_at(3, monkeypatch)
+    with pytest.raises(TrainingError, match="lower the learning rate"):
+        list(train([bright_discs()], small(validation=0.0)))
+
+
+def test_a_training_that_diverges_late_keeps_the_best_network(monkeypatch):
+    _break_weights_at(8, monkeypatch)
+    reports = list(train([bright_discs(s) for s in range(5)], small(steps=12)))
+    assert any("lower the learning rate" in r.message for r in reports)
+    assert _weights(reports[-1].model).isfinite().all()
+
+
+def test_a_quality_that_cannot_be_measured_does_not_lose_the_network(monkeypatch):
+    def fails(*_arguments):
+        raise MemoryError
+
+    monkeypatch.setitem(train.__globals__, "tune", fails)
+    reports = list(train([bright_discs()], small()))
+    assert reports[-1].model is not None
+    assert any("could not be measured" in r.message for r in reports)
+
+
+def test_painting_that_cannot_join_does_not_end_the_training():
+    wrong = annotate(np.zeros((1, 3, 9, 9)), np.ones((9, 9), int), name="rgb")
+    reports = list(train([bright_discs()], small(validation=0.0), updates=lambda: [wrong]))
+    assert reports[-1].step > 0
+    assert reports[-1].model is not None
+
+
 @pytest.mark.parametrize(
     "error", [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("device lost")]
 )

@@ -77,7 +77,8 @@ def gpu_advice() -> str | None:
 def fast_dtype(device: torch.device) -> torch.dtype | None:
     """Return the dtype for autocast on this device, or None where float32 is as fast."""
     if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else None
+        supported = torch.cuda.is_bf16_supported(including_emulation=False)
+        return torch.bfloat16 if supported else None
     if device.type == "cpu":
         return torch.bfloat16 if _bfloat16_pays_on_cpu() else None
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -12,6 +13,7 @@ import zarr
 from napari_unet.prediction import (
     IntensityRange,
     PredictionError,
+    check_image,
     labels_from,
     measure_range,
     never,
@@ -60,6 +62,7 @@ def sample_range(stack: LazyStack, model: TrainedModel) -> IntensityRange:
     count = stack.shape[0]
     chosen = np.unique(np.linspace(0, count - 1, min(count, _SAMPLED_SLICES)).astype(int))
     sample = np.stack([np.asarray(stack[int(index)]) for index in chosen])
+    check_image(model, sample)
     return measure_range(sample, model.normalisation)
 
 
@@ -96,12 +99,13 @@ def predict_volume(
     Raises
     ------
     PredictionError
-        If the stack does not fit the model, or `path` holds something else.
+        If the stack does not fit the model, or `path` holds something else: another volume, or
+        labels of another model.
     """
     if len(stack.shape) != 4:
         raise PredictionError(f"the stack has shape {stack.shape}; expected (Z, C, Y, X)")
-    out = _open(Path(path), (stack.shape[0], *stack.shape[2:]))
     ranged = sample_range(stack, model)
+    out = _open(Path(path), (stack.shape[0], *stack.shape[2:]), _fingerprint(model, ranged))
     first, last = (int(str(out.attrs[key])) for key in ("slices_done", "last_label"))
     for index in range(first, stack.shape[0]):
         labels = _slice(model, np.asarray(stack[index]), ranged, tile, device, should_stop)
@@ -132,8 +136,18 @@ def _slice(
     return None
 
 
-def _open(path: Path, shape: tuple[int, ...]) -> zarr.Array[Any]:
-    """Open an unfinished volume of this shape, or make a new one."""
+def _fingerprint(model: TrainedModel, ranged: IntensityRange) -> str:
+    """Return a short hash of what decides the labels: the weights and the intensities."""
+    digest = hashlib.sha256()
+    for values in model.network.state_dict().values():
+        digest.update(values.cpu().numpy().tobytes())
+    digest.update(ranged.low.tobytes() + ranged.high.tobytes())
+    digest.update(repr((model.scale, dict(model.instances))).encode())
+    return digest.hexdigest()[:16]
+
+
+def _open(path: Path, shape: tuple[int, ...], fingerprint: str) -> zarr.Array[Any]:
+    """Open an unfinished volume of this shape, model and stack, or make a new one."""
     if not path.exists():
         made = zarr.create_array(
             path,
@@ -141,14 +155,14 @@ def _open(path: Path, shape: tuple[int, ...]) -> zarr.Array[Any]:
             dtype=np.uint32,
             chunks=(1, min(_CHUNK, shape[1]), min(_CHUNK, shape[2])),
         )
-        made.attrs.update({"slices_done": 0, "last_label": 0})
+        made.attrs.update({"slices_done": 0, "last_label": 0, "fingerprint": fingerprint})
         return made
     try:
         found = zarr.open_array(path, mode="r+")
     except (OSError, ValueError, KeyError) as error:
         raise PredictionError(f"{path} is no zarr array; choose another place") from error
-    if found.shape != shape or "slices_done" not in found.attrs:
+    if found.shape != shape or found.attrs.get("fingerprint") != fingerprint:
         raise PredictionError(
-            f"{path} holds another volume (shape {found.shape}, not {shape}); choose another place"
+            f"{path} holds another volume, or the labels of another model; choose another place"
         )
     return found

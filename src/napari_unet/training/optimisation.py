@@ -27,6 +27,7 @@ Tensors = tuple[Tensor, ...] | list[Tensor]
 __all__ = ["Learner", "energy", "rate_at"]
 
 _WARM_UP = 0.1  # share of a one-cycle training in which the learning rate rises
+_DIVERGED = "the training diverged: its loss is no number any more; lower the learning rate"
 _LAST_RATE = 0.01  # share of the largest rate that is left at the end
 
 
@@ -96,7 +97,13 @@ class Learner:
         self._steps = 0
 
     def learn(self, patches: Sequence[Patch], progress: float) -> float:
-        """Take one step on a batch and return the energy before it."""
+        """Take one step on a batch and return the energy before it.
+
+        Raises
+        ------
+        FloatingPointError
+            If the energy is no number; the step is then not taken.
+        """
         image = torch.from_numpy(np.stack([patch.image for patch in patches]))
         target = self._kept([patch.target for patch in patches])
         weight = self._kept([patch.weight for patch in patches])
@@ -111,6 +118,9 @@ class Learner:
             torch.manual_seed(self.config.seed + self._steps)  # dropout, repeatable
             logits = self.network(image)
         loss = energy(logits, target, weight, reduction=self.config.energy)
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise FloatingPointError(_DIVERGED)
         loss.backward()
         if self.config.optimiser == "adamw":
             nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
@@ -118,7 +128,7 @@ class Learner:
         self._steps += 1
         if self._average is not None:
             self._average.update_parameters(self.network)
-        return float(loss.detach())
+        return value
 
     def _kept(self, planes: Sequence[NDArray[Any]]) -> Tensor:
         """Stack (Y, X) planes, cut to what the network returns of them."""
@@ -128,7 +138,13 @@ class Learner:
         return torch.from_numpy(np.stack([plane[kept, kept] for plane in planes])).to(self.device)
 
     def snapshot(self) -> UNet:
-        """Return a copy of the (averaged) network on the CPU, in evaluation mode."""
+        """Return a copy of the (averaged) network on the CPU, in evaluation mode.
+
+        Raises
+        ------
+        FloatingPointError
+            If its weights are no numbers any more.
+        """
         source = self.network
         if self._average is not None and self._steps:
             source = cast("UNet", self._average.module)
@@ -136,6 +152,8 @@ class Learner:
         for values in (*copied.parameters(), *copied.buffers()):
             values.requires_grad_(False)
             values.data = values.data.contiguous()
+            if not values.isfinite().all():
+                raise FloatingPointError(_DIVERGED)
         return copied
 
 

@@ -129,6 +129,8 @@ def find_classes(
             f"{len(values)} classes are annotated; paint at least two (the background is one) "
             "and at most 255, or choose the task instances"
         )
+    if values[-1] > np.iinfo(np.int32).max:
+        raise TrainingError(f"a class has the value {values[-1]}; use values below 2147483648")
     first = {values[0]: "background"}
     return tuple(ClassLabel(v, names.get(v, first.get(v, f"class {v}"))) for v in values)
 

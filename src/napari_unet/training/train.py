@@ -215,14 +215,7 @@ class _Training:
         self.learner = Learner(self._new_network(), self.config, self.device)
         yield from self._learn()
         yield self.clock.report(message="Choosing how probabilities become cells")
-        model, scores = self._finish()
-        yield self.clock.report(
-            phase="finished",
-            progress=1.0,
-            validation=scores,
-            model=model,
-            message=f"Trained for {self.clock.step} steps in {_duration(self.clock.seconds)}",
-        )
+        yield from self._finish()
 
     def _scale_message(self) -> str:
         if self.scale == 1:
@@ -272,38 +265,35 @@ class _Training:
             )
 
     def _learn(self) -> Iterator[TrainingReport]:
+        """Take steps until the end; whatever goes wrong after the first, what is learnt stays."""
         next_exam = 1 / (_EXAMS + 1)
         while self.clock.progress < 1 and not self.should_stop():
-            self._join_updates()
+            yield from self._join_updates()
             try:
                 loss = self._step()
-            except (RuntimeError, MemoryError, FloatingPointError) as error:
+                self.clock.step += 1
+                yield self.clock.report(loss=loss)
+                if self.exams and next_exam <= self.clock.progress < 1:
+                    started = self.clock.progress
+                    yield self.clock.report(validation=self._validate())
+                    cost = 0.0 if self.config.steps else (self.clock.progress - started)
+                    next_exam = self.clock.progress + max(1 / (_EXAMS + 1), cost / _EXAM_SHARE)
+            except (RuntimeError, MemoryError, FloatingPointError, PredictionError) as error:
                 if self.clock.step == 0:
                     raise
                 yield self.clock.report(message=_stopped_early(error))
                 return
-            self.clock.step += 1
-            yield self.clock.report(loss=loss)
-            if self.exams and next_exam <= self.clock.progress < 1:
-                started = self.clock.progress
-                yield self.clock.report(validation=self._validate())
-                cost = 0.0 if self.config.steps else (self.clock.progress - started)
-                next_exam = self.clock.progress + max(1 / (_EXAMS + 1), cost / _EXAM_SHARE)
 
     def _step(self) -> float:
         """Take one step, with a smaller batch when the memory is used up."""
         while True:
             try:
                 patches = [self._patch() for _ in range(self.batch)]
-                loss = self.learner.learn(patches, self.clock.progress)
-                break
+                return self.learner.learn(patches, self.clock.progress)
             except (RuntimeError, MemoryError) as error:
                 if not out_of_memory(error) or self.batch == 1:
                     raise
                 self.batch //= 2
-        if not np.isfinite(loss):
-            raise FloatingPointError("the loss is no number any more; lower the learning rate")
-        return loss
 
     def _patch(self) -> Patch:
         """Draw a change, then a patch with just the surroundings that it reads."""
@@ -312,17 +302,22 @@ class _Training:
         whole = self.source.draw(source_shape(drawn, shape), self.rng)
         return apply(drawn, whole, output_shape=shape)
 
-    def _join_updates(self) -> None:
+    def _join_updates(self) -> Iterator[TrainingReport]:
         """Take over what was painted since the training began, except on validation."""
-        fresh = self.updates() if self.updates else None
-        if not fresh:
-            return
-        exams = {exam.name: exam for exam in self.exams}
-        joined = [
-            counted_only(without_exam(image, exams.get(image.name), self.gap)) for image in fresh
-        ]
-        if any(image.annotated.any() for image in joined):
-            self.source = self._prepare(joined)
+        try:
+            fresh = self.updates() if self.updates else None
+            if not fresh:
+                return
+            check_annotations([*self.images[:1], *fresh], self.config)
+            exams = {exam.name: exam for exam in self.exams}
+            joined = [
+                counted_only(without_exam(image, exams.get(image.name), self.gap))
+                for image in fresh
+            ]
+            if any(image.annotated.any() for image in joined):
+                self.source = self._prepare(joined)
+        except (TrainingError, ValueError, MemoryError) as error:
+            yield self.clock.report(message=f"The newest painting cannot join yet: {error}")
 
     def _model(self, network: UNet) -> TrainedModel:
         return TrainedModel(
@@ -346,18 +341,38 @@ class _Training:
             self.best = (score, network)
         return score
 
-    def _finish(self) -> tuple[TrainedModel, float | None]:
+    def _finish(self) -> Iterator[TrainingReport]:
         """Choose the best network, tune how it draws cells, and write down where it is from."""
-        if self.exams:
-            self._validate()
-        network = self.best[1] if self.best else self.learner.snapshot()
-        model = self._model(network)
-        exams = list(examine(model, self.exams or self.lessons, str(self.device)))
-        if self.cells:
-            model = replace(model, instances=as_mapping(tune(exams, self.scale)))
-        scores = sit(model, exams)
-        model = replace(model, provenance=self._provenance(scores.to_dict()))
-        return model, score_of(scores) if self.exams else None
+        model, scores = None, None
+        try:
+            if self.exams:
+                self._validate()
+            model = self._model(self._best_network())
+            exams = list(examine(model, self.exams or self.lessons, str(self.device)))
+            if self.cells:
+                model = replace(model, instances=as_mapping(tune(exams, self.scale)))
+            scores = sit(model, exams)
+        except (RuntimeError, MemoryError, FloatingPointError, PredictionError) as error:
+            model = model or self._model(self._best_network())
+            yield self.clock.report(message=f"The quality could not be measured: {error}")
+        facts = self._provenance(scores.to_dict() if scores else {})
+        yield self.clock.report(
+            phase="finished",
+            progress=1.0,
+            validation=score_of(scores) if scores and self.exams else None,
+            model=replace(model, provenance=facts),
+            message=f"Trained for {self.clock.step} steps in {_duration(self.clock.seconds)}",
+        )
+
+    def _best_network(self) -> UNet:
+        """Return the network that did best, or the newest where nothing was kept back.
+
+        Raises
+        ------
+        FloatingPointError
+            If there is none that still holds numbers.
+        """
+        return self.best[1] if self.best else self.learner.snapshot()
 
     def _provenance(self, scores: Mapping[str, Any]) -> dict[str, Any]:
         return {
@@ -368,6 +383,7 @@ class _Training:
                 "python": platform.python_version(),
             },
             "device": str(self.device),
+            "precision": str(self.learner.dtype or torch.float32).removeprefix("torch."),
             "steps": self.clock.step,
             "seconds": round(self.clock.seconds, 1),
             "data": fingerprint(self.images),
