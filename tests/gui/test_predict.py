@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import torch
 
 from napari_unet.files import save_model
+from napari_unet.gui import layers
 from napari_unet.gui.predict import PredictDock
 from napari_unet.gui.predictor import Predictor
 from napari_unet.network import ClassLabel, TrainedModel, UNet
@@ -190,3 +192,74 @@ def test_a_foreign_file_gives_one_sentence_and_keeps_the_model(
     dock.load(str(tmp_path / "other.safetensors"))
     qtbot.waitUntil(lambda: dock.message.startswith("⚠"), timeout=20_000)
     assert session.model is mine
+
+
+def test_cells_are_not_taken_for_classes_nor_classes_for_cells(
+    viewer, dock, session, squares, press, qtbot
+):
+    labels = session.create_annotation()
+    session.set_model(bright())
+    press(dock, "Predict")
+    wait(session, qtbot)
+    session.task = "classes"
+    press(dock, "Correct")
+    assert "holds single cells, but the labels hold classes" in dock.message
+    assert not labels.data.any()
+    cells = viewer.layers["cells prediction"]
+    before = cells.data.copy()
+    tissue = (ClassLabel(1, "background"), ClassLabel(2, "tissue"))
+    session.set_model(replace(bright(), task="classes", classes=tissue))
+    press(dock, "Predict")
+    wait(session, qtbot)
+    np.testing.assert_array_equal(cells.data, before)
+    press(dock, "Correct")
+    assert "pixels" in dock.message
+    z = session.current_slice
+    np.testing.assert_array_equal(labels.data[z], np.where(squares.data[z] > 0, 2, 1))
+    labels.undo()
+    session.task = "instances"
+    press(dock, "Correct")
+    assert "holds classes, but the labels hold single cells" in dock.message
+    assert not labels.data.any()
+
+
+@pytest.mark.parametrize(("dtype", "taken"), [(np.int32, 255), (np.uint8, 253)])
+def test_after_correct_the_brush_paints_a_cell_of_its_own(
+    viewer, dock, session, squares, press, qtbot, dtype, taken
+):
+    mine = np.zeros((3, 40, 48), dtype)
+    mine[2, 0, 0] = taken
+    session.adopt(viewer.add_labels(mine, name="mine", **layers.placement(squares)))
+    viewer.dims.set_current_step(0, 0)
+    session.set_model(bright())
+    press(dock, "Predict")
+    wait(session, qtbot)
+    press(dock, "Correct")
+    labels = session.labels_layer
+    assert labels.data[0].max() == taken + 2
+    assert labels.selected_label == (taken + 3 if dtype is np.int32 else 1)
+
+
+def test_a_prediction_that_is_adopted_gets_no_more_slices(
+    viewer, dock, session, squares, press, qtbot, monkeypatch
+):
+    session.set_model(bright())
+    dock._slices.setCurrentIndex(1)
+    part = session.part(Predictor)
+    write = part._write
+
+    def write_then_adopt(z: int, *args: Any) -> None:
+        write(z, *args)
+        if session.labels_layer is None:
+            session.adopt(viewer.layers["cells prediction"])
+
+    monkeypatch.setattr(part, "_write", write_then_adopt)
+    press(dock, "Predict")
+    wait(session, qtbot)
+    mine = session.labels_layer
+    assert mine.data[0].any()
+    assert not mine.data[1:].any()
+    others = part.labels_layer
+    assert others is not mine
+    np.testing.assert_array_equal(others.data[1:] > 0, squares.data[1:] > 0)
+    assert "2 slices are in" in dock.message

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["Order", "Predictor"]
 
 LABELS, PROBABILITY = "prediction", "probability"
+_TASK = "task"  # as the session calls it: a prediction that is adopted keeps its meaning
+_MEANING = {"instances": "single cells", "classes": "classes"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,17 +198,32 @@ class Predictor(QObject):
             if self._images[0] not in viewer.layers:
                 raise LayerError("The image was removed, so the prediction was stopped.")
             found: Any = layers.find(viewer, role, self._images)
-            fits = found is not None and layers.volume_shape(found) == self._shape
-            self._layers[role] = found if fits else self._new_layer(role)
+            self._layers[role] = found if self._fits(found) else self._new_layer(role)
         layer = self._layers[role]
         if layer not in viewer.layers:
             raise LayerError(f"“{layer.name}” was removed, so the prediction was stopped.")
+        if layers.tag(layer).get("role") != role:  # it became the user's annotation meanwhile
+            layer = self._layers[role] = self._new_layer(role)
+            self._slices = 0
         return layer
+
+    def _fits(self, found: Any) -> bool:
+        """Whether an earlier result has the image's size, and numbers of the same meaning."""
+        if found is None or layers.volume_shape(found) != self._shape:
+            return False
+        task = self._task()
+        return bool(layers.tag(found).get(_TASK, task) == task)
+
+    def _task(self) -> str | None:
+        return None if self._model is None else self._model.task
 
     def _new_layer(self, role: str) -> Image | Labels:
         viewer, name = self._session.viewer, self._images[0].name
         if role == LABELS:
-            return layers.add_labels(viewer, self._images, role=role, name=f"{name} prediction")
+            made = layers.add_labels(viewer, self._images, role=role, name=f"{name} prediction")
+            layers.tag(made)[_TASK] = self._task()
+            layers.link(viewer, made, role, self._images)
+            return made
         return layers.add_image(
             viewer,
             self._images,
@@ -250,7 +268,8 @@ class Predictor(QObject):
         Raises
         ------
         LayerError
-            Without a prediction on this slice.
+            Without a prediction on this slice, or when its numbers mean something else than what
+            is painted.
         """
         from napari_unet.annotations import join_prediction
 
@@ -258,6 +277,7 @@ class Predictor(QObject):
         predicted = self.labels_layer
         if predicted is None:
             raise LayerError("Nothing is predicted for this image yet; predict first.")
+        self._check_task(predicted)
         z = session.current_slice
         found = layers.read_labels_slice(predicted, z)
         if not found.any():
@@ -271,4 +291,25 @@ class Predictor(QObject):
         layers.write_slice(labels, z, joined)
         layers.hide(predicted)
         layers.select(session.viewer, labels, "paint")
+        if session.task == "instances":
+            _take_fresh_number(labels)
         return count
+
+    def _check_task(self, predicted: Labels) -> None:
+        """Refuse to mix numbers of cells with numbers of classes."""
+        painted = self._session.task
+        task = layers.tag(predicted).get(_TASK, painted)
+        if task != painted:
+            raise LayerError(
+                f"“{predicted.name}” holds {_MEANING[task]}, but the labels hold "
+                f"{_MEANING[painted]}; choose “{_MEANING[task].capitalize()}” in “Annotate”, or "
+                "predict with another model."
+            )
+
+
+def _take_fresh_number(labels: Labels) -> None:
+    """Let the brush paint a cell of its own, if the layer can hold one more number."""
+    fresh = int(layers.view_labels(labels).max()) + 1
+    with suppress(LayerError):
+        layers.check_room(labels, fresh)
+        labels.selected_label = fresh
