@@ -98,3 +98,24 @@ def test_the_list_follows_the_layers_and_their_names(viewer, dock, labels):
     viewer.layers.clear()
     assert dock._layer.count() == 0
     assert dock._path.text() == ""
+
+
+def test_what_is_replaced_is_what_was_asked_about(viewer, dock, labels, press, qtbot, tmp_path):
+    path = tmp_path / "out.tif"
+    path.write_text("mine")
+    write(dock, path, press, qtbot)
+    dock._picked = False
+    data, tags = np.ones((5, 6), int), {"napari_unet": {"role": "prediction", "image": []}}
+    viewer.add_labels(data, name="prediction", metadata=tags)
+    assert dock._layer.currentText() == "prediction"
+    answer(dock, qtbot, "Yes")
+    np.testing.assert_array_equal(tifffile.imread(path), labels.data)
+
+
+def test_a_typed_name_keeps_its_layer(viewer, dock, labels):
+    QTest.keyClicks(dock._path, "2")
+    text = dock._path.text()
+    tags = {"napari_unet": {"role": "prediction", "image": []}}
+    viewer.add_labels(np.ones((5, 6), int), name="prediction", metadata=tags)
+    assert dock._layer.currentText() == "cells: a/b"
+    assert dock._path.text() == text

@@ -47,6 +47,7 @@ class ExportDock(Dock):
         self._job = self.session.job("export")
         self._listed: list[Labels] = []
         self._picked = False
+        self._asked: tuple[Labels, Path] | None = None
         self._build()
         self._connect()
         self._list_layers()
@@ -81,6 +82,7 @@ class ExportDock(Dock):
         self.session.layers_changed.connect(self._list_layers)
         self._layer.currentIndexChanged.connect(self._suggest)
         self._layer.activated.connect(self._on_picked)
+        self._path.textEdited.connect(self._on_picked)
         self._format.currentIndexChanged.connect(self._on_format)
         self._job.reported.connect(self._on_written)
         self._job.failed.connect(self.warn)
@@ -134,8 +136,12 @@ class ExportDock(Dock):
         dialog.setOption(QFileDialog.Option.DontConfirmOverwrite)
         dialog.setDefaultSuffix(self._format.currentData().lstrip("."))
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.fileSelected.connect(self._path.setText)
+        dialog.fileSelected.connect(self._on_browsed)
         dialog.open()
+
+    def _on_browsed(self, name: str) -> None:
+        self._picked = True
+        self._path.setText(name)
 
     def _target(self) -> Path:
         """Return the file to write, with the ending of the format."""
@@ -146,20 +152,22 @@ class ExportDock(Dock):
 
     def _on_export(self) -> None:
         self.say("")
-        if self._chosen() is None:
+        layer = self._chosen()
+        if layer is None:
             self.warn("There is no Labels layer yet; paint one, or predict.")
         elif not self._path.text().strip():
             self.warn("There is no file name yet; type one, or press Browse.")
         elif self._target().exists():
-            self._ask()
+            self._ask(layer, self._target())
         else:
-            self._start(overwrite=False)
+            self._start(layer, self._target(), overwrite=False)
 
-    def _ask(self) -> None:
-        """Ask before something is replaced; the window stays usable meanwhile."""
+    def _ask(self, layer: Labels, path: Path) -> None:
+        """Ask before something is replaced; what the answer is about cannot change meanwhile."""
+        self._asked = layer, path
         question = QMessageBox(self)
         question.setIcon(QMessageBox.Icon.Question)
-        question.setText(f"“{self._target().name}” is already there. Replace it?")
+        question.setText(f"“{path.name}” is already there. Replace it?")
         question.setStandardButtons(QMessageBox.StandardButton.Yes | QMessageBox.StandardButton.No)
         question.setDefaultButton(QMessageBox.StandardButton.No)
         question.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
@@ -167,16 +175,15 @@ class ExportDock(Dock):
         question.open()
 
     def _on_answer(self, answer: int) -> None:
-        if answer == QMessageBox.StandardButton.Yes:
-            self._start(overwrite=True)
+        asked, self._asked = self._asked, None
+        if asked is not None and answer == QMessageBox.StandardButton.Yes:
+            self._start(*asked, overwrite=True)
         else:
             self.say("Nothing was written.")
 
-    def _start(self, *, overwrite: bool) -> None:
-        layer = self._chosen()
-        if layer is None or self._job.running:
+    def _start(self, layer: Labels, path: Path, *, overwrite: bool) -> None:
+        if self._job.running:
             return
-        path = self._target()
         labels = layers.read_labels(layer)
         pixels = labels[0] if layer.ndim == 2 else labels
         size = layers.pixel_size(layer)
