@@ -83,6 +83,8 @@ class Survey(QObject):
         self.by_slice: dict[int, SliceSurvey] = {}
         self._session = session
         self._stale: set[int] = set()
+        self._valid: set[int] = set()  # what the running count may still say something about
+        self._here = self._revision = 0
         self._job = session.job("survey")
         self._job.reported.connect(self._on_report)
         self._job.finished.connect(self._start_soon)
@@ -113,14 +115,26 @@ class Survey(QObject):
     def _on_image(self) -> None:
         self.by_slice.clear()
         self._stale = set(range(self._session.slice_count))
+        self._valid.clear()
+        self._here = self._session.current_slice
         self.changed.emit()
         self._on_slice()
 
     def _on_slice(self) -> None:
         """Count this slice next, whatever else is being counted."""
-        self._stale.add(self._session.current_slice)
+        here, revision = self._session.current_slice, self._session.revision
+        if revision != self._revision:
+            # Somebody may have painted and gone to another slice before the change was announced.
+            self._outdate(self._here)
+        self._outdate(here)
+        self._here, self._revision = here, revision
         self._job.stop()
         self._start_soon()
+
+    def _outdate(self, z: int) -> None:
+        """Count a slice again, and do not believe a count of it that is under way."""
+        self._stale.add(z)
+        self._valid.discard(z)
 
     def _start_soon(self) -> None:
         if self._stale and not self._soon.isActive():
@@ -135,9 +149,12 @@ class Survey(QObject):
         self._stale = set(order)
         if here not in self._stale:
             order.insert(0, here)
+        self._valid = set(order)
         self._job.start(lambda should_stop: survey_slices(marks, order, should_stop))
 
     def _on_report(self, report: SliceSurvey) -> None:
+        if report.z not in self._valid:
+            return
         self._stale.discard(report.z)
         without_mask = SliceSurvey(report.z, report.cells, report.highest, report.share, None)
         self.by_slice[report.z] = without_mask
