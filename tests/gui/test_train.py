@@ -209,3 +209,33 @@ def test_a_curve_keeps_few_points_and_their_mean():
     assert len(curve.loss) <= 100 / trainer._FINEST
     assert curve.loss[-1][1] == pytest.approx(0.5, abs=0.1)
     assert curve.validation == [(100.0, 0.5)]
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_nothing_that_goes_wrong_after_the_training_loses_the_model(
+    dock, painted, press, qtbot, monkeypatch, late
+):
+
+    def fail(*_: Any) -> None:
+        if late:
+            until = time.monotonic() + 20
+            while painted.model is None and time.monotonic() < until:
+                time.sleep(0.01)
+        raise RuntimeError("the disk has come off")
+
+    monkeypatch.setattr(trainer, "_store", fail)
+    choose(dock, steps=2, minutes=None)
+    press(dock, "Start training")
+    wait(painted, qtbot)
+    assert painted.model is not None
+    assert painted.model_path is None
+    assert "could not be kept as a file" in dock.message
+    assert "the disk has come off" in dock.message
+
+
+def test_a_model_that_was_opened_meanwhile_stays(painted):
+    part, opened = painted.part(Trainer), object()
+    part._on_report(TrainingReport(phase="done", model=object()))
+    painted.set_model(opened)
+    part._on_report(trainer._Stored(painted.model_path))
+    assert painted.model is opened

@@ -187,6 +187,7 @@ class Trainer(QObject):
             self.notes.append(report.message)
         if report.model is not None:
             self._model = report.model
+            self._session.set_model(report.model)
         self.changed.emit()
 
     def _on_stored(self, stored: _Stored) -> None:
@@ -194,11 +195,15 @@ class Trainer(QObject):
             self.notes.append(f"The model could not be kept as a file: {stored.problem}")
         else:
             self.notes.append("Go on with Predict, or paint more and train again")
-        self._session.set_model(self._model, stored.path)
+        if stored.path is not None and self._session.model is self._model:
+            self._session.set_model(self._model, stored.path)
         self.changed.emit()
 
     def _on_failed(self, problem: str) -> None:
-        self.problem = problem
+        if self._model is None:
+            self.problem = problem
+        else:
+            self._on_stored(_Stored(None, problem))
 
     def _on_finished(self) -> None:
         self._snapshot = None
