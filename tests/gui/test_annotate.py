@@ -262,6 +262,7 @@ def test_a_reopened_dock_goes_on(
     press(dock, "Start annotating")
     labels = labels_of(dock)
     viewer.window.remove_dock_widget(dock)
+    qtbot.addWidget(dock)  # napari hands a removed widget back; here nobody else deletes it
     labels.paint((10, 10), 1)
     again = AnnotateDock(viewer)
     viewer.window.add_dock_widget(again, name="Annotate", area="right")
@@ -291,3 +292,14 @@ def test_rgb_and_two_docks_share_one_session(viewer: Any, press: Press) -> None:
     press(docks[0], "Start annotating")
     assert Session.of(viewer).labels_layer is labels_of(docks[1])
     assert labels_of(docks[1]).data.shape == image.data.shape[:2]
+
+
+def test_a_layer_without_a_free_number_gets_one_sentence(
+    viewer: Any, dock: AnnotateDock, press: Press
+) -> None:
+    viewer.add_image(picture(64, 64), name="cells")
+    full = viewer.add_labels(np.full((64, 64), 255, dtype=np.uint8), name="mine")
+    dock._adopt(full)
+    press(dock, "New cell")
+    assert "can only hold numbers up to 255" in dock.message
+    assert full.selected_label == 1

@@ -114,6 +114,7 @@ class Tools(QObject):
         )
 
     def _take_brush(self, labels: Labels, value: int) -> None:
+        layers.check_room(labels, value)
         layers.select(self._session.viewer, labels, "paint")
         labels.selected_label = value
 
