@@ -154,7 +154,7 @@ def _names(name: str) -> list[str]:
 
 def _read_counted(path: Path, mask: Path | None, unlabelled: int | None) -> Counted:
     """Read labels and where they count: inside the mask, and where they say something."""
-    labels = read_labels(path)
+    labels = read_labels(path, unlabelled=unlabelled)
     annotated = np.ones(labels.shape, dtype=bool)
     if mask is not None:
         region = read_labels(mask) != 0
@@ -181,10 +181,10 @@ def _fitting(counted: Counted, image: NDArray[Any], path: Path) -> Counted:
 
 
 def _as_task(counted: list[Counted], task: Task) -> list[Counted]:
-    """Split masks into cells where cells are asked for; decided over the whole set."""
+    """Split masks into cells where cells are asked for; what counts in the whole set decides."""
     if task != "instances":
         return counted
-    split = binary_to_instances([each.labels for each in counted])
+    split = binary_to_instances([np.where(each.annotated, each.labels, 0) for each in counted])
     return [Counted(labels, each.annotated) for labels, each in zip(split, counted, strict=True)]
 
 

@@ -66,13 +66,20 @@ def read_image(path: str | os.PathLike[str]) -> ImageFile:
     return ImageFile(data, data.shape[0] > 1, stored.pixel_size, stem(source), source)
 
 
-def read_labels(path: str | os.PathLike[str]) -> NDArray[Any]:
+def read_labels(path: str | os.PathLike[str], *, unlabelled: int | None = None) -> NDArray[Any]:
     """Read a label image.
+
+    Parameters
+    ----------
+    path
+        A file, or an OME-Zarr folder.
+    unlabelled
+        A value that says nothing; it alone may be negative, and stays as it is.
 
     Returns
     -------
     ndarray
-        (Z, Y, X) integers >= 0, in the file's own type; Z == 1 for a 2D picture.
+        (Z, Y, X) integers >= 0 or `unlabelled`, in the file's own type; Z == 1 for a 2D picture.
 
     Raises
     ------
@@ -87,7 +94,7 @@ def read_labels(path: str | os.PathLike[str]) -> NDArray[Any]:
         raise FileError(
             f"{source} is a picture of {data.shape[1]} colours; labels are one number per pixel"
         )
-    return _whole_numbers(source, data[:, 0])
+    return _whole_numbers(source, data[:, 0], unlabelled)
 
 
 def _read(path: Path, *, labels: bool) -> StoredArray:
@@ -120,12 +127,15 @@ def _to_zcyx(path: Path, stored: StoredArray) -> NDArray[Any]:
         raise FileError(f"{path}: {error}") from error
 
 
-def _whole_numbers(path: Path, labels: NDArray[Any]) -> NDArray[Any]:
+def _whole_numbers(path: Path, labels: NDArray[Any], unlabelled: int | None) -> NDArray[Any]:
     if labels.dtype.kind == "f":
         rounded = np.round(labels)
         if not (np.array_equal(rounded, labels) and abs(labels).max() <= 2**53):
             raise FileError(f"{path} holds fractions or NaN; labels are whole numbers")
         labels = rounded.astype(np.int64)
     if labels.min() < 0:
-        raise FileError(f"{path} holds {labels.min()}; labels are 0 or more")
+        negative = labels[labels < 0]
+        wrong = negative if unlabelled is None else negative[negative != unlabelled]
+        if wrong.size:
+            raise FileError(f"{path} holds {wrong.min()}; labels are 0 or more")
     return np.ascontiguousarray(labels)
