@@ -15,6 +15,8 @@ import pytest
 import tifffile
 
 from napari_unet.cli import main
+from napari_unet.cli.failures import Failures
+from napari_unet.cli.inputs import annotated_images
 from napari_unet.files import load_model, read_image, save_model
 from napari_unet.network import ClassLabel, TrainedModel, UNet
 from napari_unet.samples import draw_touching_cells
@@ -133,6 +135,9 @@ def test_version(run: Callable[..., Result]) -> None:
         (["fly"], "fly"),
         (["predict", "absent", "absent", "--out", "x"], "absent"),
         (["--nonsense"], "--nonsense"),
+        (["demo", "--headless", "--out", "absent", "--minutes", "nan"], "--minutes"),
+        (["info", "."], "is a directory"),
+        (["predict", ".", ".", "--out", "absent"], "is a directory"),
     ],
 )
 def test_wrong_usage_is_code_2_and_one_sentence(
@@ -154,6 +159,9 @@ def test_wrong_usage_is_code_2_and_one_sentence(
         (["--device", "abacus"], "choose auto or"),
         (["--task", "guess"], "instances"),
         (["--unlabelled", "x"], "--unlabelled"),
+        (["--seed", -1], "--seed"),
+        (["--minutes", "nan"], "--minutes"),
+        (["--validation", "nan"], "--validation"),
     ],
 )
 def test_an_impossible_option_of_train_is_wrong_usage(
@@ -254,6 +262,51 @@ def test_regions_decide_what_counts_where_there_are_any(
         np.testing.assert_array_equal(tensor.numpy(), second[name].numpy())
 
 
+def test_a_stray_value_outside_of_the_regions_leaves_a_mask_a_mask(folders: Path) -> None:
+    for kind in ("masks", "regions"):
+        (folders / kind).mkdir()
+    mask = np.zeros((SIDE, SIDE), np.uint8)
+    mask[2:12, 2:12] = mask[2:12, 20:30] = 255
+    region = np.zeros_like(mask)
+    region[:, :40] = 1
+    tifffile.imwrite(folders / "regions" / "p0.tif", region)
+    read = []
+    for stray in (0, 99):
+        mask[50, 50] = stray
+        tifffile.imwrite(folders / "masks" / "p0.tif", mask)
+        failures = Failures(debug=False)
+        [image] = annotated_images(
+            folders / "images" / "p0.tif",
+            folders / "masks",
+            task="instances",
+            regions=folders / "regions",
+            unlabelled=None,
+            failures=failures,
+        )
+        assert not failures.count
+        read.append(np.where(image.annotated, image.labels, 0))
+    assert set(np.unique(read[0])) == {0, 1, 2}
+    np.testing.assert_array_equal(read[0], read[1])
+
+
+def test_a_negative_value_may_say_nothing(folders: Path, run: Callable[..., Result]) -> None:
+    for path in (folders / "labels").iterdir():
+        labels = tifffile.imread(path).astype(np.int16)
+        labels[:20] = -1
+        tifffile.imwrite(path, labels)
+    (folders / "out").mkdir()
+    for number in range(3):
+        labels = tifffile.imread(folders / "labels" / f"p{number}_masks.tif")
+        tifffile.imwrite(folders / "out" / f"p{number}.tif", np.maximum(labels, 0))
+    ask = ["evaluate", folders / "labels", folders / "out", "--json"]
+    done = run(*ask, "--unlabelled", -1)
+    assert (done.code, done.err) == (0, "")
+    assert json.loads(done.out)["ap50"] == 1
+    done = run(*ask)
+    assert done.code == 1
+    assert "holds -1" in done.err
+
+
 def test_regions_that_belong_to_no_image_are_refused(
     folders: Path, run: Callable[..., Result]
 ) -> None:
@@ -273,6 +326,28 @@ def test_an_existing_model_is_refused_before_anything_is_read(
     assert done.code == 1
     assert "--overwrite" in done.sentence
     assert (folders / "new.safetensors").read_text() == "precious"
+
+
+@pytest.mark.parametrize("place", ["images/p0.tif", "labels/p0_masks.tif", "regions/p0.tif"])
+def test_no_input_is_replaced_by_the_model(
+    place: str, folders: Path, run: Callable[..., Result]
+) -> None:
+    (folders / "regions").mkdir()
+    tifffile.imwrite(folders / "regions" / "p0.tif", np.ones((SIDE, SIDE), np.uint8))
+    before = (folders / place).read_bytes()
+    where = [folders / "images", folders / "labels", "--regions", folders / "regions"]
+    done = run("train", *where, "--model", folders / place, "--overwrite", "--steps", 1)
+    assert done.code == 1
+    assert "own result" in done.sentence
+    assert (folders / place).read_bytes() == before
+
+
+def test_a_folder_is_no_model_to_write(folders: Path, run: Callable[..., Result]) -> None:
+    (folders / "new.zarr").mkdir()
+    where = [folders / "images", folders / "labels", "--model", folders / "new.zarr"]
+    done = run("train", *where, "--overwrite", "--steps", 1)
+    assert done.code == 1
+    assert "is a folder" in done.sentence
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import sys
 import warnings
 from contextlib import contextmanager
@@ -107,6 +108,13 @@ def _show_version(asked: bool) -> None:
         raise typer.Exit
 
 
+def _finite(value: float | None) -> float | None:
+    """Refuse nan and inf, which pass every comparison with a limit or never end."""
+    if value is not None and not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is no number that can be used")
+    return value
+
+
 @app.callback(invoke_without_command=True)
 def workbench(
     context: typer.Context,
@@ -146,17 +154,25 @@ def train(
     ] = None,
     minutes: Annotated[
         float | None,
-        typer.Option(metavar="M", help="{minutes} (default: the preset's; {times})"),
+        typer.Option(
+            metavar="M", callback=_finite, help="{minutes} (default: the preset's; {times})"
+        ),
     ] = None,
     steps: Annotated[int | None, typer.Option(metavar="N", help="{steps}")] = None,
     task: TaskOption = _Task.instances,
     unlabelled: Unlabelled = None,
     regions: Regions = None,
     device: Annotated[str | None, typer.Option(help="{device} (default: {default_device})")] = None,
-    seed: Annotated[int | None, typer.Option(help="{seed} (default: {default_seed})")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="{seed} (default: {default_seed})")
+    ] = None,
     validation: Annotated[
         float | None,
-        typer.Option(metavar="FRACTION", help="{validation} (default: {default_validation})"),
+        typer.Option(
+            metavar="FRACTION",
+            callback=_finite,
+            help="{validation} (default: {default_validation})",
+        ),
     ] = None,
     overwrite: Overwrite = False,
     debug: Debug = False,
@@ -186,7 +202,9 @@ def train(
 
 @app.command()
 def predict(
-    model: Annotated[Path, typer.Argument(exists=True, help="Model that train has written.")],
+    model: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, help="Model that train has written.")
+    ],
     images: Annotated[Path, typer.Argument(exists=True, help="Folder of images, or one image.")],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to write into.")],
     tile: Annotated[
@@ -264,7 +282,9 @@ def evaluate(
 
 @app.command()
 def info(
-    model: Annotated[Path, typer.Argument(exists=True, help="Model that train has written.")],
+    model: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, help="Model that train has written.")
+    ],
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     debug: Debug = False,
 ) -> None:
@@ -283,7 +303,8 @@ def demo(
         Path, typer.Option(metavar="DIR", help="Folder for what the demo writes.")
     ] = Path("demo-output"),
     minutes: Annotated[
-        float, typer.Option(metavar="M", min=0.01, max=60.0, help="Time to train.")
+        float,
+        typer.Option(metavar="M", min=0.01, max=60.0, callback=_finite, help="Time to train."),
     ] = 1.9,
     debug: Debug = False,
 ) -> None:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from napari_unet.cli.failures import CommandError, Failures, UsageError, sentence
 from napari_unet.cli.inputs import annotated_images
 from napari_unet.cli.interrupt import stop_on_interrupt
-from napari_unet.cli.outputs import prepare_folder, refuse_existing
+from napari_unet.cli.outputs import prepare_folder, refuse_existing, refuse_inputs
 from napari_unet.cli.progress import TrainingProgress
-from napari_unet.files import FileError, save_model
+from napari_unet.files import FileError, image_paths, save_model
 from napari_unet.training import TrainingConfig, TrainingReport, choose_device, train
 
 if TYPE_CHECKING:
@@ -49,10 +49,17 @@ class TrainCommand:
         Reported
             If an image or its labels cannot be used: a training on the rest could go unnoticed.
         """
+        if self.model.is_dir():
+            raise CommandError(f"{self.model} is a folder; name a file to write")
         refuse_existing([self.model], overwrite=self.overwrite)
+        refuse_inputs([self.model], self._inputs())
         prepare_folder(self.model.parent)
         model = self._train(self._read())
         self.save(model)
+
+    def _inputs(self) -> list[Path]:
+        folders = [self.images, self.labels, *([self.regions] if self.regions else [])]
+        return [path for folder in folders for path in image_paths(folder)]
 
     def _read(self) -> list[AnnotatedImage]:
         failures = Failures(debug=self.debug)
