@@ -303,3 +303,32 @@ def test_a_layer_without_a_free_number_gets_one_sentence(
     press(dock, "New cell")
     assert "can only hold numbers up to 255" in dock.message
     assert full.selected_label == 1
+
+
+def test_painted_cells_never_become_classes(
+    viewer: Any, dock: AnnotateDock, press: Press, button: Find
+) -> None:
+    viewer.add_image(picture(64, 64), name="cells")
+    press(dock, "Start annotating")
+    cells = labels_of(dock)
+    cells.data_setitem((np.array([5, 9]), np.array([5, 9])), np.array([1, 2]))
+    press(dock, "Classes")
+    assert dock.session.task == "instances"
+    assert button(dock, "Single cells").isChecked()
+    press(dock, "Keep painting")
+    assert labels_of(dock) is cells
+    press(dock, "Classes")
+    press(dock, "New labels")
+    classes = labels_of(dock)
+    assert classes is not cells
+    assert classes.name == "cells classes"
+    assert dock.session.task == "classes"
+    assert button(dock, "Classes").isChecked()
+    assert not classes.data.any()
+    assert classes.mode == "paint"
+    dock._adopt(cells)
+    assert dock.session.task == "instances"
+    assert set(np.unique(cells.data)) == {0, 1, 2}
+    press(dock, "Classes")
+    dock._adopt(classes)
+    assert not dock._renewal.isVisible()

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from napari.layers import Image, Labels
 
+    from napari_unet.annotations import Task
     from napari_unet.files.recovery import RecoveryEntry
 
 __all__ = ["AnnotateDock"]
@@ -79,7 +80,9 @@ class AnnotateDock(Dock):
     def _build(self) -> None:
         self._offer = Question("Restore", "Discard")
         self._adoption = Question("Every cell", "Only some")
-        for widget in (self._offer, self._choices(), self._adoption, self._start_button()):
+        self._renewal = Question("New labels", "Keep painting")
+        questions = (self._adoption, self._renewal)
+        for widget in (self._offer, self._choices(), *questions, self._start_button()):
             self.column.addWidget(widget)
         self._work = QWidget()
         column = QVBoxLayout(self._work)
@@ -193,6 +196,7 @@ class AnnotateDock(Dock):
         self._offer.declined.connect(self._autosave.discard)
         self._adoption.accepted.connect(self._on_every_cell)
         self._adoption.declined.connect(self._on_some_cells)
+        self._renewal.accepted.connect(self._on_new_labels)
 
     # ------------------------------------------------------------------------------ showing
 
@@ -241,6 +245,8 @@ class AnnotateDock(Dock):
         self._work.setVisible(current is not None)
         if current is not None and self._adoption.about is not current:
             self._adoption.drop()
+        if self._renewal.about is not None and self._renewal.about[0] is not current:
+            self._renewal.drop()
 
     def _show_state(self) -> None:
         """Show task, classes, and whether the shown slice is complete."""
@@ -336,9 +342,37 @@ class AnnotateDock(Dock):
         self.say("Then only the painted cells and a narrow rim around each count.")
 
     def _on_task(self) -> None:
-        scribbles = self._scribbles.isChecked()
-        self.session.task = "classes" if scribbles else "instances"
+        """Paint something else; numbers that are painted already keep what they mean."""
+        session, task = self.session, self._wanted_task()
+        labels = session.labels_layer
+        self._renewal.drop()
+        if labels is None or task == session.task or not layers.view_labels(labels).any():
+            self._paint(task)
+            return
+        holds, wanted = ("classes", "single cells")[:: 1 if task == "instances" else -1]
+        question = f"“{labels.name}” holds {holds}. Start new labels for {wanted}? It is kept."
+        self._renewal.ask(question, about=(labels, task))
+        self._show_state()
+
+    def _wanted_task(self) -> Task:
+        return "classes" if self._scribbles.isChecked() else "instances"
+
+    def _on_new_labels(self) -> None:
+        """Put new labels beside the old ones, which can be chosen again under “Labels”."""
+        session, (old, task) = self.session, self._renewal.about
+        self._renewal.drop()
+        if old is not session.labels_layer:
+            return
+        name = f"{session.name} {'classes' if task == 'classes' else 'labels'}"
+        new = layers.add_labels(session.viewer, session.image_layers, role="labels", name=name)
+        session.adopt(new)
+        layers.hide(old)
+        self._paint(task)
+
+    def _paint(self, task: Task) -> None:
+        self.session.task = task
         self._tools.start()
+        scribbles = task == "classes"
         self.say("Pick a class and scribble; what stays bare says nothing." if scribbles else "")
         self._show_state()
 
