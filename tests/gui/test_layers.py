@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from napari.layers import Image, Labels, Shapes
+from napari.layers._layer_actions import _duplicate_layer
 
 from napari_unet.gui import layers
 from napari_unet.gui.layers import LayerError
@@ -164,3 +165,17 @@ def test_the_layer_in_hand_stays_in_hand(viewer: Any) -> None:
     image = viewer.add_image(picture(20, 30))
     layers.add_labels(viewer, [image], role="labels", name="x")
     assert viewer.layers.selection.active is image
+
+
+def test_a_duplicate_plays_no_role(viewer: Any) -> None:
+    image = viewer.add_image(np.zeros((3, 20, 30)))
+    labels = layers.add_labels(viewer, [image], role="labels", name="labels")
+    viewer.layers.selection = {labels}
+    _duplicate_layer(viewer.layers)
+    copy = next(layer for layer in viewer.layers if layer not in (image, labels))
+    assert viewer.layers.index(copy) > viewer.layers.index(labels)
+    assert layers.find(viewer, "labels", [image]) is labels
+    layers.tag(copy)["complete"] = [1]
+    assert "complete" not in layers.tag(labels)
+    layers.link(viewer, copy, "labels", [image])
+    assert layers.find(viewer, "labels", [image]) is copy

@@ -3,9 +3,10 @@
 Arrays leave as copies in the engine's axes: images (Z, C, Y, X), labels and masks (Z, Y, X), where
 a 2D picture has Z == 1. What comes back becomes a layer that lies exactly on its image.
 
-Layers of ours carry a small mapping in ``layer.metadata["napari_unet"]``: its ``role`` and, in
-``image``, the identities of the Image layers it belongs to. It is how they are found again after a
-dock was closed or a layer renamed.
+Layers of ours carry a small mapping in ``layer.metadata["napari_unet"]``: its ``role``, in
+``image`` the identities of the Image layers it belongs to, and in ``layer`` its own. It is how they
+are found again after a dock was closed or a layer renamed. A duplicate of a layer, to which napari
+gives the same mapping, plays no role.
 """
 
 from __future__ import annotations
@@ -94,13 +95,21 @@ def identity(layer: Layer) -> str:
 
 
 def tag(layer: Layer) -> dict[str, Any]:
-    """Return what the plugin remembers with a layer: live, and empty for layers of others."""
-    found: dict[str, Any] = layer.metadata.setdefault(METADATA, {})
+    """Return what the plugin remembers with a layer: live, and next to empty for others'."""
+    if not _own_tag(layer):
+        layer.metadata[METADATA] = {"layer": identity(layer)}
+    found: dict[str, Any] = layer.metadata[METADATA]
     return found
 
 
+def _own_tag(layer: Layer) -> dict[str, Any]:
+    """Return what a layer carries, empty when that came from the layer it is a duplicate of."""
+    found: dict[str, Any] = layer.metadata.get(METADATA, {})
+    return found if found.get("layer") == identity(layer) else {}
+
+
 def _role(layer: Layer) -> str | None:
-    role: str | None = layer.metadata.get(METADATA, {}).get("role")
+    role: str | None = _own_tag(layer).get("role")
     return role
 
 
@@ -353,8 +362,8 @@ def placement(layer: Layer) -> dict[str, Any]:
     }
 
 
-def _tags(role: str, images: Sequence[Image]) -> dict[str, Any]:
-    return {METADATA: {"role": role, "image": [identity(image) for image in images]}}
+def _tag_as(layer: Layer, role: str, images: Sequence[Image]) -> None:
+    tag(layer).update(role=role, image=[identity(image) for image in images])
 
 
 def link(viewer: ViewerModel, layer: Layer, role: str, images: Sequence[Image]) -> None:
@@ -362,7 +371,7 @@ def link(viewer: ViewerModel, layer: Layer, role: str, images: Sequence[Image]) 
     for other in [found for found in viewer.layers if _role(found) == role and found is not layer]:
         if {identity(image) for image in images} & set(tag(other).get("image", ())):
             tag(other).pop("role")
-    tag(layer).update(_tags(role, images)[METADATA])
+    _tag_as(layer, role, images)
 
 
 def add_labels(
@@ -390,8 +399,8 @@ def add_labels(
     like = images[0]
     shape = volume_shape(like)[3 - like.ndim :]
     pixels = np.zeros(shape, np.int32) if data is None else np.asarray(data).reshape(shape)
-    metadata = _tags(role, images)
-    layer = Labels(pixels, name=name, metadata=metadata, **placement(like), **options)
+    layer = Labels(pixels, name=name, **placement(like), **options)
+    _tag_as(layer, role, images)
     _add(viewer, layer)
     return layer
 
@@ -408,9 +417,9 @@ def add_regions(
         face_color="transparent",
         edge_width=_line_width(like),
         opacity=0.9,
-        metadata=_tags(role, images),
         **placement(like),
     )
+    _tag_as(layer, role, images)
     layer.current_edge_color = colour
     layer.current_face_color = "#00000000"
     _add(viewer, layer)
@@ -444,8 +453,8 @@ def add_image(
     """Add an Image layer of (Z, Y, X) values that lies on its image; see `add_labels`."""
     like = images[0]
     pixels = np.asarray(data).reshape(volume_shape(like)[3 - like.ndim :])
-    metadata = _tags(role, images)
-    layer = Image(pixels, name=name, metadata=metadata, rgb=False, **placement(like), **options)
+    layer = Image(pixels, name=name, rgb=False, **placement(like), **options)
+    _tag_as(layer, role, images)
     _add(viewer, layer)
     return layer
 
@@ -491,7 +500,8 @@ def put_image(
     if isinstance(found, Image):
         _replace(found, pixels, place)
         return found
-    layer = Image(pixels, name=name, metadata=_tags(role, images), rgb=False, **place, **options)
+    layer = Image(pixels, name=name, rgb=False, **place, **options)
+    _tag_as(layer, role, images)
     _add(viewer, layer, below=below)
     return layer
 
@@ -512,7 +522,8 @@ def put_labels(
     if isinstance(found, Labels):
         _replace(found, pixels, place)
         return found
-    layer = Labels(pixels, name=name, metadata=_tags(role, images), **place, **options)
+    layer = Labels(pixels, name=name, **place, **options)
+    _tag_as(layer, role, images)
     _add(viewer, layer)
     return layer
 
