@@ -141,16 +141,69 @@ def test_discarded_is_gone(
     assert not dock._offer.isVisible()
 
 
-@pytest.mark.parametrize("change", ["name", "pixels", "size"])
+@pytest.mark.parametrize("change", ["pixels", "size"])
 def test_it_is_offered_for_the_same_image_only(
     qtbot: Any, viewer: Any, crashed: np.ndarray, dock: AnnotateDock, change: str
 ) -> None:
     image = picture()[:, : 30 if change == "size" else None]
     image = image[::-1] if change == "pixels" else image
-    viewer.add_image(image, name="others" if change == "name" else "cells")
+    viewer.add_image(image, name="cells")
     qtbot.wait(1000)
     assert not dock._offer.isVisible()
     assert len(files()) == 1
+
+
+def test_it_is_offered_for_a_renamed_image(
+    qtbot: Any, viewer: Any, crashed: np.ndarray, dock: AnnotateDock
+) -> None:
+    viewer.add_image(picture(), name="others")
+    qtbot.waitUntil(dock._offer.isVisible, timeout=5000)
+    assert "“cells”" in dock._offer.text
+
+
+def test_deleted_labels_outlive_the_empty_ones_that_follow(
+    qtbot: Any, viewer: Any, dock: AnnotateDock, press: Press
+) -> None:
+    session = annotate(viewer)
+    labels = session.labels_layer
+    assert labels is not None
+    painted = labels.data.copy()
+    # The regions go first, so that a copy made before the labels go would be without them.
+    for layer in (session.regions_layer, labels):
+        viewer.layers.remove(layer)
+    empty = session.create_annotation()
+    with qtbot.waitSignal(session.part(Autosave).saved, timeout=5000):
+        session.part(Autosave).save()
+    qtbot.wait(2500)
+    assert len(files()) == 1
+    qtbot.waitUntil(dock._offer.isVisible, timeout=5000)
+    press(dock, "Restore")
+    qtbot.waitUntil(lambda: np.array_equal(empty.data, painted), timeout=5000)
+    assert session.regions_layer is not None
+    qtbot.waitUntil(lambda: len(session.regions_layer.data) == 1, timeout=5000)
+    qtbot.wait(500)
+    assert not dock._offer.isVisible()
+    assert len(files()) == 1
+
+
+def test_labels_that_another_layer_replaces_keep_their_file(
+    qtbot: Any, viewer: Any, dock: AnnotateDock
+) -> None:
+    session = annotate(viewer)
+    labels = session.labels_layer
+    assert labels is not None
+    other = viewer.add_labels(np.zeros((3, 32, 48), np.int32))
+    with qtbot.waitSignal(session.part(Autosave).saved, timeout=5000):
+        session.part(Autosave).save()
+    session.adopt(other)
+    other.paint((1, 10, 10), 7)
+    qtbot.waitUntil(lambda: len(files()) == 2, timeout=5000)
+    qtbot.wait(500)
+    assert not dock._offer.isVisible()
+    viewer.layers.remove(labels)
+    session.part(Autosave)._look()
+    qtbot.waitUntil(dock._offer.isVisible, timeout=5000)
+    assert "2 annotations" in dock._offer.text
 
 
 def test_labels_deleted_by_mistake_come_back(
@@ -189,3 +242,21 @@ def test_an_unwritable_folder_is_said_once_and_painting_goes_on(
     with qtbot.waitSignal(dock.session.part(Autosave).failed, timeout=5000):
         labels.paint((1, 10, 10), 1)
     assert "cannot be made" in dock.message
+
+
+def test_what_was_painted_is_saved_when_another_image_is_chosen_at_once(
+    qtbot: Any, viewer: Any
+) -> None:
+    session = annotate(viewer)
+    other = viewer.add_image(picture()[::-1], name="others")
+    first = session.labels_layer
+    session.choose([other])
+    second = session.create_annotation()
+    second.paint((0, 5, 5), 1)
+    assert first is not second
+    qtbot.waitUntil(lambda: len(files()) == 2, timeout=8000)
+    entries = recovery.list_recoveries(recovery.recovery_folder()).entries
+    assert {entry.facts["name"]: entry.facts["cells"] for entry in entries} == {
+        "cells": 2,
+        "others": 1,
+    }

@@ -1,6 +1,6 @@
 """Saves every change of an annotation by itself, and brings it back after a crash.
 
-One recovery file per image and session: it never takes the place of an older one that was not
+One recovery file per Labels layer and session: it never takes the place of one that was not
 restored yet. The files are written in the background from a copy.
 """
 
@@ -20,6 +20,7 @@ from napari_unet.gui.marks import Outline
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from napari.layers import Labels
     from numpy.typing import NDArray
 
     from napari_unet.files.recovery import Recovery, RecoveryEntry
@@ -40,19 +41,22 @@ class Copy:
     Attributes
     ----------
     key
-        The file's name: image and session.
+        The file's name: session and Labels layer.
     labels
         (Z, Y, X).
     arrays
         Outlines as (n, 4) rows of shape, z, y, x; complete slices.
     facts
         What it belongs to, and what the labels mean.
+    replaces
+        Keys of files that are no longer needed once this one is written.
     """
 
     key: str
     labels: NDArray[Any]
     arrays: Mapping[str, NDArray[Any]]
     facts: Mapping[str, Any]
+    replaces: tuple[str, ...] = ()
 
     def save(self) -> int:
         """Write the file; an annotation without anything in it is not worth one.
@@ -70,6 +74,8 @@ class Copy:
         if cells or any(array.size for array in self.arrays.values()):
             facts = {**self.facts, "cells": cells}
             recovery.save_recovery(folder, self.key, self.labels, arrays=self.arrays, facts=facts)
+            for key in self.replaces:
+                recovery.discard_recovery(folder, key)
         else:
             recovery.discard_recovery(folder, self.key)
         return cells
@@ -96,7 +102,10 @@ class Autosave(QObject):
         super().__init__(session)
         self._session = session
         self._stamp = uuid.uuid4().hex
-        self._pending: Copy | None = None
+        self._pending: dict[str, Copy] = {}
+        self._replaces: dict[str, tuple[str, ...]] = {}
+        self._written: tuple[str, ...] = ()
+        self._look_again = False
         self._copied_at = session.revision
         self._settled: set[str] = set()
         self._began = 0.0
@@ -107,6 +116,9 @@ class Autosave(QObject):
         self._soon = QTimer(self)
         self._soon.setSingleShot(True)
         self._soon.setInterval(_WAIT_MS)
+        self._turn = QTimer(self)
+        self._turn.setSingleShot(True)
+        self._turn.setInterval(0)
         self._wire()
         self._look()
 
@@ -115,10 +127,12 @@ class Autosave(QObject):
         self._soon.timeout.connect(self.save)
         self._save_job.finished.connect(self._on_saved)
         self._look_job.reported.connect(self._on_entries)
+        self._look_job.finished.connect(self._on_looked)
         self._load_job.reported.connect(self._on_loaded)
         for job in (self._save_job, self._look_job, self._load_job):
             job.failed.connect(self.failed)
         session.annotations_changed.connect(self._on_change)
+        session.image_changing.connect(self.save)
         session.image_changed.connect(self._look)
         session.closing.connect(self._on_closing)
         # While the layer that goes is still there, what was painted last can be copied.
@@ -128,10 +142,13 @@ class Autosave(QObject):
 
     def save(self) -> None:
         """Save now what has changed since the last time; returns before it is written."""
+        self._collect()
+        self._write()
+
+    def _collect(self) -> None:
         copy = self._copy()
         if copy is not None:
-            self._pending = copy
-        self._write()
+            self._pending[copy.key] = copy
 
     def _on_change(self) -> None:
         if self._session.revision != self._copied_at and not self._soon.isActive():
@@ -139,14 +156,13 @@ class Autosave(QObject):
 
     def _copy(self) -> Copy | None:
         """Copy the annotation; None when there is none, or nothing new."""
-        marks = self._session.marks()
-        if marks is None or self._session.revision == self._copied_at:
+        layer, marks = self._session.labels_layer, self._session.marks()
+        if layer is None or marks is None or self._session.revision == self._copied_at:
             return None
         self._copied_at = self._session.revision
-        image = _image_key(self._session)
-        labels = marks.labels
+        key, labels = self._key(layer), marks.labels
         return Copy(
-            key=f"{image} {self._stamp}",
+            key=key,
             # A big stack is read while it is written; a torn stroke is whole in the next file.
             labels=labels.copy() if labels.nbytes <= _COPY_BYTES else labels,
             arrays={
@@ -155,39 +171,50 @@ class Autosave(QObject):
                 "complete": np.flatnonzero(marks.complete),
             },
             facts={
-                "image": image,
+                "image": layers.fingerprint(self._session.image_layers[0]),
                 "name": self._session.name,
                 "path": layers.source_path(self._session.image_layers[0]),
                 "task": marks.task,
                 "classes": {str(v): n for v, n in self._session.class_names.items()},
             },
+            replaces=self._replaces.get(key, ()),
         )
 
+    def _key(self, labels: Labels) -> str:
+        return f"{self._stamp} {layers.identity(labels)}"
+
     def _write(self) -> None:
-        if self._pending is None or self._save_job.running:
+        if not self._pending or self._save_job.running:
             return
-        copy, self._pending = self._pending, None
+        copies, self._pending = tuple(self._pending.values()), {}
+        self._written = tuple(copy.key for copy in copies)
+        self._settled.difference_update(self._written)
         self._began = time.monotonic()
-        self._save_job.start(lambda _: iter([copy.save()]))
+        # One report for all: a job that is told to stop ends after a report.
+        self._save_job.start(lambda _: iter([[copy.save() for copy in copies]]))
 
     def _on_saved(self) -> None:
         """Go on with what came in meanwhile; a file that takes long is written less often."""
         took = time.monotonic() - self._began
         self._soon.setInterval(max(_WAIT_MS, int(1000 * _REST * took)))
-        if self._pending is not None:
+        if self._save_job.error is None and any(self._is_gone(key) for key in self._written):
+            self._look()
+        if self._pending:
             self._write()
         elif self._save_job.error is None:
             self.saved.emit()
-            if self._session.labels_layer is None:
-                self._look()
 
     def _on_removing(self, event: Any = None) -> None:
-        self.save()
+        """Save before the first of the layers that go together: the next ones miss it."""
+        if not self._turn.isActive():
+            self._turn.start()
+            self.save()
 
     def _on_closing(self) -> None:
         """Write the last strokes; the thread keeps the process alive until they are on disk."""
+        self._collect()
         self._save_job.wait(5.0)
-        self.save()
+        self._write()
 
     # ---------------------------------------------------------------------------- restoring
 
@@ -223,11 +250,19 @@ class Autosave(QObject):
 
     def _look(self) -> None:
         """Look in the background for what could be restored."""
-        if not self._look_job.running:
+        self._look_again = self._look_job.running
+        if not self._look_again:
             self._look_job.start(_entries)
 
+    def _on_looked(self) -> None:
+        if self._look_again:
+            self._look()
+
     def _on_entries(self, entries: tuple[RecoveryEntry, ...]) -> None:
-        self._offer(next((entry for entry in entries if self._fits(entry)), None))
+        """Offer the newest that fits, of several one from an image of the same name."""
+        fitting = [entry for entry in entries if self._fits(entry)]
+        named = [entry for entry in fitting if entry.facts.get("name") == self._session.name]
+        self._offer(next(iter([*named, *fitting]), None))
 
     def _offer(self, entry: RecoveryEntry | None) -> None:
         self.offer = entry
@@ -237,10 +272,16 @@ class Autosave(QObject):
         """Whether an entry belongs to the chosen image; one's own only when its layer is gone."""
         if not self._session.image_layers or entry.key in self._settled:
             return False
-        own = entry.key.endswith(self._stamp)
-        if own and self._session.labels_layer is not None:
+        if entry.key.startswith(self._stamp) and not self._is_gone(entry.key):
             return False
-        return bool(entry.facts.get("image") == _image_key(self._session))
+        # An image is known by its pixels: files are renamed, and layers too.
+        known = str(entry.facts.get("image", "")).rsplit(" ", 1)[-1]
+        return known == layers.fingerprint(self._session.image_layers[0])
+
+    def _is_gone(self, key: str) -> bool:
+        """Whether the layer of one of this session's own files is no longer in the viewer."""
+        identities = {layers.identity(layer) for layer in self._session.viewer.layers}
+        return key.removeprefix(f"{self._stamp} ") not in identities
 
     def _on_loaded(self, report: tuple[RecoveryEntry, Recovery]) -> None:
         entry, recovery = report
@@ -249,18 +290,15 @@ class Autosave(QObject):
         self._settled.add(entry.key)
         _apply(self._session, recovery)
         self._offer(None)
-        if not entry.key.endswith(self._stamp):
-            self._save_then_remove(entry.key)
+        self._save_instead_of(entry.key)
 
-    def _save_then_remove(self, key: str) -> None:
+    def _save_instead_of(self, key: str) -> None:
         """Keep the old file until the restored annotation is in the new one."""
+        labels = self._session.labels_layer
+        if labels is not None:
+            own = self._key(labels)
+            self._replaces[own] = (*self._replaces.get(own, ()), key)
         self._session.touch()
-
-        def remove() -> None:
-            self.saved.disconnect(remove)
-            self._remove(key)
-
-        self.saved.connect(remove)
         self.save()
 
 
@@ -268,11 +306,6 @@ def _entries(_: ShouldStop) -> Iterator[tuple[RecoveryEntry, ...]]:
     from napari_unet.files import recovery
 
     yield recovery.list_recoveries(recovery.recovery_folder()).entries
-
-
-def _image_key(session: Session) -> str:
-    image = session.image_layers[0]
-    return f"{image.name} {layers.fingerprint(image)}"
 
 
 def _apply(session: Session, recovery: Recovery) -> None:
@@ -295,7 +328,15 @@ def _apply(session: Session, recovery: Recovery) -> None:
     for role in ("regions", "ignored"):
         outlines = _unpack(arrays.get(role, np.zeros((0, 4))))
         if outlines:
-            layers.add_outlines(session.region_layer(role), outlines, images[0])
+            regions = session.region_layer(role)
+            drawn = layers.outlines(regions, images[0])
+            new = [o for o in outlines if not any(_same(o, other) for other in drawn)]
+            layers.add_outlines(regions, new, images[0])
+
+
+def _same(one: Outline, other: Outline) -> bool:
+    alike = one.z == other.z and one.points.shape == other.points.shape
+    return alike and bool(np.allclose(one.points, other.points))
 
 
 def _pack(outlines: Iterable[Outline]) -> NDArray[Any]:

@@ -45,6 +45,8 @@ class Session(QObject):
     ----------
     layers_changed : Signal()
         Layers came, went or were renamed: choices have to be listed again.
+    image_changing : Signal()
+        Another image or annotation is about to be chosen: last look at the present one.
     image_changed : Signal()
         Other channels were chosen, or the annotation layers of the chosen ones changed.
     annotations_changed : Signal()
@@ -62,6 +64,7 @@ class Session(QObject):
     """
 
     layers_changed = Signal()
+    image_changing = Signal()
     image_changed = Signal()
     annotations_changed = Signal()
     slice_changed = Signal()
@@ -142,6 +145,7 @@ class Session(QObject):
         if len(images) > 1:
             layers.check_same_size(images)
         if list(images) != self._images:
+            self.image_changing.emit()
             self._images = list(images)
             self._watch()
             self._notify_image()
@@ -226,6 +230,7 @@ class Session(QObject):
             If its size differs from the image's.
         """
         layers.check_labels(labels, self._images)
+        self.image_changing.emit()
         layers.link(self.viewer, labels, "labels", self._images)
         layers.tag(labels).setdefault("complete", [])
         self.region_layer("regions")
