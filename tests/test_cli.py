@@ -317,6 +317,49 @@ def test_regions_that_belong_to_no_image_are_refused(
     assert "no mask" in done.sentence
 
 
+def test_a_region_of_no_image_is_refused_where_an_image_has_none(
+    folders: Path, run: Callable[..., Result]
+) -> None:
+    (folders / "regions").mkdir()
+    for name in ("p0", "p1", "P2"):
+        mask = np.ones((SIDE, SIDE), np.uint8)
+        tifffile.imwrite(folders / "regions" / f"{name}.tif", mask)
+    done = run(*train_on(folders, "--regions", folders / "regions", "--steps", 1))
+    assert done.code == 1
+    assert "P2.tif" in done.sentence
+
+
+@pytest.mark.parametrize("name", ["p0", "p0_masks", "p0_cp_masks", "p0_labels"])
+def test_a_region_may_have_any_name_of_its_image(
+    name: str, folders: Path, run: Callable[..., Result]
+) -> None:
+    (folders / "regions").mkdir()
+    (folders / "out").mkdir()
+    tifffile.imwrite(folders / "regions" / f"{name}.tif", np.eye(SIDE, dtype=np.uint8))
+    for number in range(3):
+        labels = tifffile.imread(folders / "labels" / f"p{number}_masks.tif")
+        if number == 0:
+            labels[~np.eye(SIDE, dtype=bool)] = 0
+        tifffile.imwrite(folders / "out" / f"p{number}_masks.tif", labels)
+    ask = ["evaluate", folders / "labels", folders / "out", "--json"]
+    assert json.loads(run(*ask).out)["pixel_error"] > 0
+    done = run(*ask, "--regions", folders / "regions")
+    assert (done.code, done.err) == (0, "")
+    assert json.loads(done.out)["pixel_error"] == 0
+
+
+def test_several_regions_of_one_image_are_refused(
+    folders: Path, run: Callable[..., Result]
+) -> None:
+    (folders / "regions").mkdir()
+    for name in ("p0_masks", "p0_labels"):
+        mask = np.ones((SIDE, SIDE), np.uint8)
+        tifffile.imwrite(folders / "regions" / f"{name}.tif", mask)
+    done = run(*train_on(folders, "--regions", folders / "regions", "--steps", 1))
+    assert done.code == 1
+    assert "several masks" in done.sentence
+
+
 def test_an_existing_model_is_refused_before_anything_is_read(
     folders: Path, run: Callable[..., Result]
 ) -> None:
@@ -556,6 +599,35 @@ def test_a_missing_prediction_is_no_silent_gap(folders: Path, run: Callable[...,
     done = run("evaluate", folders / "labels", folders / "out")
     assert done.code == 1
     assert "p2_masks.tif" in done.sentence
+
+
+def test_pictures_beside_their_labels_are_no_labels(
+    folders: Path, run: Callable[..., Result]
+) -> None:
+    (folders / "out").mkdir()
+    for number in range(3):
+        labels = tifffile.imread(folders / "labels" / f"p{number}_masks.tif")
+        tifffile.imwrite(folders / "out" / f"p{number}.tif", labels)
+        picture = folders / "images" / f"p{number}.tif"
+        (folders / "labels" / picture.name).write_bytes(picture.read_bytes())
+    done = run("evaluate", folders / "labels", folders / "out", "--json")
+    assert (done.code, done.err) == (0, "")
+    scores = json.loads(done.out)
+    assert scores["images"] == 3
+    assert scores["ap50"] == 1
+
+
+def test_two_truths_of_one_prediction_are_refused(
+    folders: Path, run: Callable[..., Result]
+) -> None:
+    (folders / "out").mkdir()
+    for number in range(3):
+        labels = tifffile.imread(folders / "labels" / f"p{number}_masks.tif")
+        tifffile.imwrite(folders / "out" / f"p{number}.tif", labels)
+    tifffile.imwrite(folders / "labels" / "p1_labels.tif", labels)
+    done = run("evaluate", folders / "labels", folders / "out")
+    assert done.code == 1
+    assert "two truths" in done.sentence
 
 
 def test_labels_of_another_shape_are_reported_and_the_rest_compared(

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["BAD_FILE", "Counted", "annotated_images", "compared_pairs", "matching_masks"]
 
+_ENDINGS = ("_cp_masks", "_masks", "_labels")
+
 BAD_FILE = (FileError, ValueError, OSError, MemoryError)
 """What one bad file among many may raise without stopping the others."""
 
@@ -51,7 +53,7 @@ def annotated_images(
 ) -> list[AnnotatedImage]:
     """Read every image with its labels; what is wrong with one is reported, the rest returned."""
     pairs = match_labels(images, labels)
-    masks = matching_masks([pair.image for pair in pairs], regions)
+    masks = matching_masks({pair.image: {stem(pair.image)} for pair in pairs}, regions)
     read = []
     for pair in pairs:
         try:
@@ -89,7 +91,7 @@ def compared_pairs(
 ) -> list[tuple[NDArray[Any], NDArray[Any], NDArray[np.bool_]]]:
     """Read true and predicted labels that belong together, and where they count."""
     pairs = _match_predictions(truth, predicted)
-    masks = matching_masks([path for _, path in pairs], regions)
+    masks = matching_masks({found: {stem(found), stem(true)} for true, found in pairs}, regions)
     true, found = [], []
     for truth_path, predicted_path in pairs:
         try:
@@ -111,22 +113,49 @@ def compared_pairs(
     ]
 
 
-def matching_masks(paths: Sequence[Path], regions: Path | None) -> Mapping[Path, Path]:
-    """Find the mask of the same stem for each image that has one.
+def matching_masks(names: Mapping[Path, set[str]], regions: Path | None) -> Mapping[Path, Path]:
+    """Find the mask of each image that has one.
+
+    Parameters
+    ----------
+    names
+        For every image the names that its mask may have, with or without an ending of labels.
+    regions
+        Folder of masks, or one; None: there is none.
 
     Raises
     ------
     CommandError
-        If there are masks but none of them belongs to any image.
+        If an image has several masks, no mask belongs to any image, or one belongs to none while
+        an image has none: that image would count as a whole.
     """
     if regions is None:
         return {}
-    by_stem = {stem(path): path for path in image_paths(regions)}
-    found = {path: by_stem[stem(path)] for path in paths if stem(path) in by_stem}
+    masks = image_paths(regions)
+    exact = {mask for mask in masks if any(stem(mask) in own for own in names.values())}
+    found, used = {}, set(exact)
+    for path, own in names.items():
+        named = [mask for mask in masks if mask in exact and stem(mask) in own]
+        alike = [mask for mask in masks if mask not in exact and _bases(stem(mask)) & _all(own)]
+        candidates = named or alike
+        used.update(alike)
+        if len(candidates) > 1:
+            raise CommandError(
+                f"{path.name} has several masks in {regions} "
+                f"({', '.join(mask.name for mask in candidates)}); keep one of them"
+            )
+        if candidates:
+            found[path] = candidates[0]
     if not found:
         raise CommandError(
-            f"no mask in {regions} has the name of an image such as {stem(paths[0])}; "
+            f"no mask in {regions} has the name of an image such as {stem(next(iter(names)))}; "
             "name each mask like the image that it belongs to"
+        )
+    stray = [mask.name for mask in masks if mask not in used]
+    if stray and len(found) < len(names):
+        raise CommandError(
+            f"the mask {stray[0]} in {regions} belongs to no image; name each mask like the image "
+            "that it belongs to"
         )
     return found
 
@@ -135,21 +164,40 @@ def _match_predictions(truth: Path, predicted: Path) -> list[tuple[Path, Path]]:
     """Pair every true label image with its prediction; what else lies there is left alone."""
     if truth.is_file() and predicted.is_file():
         return [(truth, predicted)]
-    by_stem = {stem(path): path for path in image_paths(predicted)}
-    pairs = []
-    for path in image_paths(truth):
+    by_stem = {stem(path): path for path in _without_pictures(image_paths(predicted))}
+    pairs: dict[Path, Path] = {}
+    for path in _without_pictures(image_paths(truth)):
         match = next((by_stem[name] for name in _names(stem(path)) if name in by_stem), None)
         if match is None:
             raise CommandError(f"{predicted} holds no prediction for {path.name}")
-        pairs.append((path, match))
-    return pairs
+        if match in pairs:
+            raise CommandError(
+                f"{match.name} has two truths, {pairs[match].name} and {path.name}; "
+                "keep one of them"
+            )
+        pairs[match] = path
+    return [(path, match) for match, path in pairs.items()]
+
+
+def _without_pictures(paths: Sequence[Path]) -> list[Path]:
+    """Leave out the pictures beside which their labels lie: STEM where there is STEM_masks."""
+    pictured = {base for path in paths for base in _bases(stem(path)) - {stem(path)}}
+    return [path for path in paths if stem(path) not in pictured]
 
 
 def _names(name: str) -> list[str]:
     """Return the names that the prediction for true labels of this name may have."""
-    endings = ("_cp_masks", "_masks", "_labels")
-    shorter = [name.removesuffix(ending) for ending in endings if name.endswith(ending)]
-    return [name, *shorter, *(name + ending for ending in endings)]
+    shorter = [name.removesuffix(ending) for ending in _ENDINGS if name.endswith(ending)]
+    return [name, *shorter, *(name + ending for ending in _ENDINGS)]
+
+
+def _bases(name: str) -> set[str]:
+    """Return a name and what is left of it without an ending of labels."""
+    return {name, *(name.removesuffix(ending) for ending in _ENDINGS)}
+
+
+def _all(names: set[str]) -> set[str]:
+    return {base for name in names for base in _bases(name)}
 
 
 def _read_counted(path: Path, mask: Path | None, unlabelled: int | None) -> Counted:
