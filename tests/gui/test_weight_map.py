@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
 from napari_unet.annotations import coverage, separate, weight_map
+from napari_unet.gui.marks import Marks
 from napari_unet.gui.weight_map import WeightMapDock
 
 if TYPE_CHECKING:
@@ -122,3 +124,19 @@ def test_remove_takes_the_layer_away_and_live_does_not_bring_it_back(
         pass
     qtbot.wait(300)
     assert NAME not in viewer.layers
+
+
+def test_what_counts_is_computed_beside_the_window(dock, session, stack, press, qtbot, monkeypatch):
+    threads = []
+    annotated = Marks.annotated
+
+    def watched(marks: Marks) -> Any:
+        threads.append(threading.current_thread())
+        return annotated(marks)
+
+    session.create_annotation()
+    paint_two_cells(session, 0)
+    monkeypatch.setattr(Marks, "annotated", watched)
+    press(dock, "Show weight map")
+    qtbot.waitUntil(lambda: threads != [] and not dock._job.running, timeout=20_000)
+    assert threading.main_thread() not in threads

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from napari.layers import Image
     from numpy.typing import NDArray
 
-    from napari_unet.annotations import Task
+    from napari_unet.gui.marks import Marks
 
 __all__ = ["WeightMapDock"]
 
@@ -38,9 +38,7 @@ class _Request:
 
     images: tuple[Image, ...]
     z: int
-    labels: NDArray[Any]
-    annotated: NDArray[Any]
-    task: Task
+    marks: Marks
     w0: float
     sigma: float
 
@@ -58,12 +56,13 @@ def _compute(request: _Request) -> Iterator[_Preview]:
     """Weigh the pixels as the training will: separated cells, nothing where nothing counts."""
     from napari_unet.annotations import binary_to_instances, count_cells, separate, weight_map
 
-    if request.task == "classes":
-        yield _Preview(request, request.annotated.astype("float32"), 0)
+    annotated = request.marks.annotated()[0]
+    if request.marks.task == "classes":
+        yield _Preview(request, annotated.astype("float32"), 0)
         return
-    [cells] = binary_to_instances([request.labels])
+    [cells] = binary_to_instances([request.marks.labels[0]])
     weights = weight_map(separate(cells), w0=request.w0, sigma=request.sigma)
-    weights[~request.annotated] = 0
+    weights[~annotated] = 0
     yield _Preview(request, weights, count_cells(cells))
 
 
@@ -200,14 +199,15 @@ class WeightMapDock(Dock):
     def _request(self) -> _Request:
         session = self.session
         layers.check_same_size(session.image_layers)
-        labels, annotated = session.slice_annotation()
+        marks = session.marks()
+        if marks is None:
+            raise LayerError(f"“{session.name}” has no labels yet; start with “Annotate”.")
+        here = marks.slice(session.current_slice)
         w0, sigma = session.border
         return _Request(
             images=session.image_layers,
             z=session.current_slice,
-            labels=labels,
-            annotated=annotated,
-            task=session.task,
+            marks=dataclasses.replace(here, labels=here.labels.copy()),
             w0=w0,
             sigma=sigma,
         )
@@ -235,7 +235,7 @@ class WeightMapDock(Dock):
         self.say(self._words(preview))
 
     def _words(self, preview: _Preview) -> str:
-        if preview.request.task == "classes":
+        if preview.request.marks.task == "classes":
             return "For painted classes every painted pixel weighs the same."
         if preview.cells == 0:
             return "No cells are painted on this slice; paint two that are close to each other."
