@@ -239,3 +239,20 @@ def test_a_model_that_was_opened_meanwhile_stays(painted):
     painted.set_model(opened)
     part._on_report(trainer._Stored(painted.model_path))
     assert painted.model is opened
+
+
+def test_labels_are_copied_only_after_a_change(painted, monkeypatch):
+    part, job = painted.part(Trainer), painted.job("train")
+    copies = []
+    snapshot = painted.snapshot
+    monkeypatch.setattr(painted, "snapshot", lambda *a: copies.append(1) or snapshot(*a))
+    monkeypatch.setattr(job, "start", lambda make: None)
+    monkeypatch.setattr(Trainer, "running", True)
+    part.start(TrainingConfig())
+    part._hand_over()
+    assert len(copies) == 1
+    painted.labels_layer.data_setitem((np.array([0]), np.array([3]), np.array([4])), 7)
+    part._hand_over()
+    part._hand_over()
+    assert len(copies) == 2
+    assert part._slot.take().labels[0, 3, 4] == 7

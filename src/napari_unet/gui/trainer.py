@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["Curve", "Trainer"]
 
 _JOIN_MS = 2000
+_PAUSES = 20  # a copy of large labels holds painting up, so it has that much rest before the next
 _FINEST = 0.2  # seconds between two points of the curve, at first
 _POINTS = 500  # later points are at least this share of the time so far apart
 
@@ -114,6 +116,7 @@ class Trainer(QObject):
         self._images: tuple[Image, ...] = ()
         self._slot = _Slot()
         self._snapshot: Snapshot | None = None
+        self._copied = -1  # the revision of the newest copy
         self._join = QTimer(self)
         self._join.setSingleShot(True)
         self._join.setInterval(_JOIN_MS)
@@ -141,6 +144,7 @@ class Trainer(QObject):
         LayerError
             Without image, labels or anything painted, saying what to do.
         """
+        self._copied = self._session.revision
         snapshot = self._session.snapshot()
         if not snapshot.labels.any():
             raise LayerError(
@@ -170,10 +174,15 @@ class Trainer(QObject):
         session = self._session
         if self._snapshot is None or not self.running or session.image_layers != self._images:
             return
+        if session.revision == self._copied:
+            return
+        began, self._copied = time.monotonic(), session.revision
         try:
             snapshot = session.snapshot(self._snapshot.image)
         except LayerError:
             return  # the labels are gone; the training goes on with what it has
+        pause = _PAUSES * 1000 * (time.monotonic() - began)
+        self._join.setInterval(max(_JOIN_MS, round(pause)))
         if snapshot.labels.any() and snapshot.task == self._snapshot.task:
             self._slot.put(snapshot)
 
