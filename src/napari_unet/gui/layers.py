@@ -306,17 +306,28 @@ def outlines(regions: Shapes | None, like: Placed) -> tuple[Outline, ...]:
     if regions is None:
         return ()
     shapes = zip(regions.data, regions.shape_type, strict=True)
+    to_pixels = _affine(regions, like)
     return tuple(
-        _outline(regions, np.asarray(corners), kind, like)
+        _outline(np.asarray(corners), kind, to_pixels, like.ndim)
         for corners, kind in shapes
         if kind not in ("line", "path")
     )
 
 
-def _outline(regions: Shapes, corners: NDArray[Any], kind: str, like: Placed) -> Outline:
+def _affine(regions: Shapes, like: Placed) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return matrix and offset that take points of `regions` to pixels of `like`, as rows."""
+    corners = np.vstack([np.zeros(regions.ndim), np.eye(regions.ndim)])
+    moved = np.array([like.world_to_data(regions.data_to_world(p)) for p in corners])
+    return moved[1:] - moved[0], moved[0]
+
+
+def _outline(
+    corners: NDArray[Any], kind: str, to_pixels: tuple[NDArray[Any], NDArray[Any]], ndim: int
+) -> Outline:
     points = _ellipse(corners) if kind == "ellipse" else corners
-    pixels = np.array([like.world_to_data(regions.data_to_world(p)) for p in points])
-    z = int(np.round(pixels[:, -3].mean())) if like.ndim == 3 else 0
+    matrix, offset = to_pixels
+    pixels = points @ matrix + offset
+    z = int(np.round(pixels[:, -3].mean())) if ndim == 3 else 0
     return Outline(z, pixels[:, -2:])
 
 
