@@ -387,6 +387,7 @@ def test_no_input_is_replaced_by_the_model(
 
 def test_a_folder_is_no_model_to_write(folders: Path, run: Callable[..., Result]) -> None:
     (folders / "new.zarr").mkdir()
+    (folders / "images" / "p0.tif").write_text("broken")  # it is refused before anything is read
     where = [folders / "images", folders / "labels", "--model", folders / "new.zarr"]
     done = run("train", *where, "--overwrite", "--steps", 1)
     assert done.code == 1
