@@ -285,7 +285,8 @@ class Autosave(QObject):
 
     def _on_loaded(self, report: tuple[RecoveryEntry, Recovery]) -> None:
         entry, recovery = report
-        if entry is not self.offer or not self._fits(entry):
+        # Meanwhile the same file may have been offered again, as another object.
+        if self.offer is None or entry.key != self.offer.key or not self._fits(entry):
             return
         self._settled.add(entry.key)
         _apply(self._session, recovery)
