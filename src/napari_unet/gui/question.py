@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import Any
 
 from qtpy.QtCore import Signal
@@ -37,8 +38,8 @@ class Question(QFrame):
         self.setFrameShape(QFrame.Shape.StyledPanel)
         self._text = words()
         buttons = QHBoxLayout()
-        for text, answer in ((yes, self.accepted), (no, self.declined)):
-            button = QPushButton(text)
+        self._buttons = [QPushButton(text) for text in (yes, no)]
+        for button, answer in zip(self._buttons, (self.accepted, self.declined), strict=True):
             button.clicked.connect(lambda _=False, answer=answer: self._answer(answer))
             buttons.addWidget(button)
         column = QVBoxLayout(self)
@@ -57,6 +58,8 @@ class Question(QFrame):
         """Show the question."""
         self.about = about
         self._text.setText(sentence)
+        for button in self._buttons:
+            button.setToolTip(f"<qt>{escape(sentence)} {button.text()}.</qt>")
         self.show()
 
     def drop(self) -> None:
