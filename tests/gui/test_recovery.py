@@ -10,8 +10,12 @@ import pytest
 
 from napari_unet.files import recovery
 from napari_unet.gui.annotate import AnnotateDock
+from napari_unet.gui.export import ExportDock
+from napari_unet.gui.predict import PredictDock
 from napari_unet.gui.recovery import Autosave
 from napari_unet.gui.session import Session
+from napari_unet.gui.settings import remember, remembered
+from napari_unet.gui.train import TrainDock
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -260,3 +264,14 @@ def test_what_was_painted_is_saved_when_another_image_is_chosen_at_once(
         "cells": 2,
         "others": 1,
     }
+
+
+def test_docks_open_without_a_folder_for_settings(
+    viewer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("NAPARI_UNET_HOME", str(tmp_path / "file"))
+    remember("export/folder", "somewhere")
+    assert remembered("export/folder", "elsewhere") == "elsewhere"
+    for kind in (AnnotateDock, ExportDock, PredictDock, TrainDock):
+        viewer.window.add_dock_widget(kind(viewer))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from qtpy.QtCore import QSettings
 
-from napari_unet.files import recovery_folder
+from napari_unet.files import FileError, recovery_folder
 
 __all__ = ["home", "remember", "remembered"]
 
@@ -17,20 +17,32 @@ T = TypeVar("T", str, int, float, bool)
 
 
 def home() -> Path:
-    """Return the plugin's own folder, in which recovery files, models and settings lie."""
+    """Return the plugin's own folder, in which recovery files, models and settings lie.
+
+    Raises
+    ------
+    FileError
+        If it cannot be made.
+    """
     return recovery_folder().parent
 
 
 def remember(key: str, value: str | int | float | bool) -> None:
-    """Keep a setting, such as the last folder."""
-    _file().setValue(key, value)
+    """Keep a setting, such as the last folder; without a folder of our own it is forgotten."""
+    file = _file()
+    if file is not None:
+        file.setValue(key, value)
 
 
 def remembered(key: str, default: T) -> T:
     """Return a kept setting, in the type of `default`; `default` where there is none."""
-    kept = _file().value(key, default, type=type(default))
+    file = _file()
+    kept = None if file is None else file.value(key, default, type=type(default))
     return default if kept is None else kept
 
 
-def _file() -> QSettings:
-    return QSettings(str(home() / "settings.ini"), QSettings.Format.IniFormat)
+def _file() -> QSettings | None:
+    try:
+        return QSettings(str(home() / "settings.ini"), QSettings.Format.IniFormat)
+    except FileError:
+        return None
