@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from napari_unet.files import recovery
+from napari_unet.gui import layers
 from napari_unet.gui.annotate import AnnotateDock
 from napari_unet.gui.export import ExportDock
 from napari_unet.gui.predict import PredictDock
@@ -275,3 +276,11 @@ def test_docks_open_without_a_folder_for_settings(
     assert remembered("export/folder", "elsewhere") == "elsewhere"
     for kind in (AnnotateDock, ExportDock, PredictDock, TrainDock):
         viewer.window.add_dock_widget(kind(viewer))
+
+
+def test_what_a_session_finds_is_saved_without_any_dock(qtbot: Any, viewer: Any) -> None:
+    image = viewer.add_image(picture(), name="cells")
+    labels = layers.add_labels(viewer, [image], role="labels", name="labels")
+    labels.data[1, 4, 4] = 3
+    Session.of(viewer)
+    qtbot.waitUntil(lambda: len(files()) == 1, timeout=5000)

@@ -106,7 +106,7 @@ class Autosave(QObject):
         self._replaces: dict[str, tuple[str, ...]] = {}
         self._written: tuple[str, ...] = ()
         self._look_again = False
-        self._copied_at = session.revision
+        self._copied_at = -1
         self._settled: set[str] = set()
         self._began = 0.0
         self.offer: RecoveryEntry | None = None
@@ -121,6 +121,7 @@ class Autosave(QObject):
         self._turn.setInterval(0)
         self._wire()
         self._look()
+        self._on_change()
 
     def _wire(self) -> None:
         session = self._session

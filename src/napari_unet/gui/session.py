@@ -19,6 +19,7 @@ from napari_unet.gui import layers
 from napari_unet.gui.jobs import Job
 from napari_unet.gui.layers import LayerError
 from napari_unet.gui.marks import RIM, Marks, Snapshot
+from napari_unet.gui.recovery import Autosave
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -115,6 +116,8 @@ class Session(QObject):
         application = QApplication.instance()
         if application is not None:
             application.aboutToQuit.connect(session.close)
+        # What is painted is saved whichever dock is open.
+        session.part(Autosave)
         return session
 
     @property
