@@ -233,6 +233,18 @@ def test_nothing_that_goes_wrong_after_the_training_loses_the_model(
     assert "the disk has come off" in dock.message
 
 
+def test_a_training_without_a_folder_of_its_own_ends_with_a_model_and_a_sentence(
+    dock, painted, press, qtbot, monkeypatch, tmp_path
+):
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("NAPARI_UNET_HOME", str(tmp_path / "file" / "home"))
+    choose(dock, steps=2, minutes=None)
+    press(dock, "Start training")
+    wait(painted, qtbot)
+    assert painted.model is not None
+    assert "could not be kept as a file" in dock.message
+
+
 def test_a_model_that_was_opened_meanwhile_stays(painted):
     part, opened = painted.part(Trainer), object()
     part._on_report(TrainingReport(phase="done", model=object()))

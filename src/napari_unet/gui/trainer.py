@@ -156,8 +156,8 @@ class Trainer(QObject):
         self._images = self._session.image_layers
         names = self._session.class_names if snapshot.task == "classes" else None
         config = replace(config, task=snapshot.task, threads=config.threads or _threads())
-        slot, folder = self._slot, home() / "models"
-        self._job.start(lambda stop: _train(snapshot, config, names, slot, folder, stop))
+        slot = self._slot
+        self._job.start(lambda stop: _train(snapshot, config, names, slot, stop))
         self.changed.emit()
 
     def stop(self) -> None:
@@ -229,7 +229,6 @@ def _train(
     config: TrainingConfig,
     names: dict[int, str] | None,
     slot: _Slot,
-    folder: Path,
     should_stop: ShouldStop,
 ) -> Iterator[TrainingReport | _Stored]:
     """Train, and put the model into a file at once so that it cannot be lost."""
@@ -245,7 +244,7 @@ def _train(
     for report in reports:
         yield report
         if report.model is not None:
-            yield _store(report.model, snapshot.name, folder)
+            yield _store(report.model, snapshot.name)
 
 
 def _lesson(snapshot: Snapshot) -> AnnotatedImage:
@@ -259,12 +258,13 @@ def _lesson(snapshot: Snapshot) -> AnnotatedImage:
     return replace(lesson, labels=labels)
 
 
-def _store(model: TrainedModel, name: str, folder: Path) -> _Stored:
+def _store(model: TrainedModel, name: str) -> _Stored:
     from napari_unet.files import FileError, save_model
 
     plain = "".join(c if c.isalnum() or c in " -_" else "_" for c in name).strip() or "model"
-    path = folder / f"{datetime.now().astimezone():%Y-%m-%d %H.%M.%S} {plain}.safetensors"
     try:
+        folder = home() / "models"
+        path = folder / f"{datetime.now().astimezone():%Y-%m-%d %H.%M.%S} {plain}.safetensors"
         folder.mkdir(parents=True, exist_ok=True)
         return _Stored(save_model(model, path))
     except (FileError, OSError) as error:
