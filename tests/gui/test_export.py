@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import tifffile
+from napari.layers import Labels
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QMessageBox
 
 from napari_unet.files import read_labels
+from napari_unet.gui import layers
 from napari_unet.gui.export import ExportDock
 
 if TYPE_CHECKING:
@@ -100,13 +102,19 @@ def test_the_list_follows_the_layers_and_their_names(viewer, dock, labels):
     assert dock._path.text() == ""
 
 
+def a_prediction() -> Labels:
+    """Make the layer that a prediction leaves behind."""
+    made = Labels(np.ones((5, 6), int), name="prediction")
+    layers.tag(made).update(role="prediction", image=[])
+    return made
+
+
 def test_what_is_replaced_is_what_was_asked_about(viewer, dock, labels, press, qtbot, tmp_path):
     path = tmp_path / "out.tif"
     path.write_text("mine")
     write(dock, path, press, qtbot)
     dock._picked = False
-    data, tags = np.ones((5, 6), int), {"napari_unet": {"role": "prediction", "image": []}}
-    viewer.add_labels(data, name="prediction", metadata=tags)
+    viewer.add_layer(a_prediction())
     assert dock._layer.currentText() == "prediction"
     answer(dock, qtbot, "Yes")
     np.testing.assert_array_equal(tifffile.imread(path), labels.data)
@@ -115,7 +123,6 @@ def test_what_is_replaced_is_what_was_asked_about(viewer, dock, labels, press, q
 def test_a_typed_name_keeps_its_layer(viewer, dock, labels):
     QTest.keyClicks(dock._path, "2")
     text = dock._path.text()
-    tags = {"napari_unet": {"role": "prediction", "image": []}}
-    viewer.add_labels(np.ones((5, 6), int), name="prediction", metadata=tags)
+    viewer.add_layer(a_prediction())
     assert dock._layer.currentText() == "cells: a/b"
     assert dock._path.text() == text
