@@ -13,7 +13,7 @@ from safetensors.torch import save
 
 from napari_unet.files.atomic import writing
 from napari_unet.files.errors import FileError, reading
-from napari_unet.network import ClassLabel, TrainedModel, UNet
+from napari_unet.network import ClassLabel, TrainedModel, build_network
 
 if TYPE_CHECKING:
     import os
@@ -112,7 +112,7 @@ def _built(
 ) -> TrainedModel:
     """Build the network without memory first, so that a wrong header cannot ask for much."""
     with torch.device("meta"):
-        network = UNet(**description["architecture"])
+        network = build_network(description["architecture"])
     if _shapes(network.state_dict()) != _shapes(state):
         raise FileError(f"{path} is damaged: its tensors do not fit the network it describes")
     network.load_state_dict(dict(state), assign=True)

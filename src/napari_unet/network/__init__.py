@@ -1,5 +1,6 @@
 """The networks: tile arithmetic, the U-Net and its variants, and the trained model."""
 
+from napari_unet.network.building import build_network
 from napari_unet.network.device import (
     Device,
     choose_device,
@@ -8,6 +9,7 @@ from napari_unet.network.device import (
     gpu_advice,
 )
 from napari_unet.network.geometry import Geometry, context, output_size, valid_input_sizes
+from napari_unet.network.network import Network, activate
 from napari_unet.network.trained_model import ClassLabel, TrainedModel
 from napari_unet.network.unet import UNet
 
@@ -15,8 +17,11 @@ __all__ = [
     "ClassLabel",
     "Device",
     "Geometry",
+    "Network",
     "TrainedModel",
     "UNet",
+    "activate",
+    "build_network",
     "choose_device",
     "context",
     "devices",

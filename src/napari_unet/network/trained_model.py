@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from napari_unet.network.unet import UNet
+    from napari_unet.network.network import Network
 
 __all__ = ["ClassLabel", "TrainedModel"]
 
@@ -27,7 +27,7 @@ class TrainedModel:
 
     Parameters
     ----------
-    network : UNet
+    network : Network
         In evaluation mode, float32, on the CPU.
     task : {"instances", "classes"}
         What the output classes mean.
@@ -47,7 +47,7 @@ class TrainedModel:
         Versions, date, data fingerprint, steps, scores; plain values only.
     """
 
-    network: UNet
+    network: Network
     task: str
     classes: tuple[ClassLabel, ...]
     scale: float = 1.0

@@ -7,9 +7,9 @@ from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from napari_unet.network.geometry import Geometry, Padding, UpConvolution
+from napari_unet.network.network import Network
 
 __all__ = ["Normalisation", "UNet", "he_initialise"]
 
@@ -75,7 +75,7 @@ def centre_crop(skip: Tensor, size: torch.Size) -> Tensor:
     return skip[..., y : y + size[-2], x : x + size[-1]]
 
 
-class UNet(nn.Module):
+class UNet(Network):
     """The U-Net: contract to read the image, expand to label every pixel.
 
     With the defaults this is the network of the paper: valid 3x3 convolutions, 64 to 1024
@@ -125,6 +125,7 @@ class UNet(nn.Module):
         _check(depth=depth, width=width, in_channels=in_channels, out_channels=out_channels)
         self.geometry = Geometry(depth, padding, up)
         self.architecture: dict[str, Any] = {
+            "kind": "unet",
             "in_channels": in_channels,
             "out_channels": out_channels,
             "depth": depth,
@@ -166,11 +167,6 @@ class UNet(nn.Module):
             x = block(torch.cat([centre_crop(skips.pop(), x.shape), x], dim=1))
         logits: Tensor = self.classify(x)
         return logits
-
-    @torch.no_grad()
-    def probabilities(self, image: Tensor) -> Tensor:
-        """Return class probabilities (N, classes, Y', X') in float32."""
-        return F.softmax(self(image).float(), dim=1)
 
 
 def _check(**values: int) -> None:

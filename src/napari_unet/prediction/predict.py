@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from napari_unet.network import TrainedModel, UNet, choose_device, fast_dtype
+from napari_unet.network import Network, TrainedModel, activate, choose_device, fast_dtype
 from napari_unet.prediction.errors import PredictionError
 from napari_unet.prediction.instances import InstanceOptions, instances
 from napari_unet.prediction.normalisation import IntensityRange, measure_range
@@ -116,19 +116,23 @@ def _channels(count: int) -> str:
 class _Runner:
     """A network on its device, ready for one (C, Y, X) tile at a time."""
 
-    def __init__(self, network: UNet, device: torch.device) -> None:
+    def __init__(self, model: TrainedModel, device: torch.device) -> None:
         self.device = device
-        self.network = copy.deepcopy(network).eval().to(device)
+        self.task = model.task
+        self.network: Network = copy.deepcopy(model.network).eval().to(device)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.dtype = fast_dtype(device)
 
     def __call__(self, tile: NDArray[np.float32]) -> NDArray[np.float32]:
         image = torch.from_numpy(tile)[None].to(self.device)
         image = image.contiguous(memory_format=torch.channels_last)
-        with torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None):
-            result = self.network.probabilities(image)[0].cpu().numpy()
-        probabilities: NDArray[np.float32] = result
-        return probabilities
+        with (
+            torch.no_grad(),
+            torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None),
+        ):
+            output = self.network(image)
+        result: NDArray[np.float32] = activate(output, self.task)[0].cpu().numpy()
+        return result
 
 
 @dataclass(frozen=True)
@@ -193,7 +197,7 @@ def predict_slices(
     """
     check_image(model, image)
     plan = _Plan.of(model, (image.shape[-2], image.shape[-1]), tile)
-    runner = _Runner(model.network, choose_device(device))
+    runner = _Runner(model, choose_device(device))
     ranged = normalisation or measure_range(image, model.normalisation)
     chosen = range(image.shape[0]) if slices is None else slices
     done = 0

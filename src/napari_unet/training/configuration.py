@@ -250,6 +250,20 @@ class TrainingConfig:
         if self.minutes is not None and self.minutes <= 0:
             raise ValueError(f"minutes is {self.minutes}; it must be more than 0")
 
+    def architecture(self, *, in_channels: int, out_channels: int) -> dict[str, Any]:
+        """Return what `napari_unet.network.build_network` builds the network from."""
+        return {
+            "kind": "unet",
+            "in_channels": in_channels,
+            "out_channels": out_channels,
+            "depth": self.depth,
+            "width": self.width,
+            "padding": self.padding,
+            "up": self.up,
+            "normalisation": self.normalisation,
+            "dropout": self.dropout,
+        }
+
     @property
     def geometry(self) -> Geometry:
         """Tile arithmetic of the network."""

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel
 
-from napari_unet.network import UNet, fast_dtype
+from napari_unet.network import Network, fast_dtype
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -78,7 +78,7 @@ class Learner:
 
     Parameters
     ----------
-    network : UNet
+    network : Network
         Trained in place.
     config : TrainingConfig
         Optimiser, energy, averaging.
@@ -86,7 +86,7 @@ class Learner:
         Where to compute.
     """
 
-    def __init__(self, network: UNet, config: TrainingConfig, device: torch.device) -> None:
+    def __init__(self, network: Network, config: TrainingConfig, device: torch.device) -> None:
         self.config = config
         self.device = device
         self.network = network.to(device).train()
@@ -132,12 +132,12 @@ class Learner:
 
     def _kept(self, planes: Sequence[NDArray[Any]]) -> Tensor:
         """Stack (Y, X) planes, cut to what the network returns of them."""
-        geometry, size = self.config.geometry, self.config.input_size
+        geometry, size = self.network.geometry, self.config.input_size
         first = geometry.offset(size)
         kept = slice(first, first + geometry.output_size(size))
         return torch.from_numpy(np.stack([plane[kept, kept] for plane in planes])).to(self.device)
 
-    def snapshot(self) -> UNet:
+    def snapshot(self) -> Network:
         """Return a copy of the (averaged) network on the CPU, in evaluation mode.
 
         Raises
@@ -147,7 +147,7 @@ class Learner:
         """
         source = self.network
         if self._average is not None and self._steps:
-            source = cast("UNet", self._average.module)
+            source = cast("Network", self._average.module)
         copied = copy.deepcopy(source).cpu().eval()
         for values in (*copied.parameters(), *copied.buffers()):
             values.requires_grad_(False)

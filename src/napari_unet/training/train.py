@@ -15,7 +15,7 @@ import torch
 
 from napari_unet.annotations import AnnotatedImage, count_cells, split
 from napari_unet.augmentation import Patch, apply, draw, source_shape
-from napari_unet.network import TrainedModel, UNet, choose_device
+from napari_unet.network import Network, TrainedModel, build_network, choose_device
 from napari_unet.prediction import PredictionError, never, out_of_memory
 from napari_unet.training.errors import TrainingError
 from napari_unet.training.optimisation import Learner
@@ -203,7 +203,7 @@ class _Training:
         self.images = [counted_only(image) for image in images]
         self.classes = find_classes(self.images, config.task, class_names)
         self.scale = choose_scale(self.images, config)
-        self.best: tuple[float, UNet] | None = None
+        self.best: tuple[float, Network] | None = None
         self.batch = config.batch
 
     def run(self) -> Iterator[TrainingReport]:
@@ -250,18 +250,13 @@ class _Training:
         lessons = prepare(images, self.config, self.scale, self.classes, self.rng)
         return PatchSource(lessons, jitter=self.config.input_size // 4)
 
-    def _new_network(self) -> UNet:
+    def _new_network(self) -> Network:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.config.seed)
-            return UNet(
-                in_channels=self.images[0].image.shape[1],
-                out_channels=len(self.classes),
-                depth=self.config.depth,
-                width=self.config.width,
-                padding=self.config.padding,
-                up=self.config.up,
-                normalisation=self.config.normalisation,
-                dropout=self.config.dropout,
+            return build_network(
+                self.config.architecture(
+                    in_channels=self.images[0].image.shape[1], out_channels=len(self.classes)
+                )
             )
 
     def _learn(self) -> Iterator[TrainingReport]:
@@ -319,7 +314,7 @@ class _Training:
         except (TrainingError, ValueError, MemoryError) as error:
             yield self.clock.report(message=f"The newest painting cannot join yet: {error}")
 
-    def _model(self, network: UNet) -> TrainedModel:
+    def _model(self, network: Network) -> TrainedModel:
         return TrainedModel(
             network=network,
             task=self.config.task,
@@ -364,7 +359,7 @@ class _Training:
             message=f"Trained for {self.clock.step} steps in {_duration(self.clock.seconds)}",
         )
 
-    def _best_network(self) -> UNet:
+    def _best_network(self) -> Network:
         """Return the network that did best, or the newest where nothing was kept back.
 
         Raises
