@@ -113,9 +113,37 @@ def test_ome_tells_the_pixel_size(tmp_path: Path, unit: str, factor: float) -> N
     assert read_image(tmp_path / "a.ome.tif").pixel_size == pytest.approx(0.65 * factor)
 
 
-def test_dots_per_inch_are_no_pixel_size(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"resolution": (72, 72), "resolutionunit": "INCH"},
+        {"resolution": (28.346, 28.346), "resolutionunit": "CENTIMETER"},
+        {"resolution": (118.11, 118.11), "resolutionunit": "CENTIMETER"},
+        {"resolution": (1, 1), "resolutionunit": "CENTIMETER"},
+        {"resolution": (72, 72), "metadata": {"unit": "inch"}, "imagej": True},
+        {"resolution": (2, 2), "metadata": {"unit": "pixel"}, "imagej": True},
+        {"resolution": (2, 2)},
+    ],
+)
+def test_dots_of_screens_and_printers_are_no_pixel_size(
+    tmp_path: Path, options: dict[str, Any]
+) -> None:
     path = tmp_path / "a.tif"
-    tifffile.imwrite(path, numbers(8, 9), resolution=(72, 72), resolutionunit="INCH")
+    tifffile.imwrite(path, numbers(8, 9), **options)
+    assert read_image(path).pixel_size is None
+
+
+def test_a_resolution_per_centimetre_tells_the_pixel_size(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    options = {"resolution": (15384.6, 15384.6), "resolutionunit": "CENTIMETER"}
+    tifffile.imwrite(path, numbers(8, 9), **options)
+    assert read_image(path).pixel_size == pytest.approx(0.65, rel=1e-4)
+
+
+@pytest.mark.parametrize("size", ["0", "-1", "nan", "inf", "1e9"])
+def test_a_size_that_no_microscope_has_is_unknown(tmp_path: Path, size: str) -> None:
+    path = tmp_path / "a.ome.tif"
+    tifffile.imwrite(path, numbers(8, 9), metadata={"axes": "YX", "PhysicalSizeX": size})
     assert read_image(path).pixel_size is None
 
 

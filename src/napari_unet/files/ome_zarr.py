@@ -8,7 +8,7 @@ import numpy as np
 import zarr
 
 from napari_unet.files.errors import FileError, reading
-from napari_unet.files.stored import StoredArray
+from napari_unet.files.stored import StoredArray, believable
 from napari_unet.files.tiff import MICROMETRES
 
 if TYPE_CHECKING:
@@ -161,7 +161,8 @@ def _read_image(path: Path, group: zarr.Group) -> StoredArray:
     described = multiscale.get("axes") or [{"name": letter} for letter in "tczyx"]
     axes = [{"name": axis} if isinstance(axis, str) else axis for axis in described]
     letters = "".join(str(axis["name"])[0].upper() for axis in axes)
-    return StoredArray(np.asarray(array[...]), letters, _pixel_size(axes, letters, dataset))
+    size = believable(_pixel_size(axes, letters, dataset))
+    return StoredArray(np.asarray(array[...]), letters, size)
 
 
 def _pixel_size(

@@ -12,7 +12,9 @@ from napari_unet.files.errors import FileError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["StoredArray", "to_zcyx"]
+__all__ = ["StoredArray", "believable", "to_zcyx"]
+
+_SMALLEST, _LARGEST = 1e-5, 1e3  # micrometres: a tenth of an atom; a millimetre
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +35,13 @@ class StoredArray:
     data: NDArray[Any]
     axes: str
     pixel_size: float | None = None
+
+
+def believable(pixel_size: float | None) -> float | None:
+    """Return a pixel size in micrometres; None for one that no microscope has."""
+    if pixel_size is None or not _SMALLEST <= pixel_size <= _LARGEST:
+        return None
+    return pixel_size
 
 
 def to_zcyx(stored: StoredArray) -> NDArray[Any]:

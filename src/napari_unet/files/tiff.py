@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import tifffile
 
 from napari_unet.files.errors import FileError, reading
-from napari_unet.files.stored import StoredArray
+from napari_unet.files.stored import StoredArray, believable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,9 +38,12 @@ MICROMETRES = {
     "nanometer": 1e-3,
     "å": 1e-4,
     "angstrom": 1e-4,
-    "inch": 25400.0,
 }
+"""Units that microscopes are calibrated in. Not the inch: ImageJ takes the 72 dots per inch that
+other programs write for no reason for a calibration, and keeps it."""
+
 _CENTIMETRE = 3
+_DOTS_PER_INCH = (72, 75, 96, 100, 150, 200, 300, 400, 600, 1200, 2400)
 # ImageJ opens no BigTIFF and keeps calibration only for these types.
 _IMAGEJ_TYPES = ("uint8", "uint16", "float32")
 _IMAGEJ_BYTES = 2**32 - 2**25
@@ -67,7 +70,7 @@ def read_tiff(path: Path) -> StoredArray:
         if series.kind == "shaped" and axes.startswith("S"):
             # tifffile takes three or four planes of unnamed axes for colours, five for slices.
             axes = axes.replace("S", "Q")
-        return StoredArray(series.asarray(), axes, _pixel_size(file, page))
+        return StoredArray(series.asarray(), axes, believable(_pixel_size(file, page)))
 
 
 def write_tiff(
@@ -127,12 +130,19 @@ def _pixel_size(file: tifffile.TiffFile, page: Any) -> float | None:
     resolution = page.tags.get("XResolution")
     if resolution is None or not all(resolution.value):
         return None
-    step = resolution.value[1] / resolution.value[0]
+    step = float(resolution.value[1] / resolution.value[0])
     if file.is_imagej:
         unit = str((file.imagej_metadata or {}).get("unit", "")).lower()
         return step * MICROMETRES[unit] if unit in MICROMETRES else None
     unit_tag = page.tags.get("ResolutionUnit")
-    return step * 1e4 if unit_tag is not None and unit_tag.value == _CENTIMETRE else None
+    if unit_tag is None or unit_tag.value != _CENTIMETRE or _of_a_printer(1 / step):
+        return None
+    return step * 1e4
+
+
+def _of_a_printer(per_centimetre: float) -> bool:
+    """Tell dots of screens and printers, which some programs write per centimetre, by number."""
+    return any(abs(per_centimetre * 2.54 / dots - 1) < 0.002 for dots in _DOTS_PER_INCH)
 
 
 def _ome_pixel_size(xml: str) -> float | None:
@@ -140,7 +150,7 @@ def _ome_pixel_size(xml: str) -> float | None:
         if element.tag.rpartition("}")[2] == "Pixels":
             size = element.get("PhysicalSizeX")
             factor = MICROMETRES.get(element.get("PhysicalSizeXUnit", "µm").lower())
-            return float(size) * factor if size and factor and float(size) > 0 else None
+            return float(size) * factor if size and factor else None
     return None
 
 
