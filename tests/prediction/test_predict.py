@@ -109,7 +109,30 @@ def test_integer_and_float_images_are_treated_alike():
 
 def test_an_image_with_other_channels_is_refused():
     with pytest.raises(PredictionError, match=r"3 channels .*RGB.* trained on .* 1 channel"):
-        predict(lively_model(), np.zeros((3, 20, 20)))
+        predict(lively_model(), np.zeros((1, 3, 20, 20)))
+
+
+def test_axes_mean_the_same_as_in_an_annotation():
+    grey, colour = lively_model(depth=2), lively_model(depth=2, channels=3)
+    stack = np.stack([_image((20, 24), seed) for seed in range(3)])
+    assert np.array_equal(predict(grey, stack), predict(grey, stack[:, None]))
+    assert predict(grey, stack).shape == (3, 2, 20, 24)
+    assert predict(grey, stack[:1]).shape == (1, 2, 20, 24)
+    first = predict(colour, stack, channel_axis=0)
+    assert first.shape == (2, 20, 24)
+    assert np.array_equal(first, predict(colour, np.moveaxis(stack, 0, -1), channel_axis=-1))
+    assert np.array_equal(first, predict(colour, stack[None])[0])
+
+
+def test_a_stack_where_channels_are_needed_is_refused_with_the_way_to_say_them():
+    with pytest.raises(PredictionError, match="channel_axis"):
+        predict(lively_model(channels=3), np.zeros((20, 20, 3)))
+
+
+@pytest.mark.parametrize(("shape", "axis"), [((5,), None), ((2, 3, 1, 8, 8), None), ((8, 8), 0)])
+def test_other_axes_are_refused(shape, axis):
+    with pytest.raises(PredictionError, match=r"axes|channel axis"):
+        predict(lively_model(), np.zeros(shape), channel_axis=axis)
 
 
 def test_nan_is_refused_with_a_count():

@@ -29,7 +29,7 @@ def test_training_overfits_one_image():
     image = bright_discs(cells=7)
     config = small(steps=60, width=8, learning_rate=1e-2, validation=0.0)
     model = _last([image], config).model
-    labels = labels_from(model, predict(model, image.image[0]))
+    labels = labels_from(model, predict(model, image.image[0, 0]))
     scores = evaluate([(image.labels[0], labels)])
     assert scores.ap50 > 0.5
     assert scores.pixel_error < 0.08
@@ -161,7 +161,7 @@ def test_classes_are_learnt_by_their_painted_values():
     config = small(task="classes", steps=40, width=8, learning_rate=1e-2)
     model = _last([replace(image, labels=labels)], config, class_names={200: "disc"}).model
     assert [(c.value, c.name) for c in model.classes] == [(50, "background"), (200, "disc")]
-    found = labels_from(model, predict(model, image.image[0]))
+    found = labels_from(model, predict(model, image.image[0, 0]))
     assert set(np.unique(found)) <= {50, 200}
     assert (found == labels[0]).mean() > 0.9
 

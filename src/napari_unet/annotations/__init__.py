@@ -1,6 +1,6 @@
 """What a person painted, and what a network learns from it."""
 
-from napari_unet.annotations.annotated_image import AnnotatedImage, Task, annotate
+from napari_unet.annotations.annotated_image import AnnotatedImage, Task, annotate, to_stack
 from napari_unet.annotations.cells import binary_to_instances, count_cells, split_connected
 from napari_unet.annotations.coverage import coverage
 from napari_unet.annotations.joining import join_prediction
@@ -26,6 +26,7 @@ __all__ = [
     "separate",
     "split",
     "split_connected",
+    "to_stack",
     "weight_map",
     "working_scale",
 ]

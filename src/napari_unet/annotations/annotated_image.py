@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["AnnotatedImage", "Task", "annotate"]
+__all__ = ["AnnotatedImage", "Task", "annotate", "to_stack"]
 
 Task = Literal["instances", "classes"]
 """What the painted values mean: one number per cell, or one number per class."""
@@ -132,9 +132,8 @@ def annotate(
 
     Parameters
     ----------
-    image
-        (Y, X), a stack (Z, Y, X), or (Z, C, Y, X). With `channel_axis` also (C, Y, X), (Y, X, C)
-        and the like.
+    image, channel_axis
+        As `to_stack` takes them.
     labels
         (Y, X) or (Z, Y, X), integers.
     annotated
@@ -142,9 +141,6 @@ def annotate(
     unlabelled
         A label value that says nothing; it may be negative. Its pixels do not count and
         become 0.
-    channel_axis
-        Which axis of `image` holds the channels. None: there is none unless `image` has four
-        axes.
     name, pixel_size
         See `AnnotatedImage`.
 
@@ -167,7 +163,7 @@ def annotate(
         if counted.shape == silent.shape:
             counted = counted & ~silent
     return AnnotatedImage(
-        image=_with_channels(np.asarray(image), channel_axis),
+        image=to_stack(np.asarray(image), channel_axis),
         labels=painted,
         annotated=counted,
         name=name,
@@ -181,7 +177,22 @@ def _with_slices(array: NDArray[Any], what: str) -> NDArray[Any]:
     return array if array.ndim == 3 else array[np.newaxis]
 
 
-def _with_channels(image: NDArray[Any], channel_axis: int | None) -> NDArray[Any]:
+def to_stack(image: NDArray[Any], channel_axis: int | None = None) -> NDArray[Any]:
+    """Bring an image to the axes (Z, C, Y, X).
+
+    Parameters
+    ----------
+    image
+        (Y, X), a stack (Z, Y, X), or (Z, C, Y, X). With `channel_axis` also (C, Y, X), (Y, X, C)
+        and the like.
+    channel_axis
+        Which axis holds the channels. None: there is none unless `image` has four axes.
+
+    Raises
+    ------
+    ValueError
+        If the axes are none of the above.
+    """
     if channel_axis is not None:
         if not -image.ndim <= channel_axis < image.ndim:
             raise ValueError(f"channel axis {channel_axis} is none of the axes of {image.shape}")

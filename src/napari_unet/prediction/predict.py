@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from napari_unet.annotations import to_stack
 from napari_unet.network import Network, TrainedModel, activate, choose_device, fast_dtype
 from napari_unet.prediction.errors import PredictionError
 from napari_unet.prediction.instances import InstanceOptions, instances
@@ -253,6 +254,7 @@ def predict(
     model: TrainedModel,
     image: NDArray[np.generic],
     *,
+    channel_axis: int | None = None,
     tile: int | None = None,
     device: str = "auto",
     normalisation: IntensityRange | None = None,
@@ -263,14 +265,15 @@ def predict(
     ----------
     model : TrainedModel
         What to predict with.
-    image : (Y, X), (C, Y, X) or (Z, C, Y, X) array
-        A stack must have all four axes.
+    image, channel_axis
+        As `napari_unet.annotations.annotate` takes them: (Y, X), a stack (Z, Y, X), or
+        (Z, C, Y, X); with `channel_axis` also (C, Y, X), (Y, X, C) and the like.
     tile, device, normalisation
         As in `predict_slices`. The result does not depend on `tile`.
 
     Returns
     -------
-    (C, Y, X) or (Z, C, Y, X) float32 array
+    (C, Y, X) or, for a stack, (Z, C, Y, X) float32 array
         C classes, channel 0 the background; they sum to 1 at every pixel.
 
     Raises
@@ -278,10 +281,19 @@ def predict(
     PredictionError
         If the image does not fit the model.
     """
-    stack = image[(None,) * (4 - image.ndim)] if 2 <= image.ndim < 4 else image
+    try:
+        stack = to_stack(np.asarray(image), channel_axis)
+    except ValueError as error:
+        raise PredictionError(str(error)) from error
+    if np.ndim(image) == 3 and channel_axis is None and model.channels > 1:
+        raise PredictionError(
+            f"an image of shape {np.shape(image)} is a stack (Z, Y, X) with 1 channel, but the "
+            f"model needs {model.channels}; say with channel_axis which axis holds them"
+        )
     reports = predict_slices(model, stack, tile=tile, device=device, normalisation=normalisation)
     found = [report.probabilities for report in reports if report.probabilities is not None]
-    return found[0] if image.ndim < 4 else np.stack(found)
+    one_picture = np.ndim(image) == (2 if channel_axis is None else 3)
+    return found[0] if one_picture else np.stack(found)
 
 
 def labels_from(
