@@ -61,11 +61,15 @@ def weight_map(
     _check(labels, w0, sigma, class_weights)
     background, inside = class_weights or (1.0, 1.0)
     reach = _reach(w0, sigma, _LEFT_OUT * (background or 1.0))
+    # Two float32 images are all that is kept; one of them becomes the result.
     nearest, second = _two_distances(labels, reach)
-    near = (labels == 0) & np.isfinite(second)
-    weights = np.where(labels == 0, background, inside).astype(np.float32)
-    away = nearest[near] + second[near]
-    weights[near] += w0 * np.exp(-(away**2) / (2 * sigma**2))
+    nearest += second
+    weights = np.square(nearest, out=nearest)
+    weights *= -1 / (2 * sigma**2)
+    np.exp(weights, out=weights)
+    weights *= w0
+    weights += background
+    weights[labels > 0] = inside
     return weights
 
 
