@@ -83,12 +83,13 @@ def _spline_basis(size: int, points: int) -> NDArray[np.float64]:
     return np.stack(one_by_one, axis=1)
 
 
-def positions(displacement: NDArray[Any]) -> NDArray[np.float32]:
-    """Turn displacements (2, Y, X) into the places where values are read."""
-    read = np.array(displacement, dtype=np.float32)
-    read[0] += np.arange(read.shape[1], dtype=np.float32)[:, np.newaxis]
-    read[1] += np.arange(read.shape[2], dtype=np.float32)
-    return read
+def _places(displacement: NDArray[Any]) -> torch.Tensor:
+    """Turn displacements (2, Y, X) into the places where values are read: (Y, X, 2), x first."""
+    moved = torch.from_numpy(np.ascontiguousarray(displacement, dtype=np.float32))
+    places = torch.empty((*moved.shape[1:], 2))
+    torch.add(moved[0], torch.arange(moved.shape[1])[:, None], out=places[..., 1])
+    torch.add(moved[1], torch.arange(moved.shape[2]), out=places[..., 0])
+    return places
 
 
 def warp(
@@ -126,77 +127,122 @@ def warp(
     if order not in (0, 1, 3):
         raise ValueError(f"order must be 0 (nearest), 1 (linear) or 3 (cubic), got {order}")
     if order == 0:
-        return _nearest(array, positions(displacement))
+        return _nearest(array, _places(displacement))
     exact = array if array.dtype in (np.float32, np.float64) else array.astype(np.float32)
     if not displacement.any():
         return exact.copy()
-    planes = exact.reshape(-1, *exact.shape[-2:])
-    read = positions(displacement)
-    warped = _spline(planes, read) if order == 3 else _linear(planes, read)
-    return warped.reshape(exact.shape)
+    planes = torch.from_numpy(np.ascontiguousarray(exact.reshape(-1, *exact.shape[-2:])))
+    places = _places(displacement).to(planes.dtype)
+    warped = _spline(planes, places) if order == 3 else _linear(planes, places)
+    return np.asarray(warped.reshape(exact.shape).numpy())
 
 
-def _nearest(array: NDArray[Any], read: NDArray[np.float32]) -> NDArray[Any]:
+def _nearest(array: NDArray[Any], places: torch.Tensor) -> NDArray[Any]:
     height, width = array.shape[-2:]
-    y, x = (
-        _mirrored(np.floor(axis + np.float32(0.5)).astype(np.int32), size)
-        for axis, size in zip(read, (height, width), strict=True)
-    )
+    # Floor, not round: half a pixel goes up, as in scipy.
+    x, y = places.add_(0.5).floor_().to(torch.int32).unbind(-1)
+    index = torch.add(_mirrored(x, width), _mirrored(y, height), alpha=width)
     flat = array.reshape(*array.shape[:-2], height * width)
-    taken: NDArray[Any] = flat.take(y.astype(np.intp) * width + x, axis=-1)
+    taken: NDArray[Any] = flat.take(index.numpy().astype(np.intp), axis=-1)
     return taken
 
 
-def _mirrored(index: NDArray[np.int32], size: int) -> NDArray[np.int32]:
+def _mirrored(index: torch.Tensor, size: int) -> torch.Tensor:
     """Reflect indices at the first and the last pixel."""
     if size == 1:
-        return np.zeros_like(index)
-    if index.min() >= 0 and index.max() < size:
+        return torch.zeros_like(index)
+    lowest, highest = torch.aminmax(index)
+    if lowest >= 0 and highest < size:
         return index
     period = 2 * (size - 1)
-    index = np.abs(index) % period
-    return np.minimum(index, period - index)
+    index = index.abs()
+    if max(-lowest, highest) > period:
+        index %= period
+    return torch.minimum(index, period - index)
 
 
-def _linear(planes: NDArray[Any], read: NDArray[np.float32]) -> NDArray[Any]:
-    values = torch.from_numpy(np.ascontiguousarray(planes))
-    return np.asarray(resample(values, sampling_grid(read, planes.shape[1:]), "bilinear").numpy())
+def _linear(planes: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+    return resample(planes, _as_grid(places, planes.shape[1:]), "bilinear")
 
 
-def _spline(planes: NDArray[Any], read: NDArray[np.float32]) -> NDArray[Any]:
+def _as_grid(places: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
+    """Write places (Y, X, 2) in pixels as `resample` wants them, over themselves."""
+    scale = places.new_tensor([2 / max(pixels - 1, 1) for pixels in reversed(size)])
+    # Rows of x, y, x, y, ...: several times faster than an inner axis of two.
+    places.flatten(1).mul_(scale.repeat(places.shape[1])).sub_(1)
+    return places
+
+
+def _spline(planes: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
     """Interpolate by cubic B-splines, each from four linear readings of its coefficients.
 
     Two neighbouring taps of a B-spline are one linear reading between them, at the ratio of their
     weights (Sigg and Hadwiger 2005, GPU Gems 2, chapter 20).
     """
-    filtered = [_coefficients(plane) for plane in planes]
-    coefficients = torch.from_numpy(np.stack(filtered).astype(planes.dtype, copy=False))
-    (low_y, high_y, part_y), (low_x, high_x, part_x) = (_taps(axis) for axis in read)
-    result = torch.zeros((len(planes), *read.shape[1:]), dtype=coefficients.dtype)
-    for y, of_y in ((low_y, part_y), (high_y, 1 - part_y)):
-        for x, of_x in ((low_x, part_x), (high_x, 1 - part_x)):
-            grid = sampling_grid((y, x), planes.shape[1:])
-            result += torch.from_numpy(of_y * of_x) * resample(coefficients, grid, "bilinear")
-    return np.asarray(result.numpy())
+    coefficients = _coefficients(planes)
+    near, far, share = _taps(places)
+    first, last = (_as_grid(tap, planes.shape[1:]) for tap in (near, far))
+    of_x, of_y = share.unbind(-1)
+    above, below = (
+        torch.lerp(
+            resample(coefficients, _with_x(last, y), "bilinear"),
+            resample(coefficients, _with_x(first, y), "bilinear"),
+            of_x,
+        )
+        for y in (first, last)
+    )
+    return torch.lerp(below, above, of_y)
 
 
-def _coefficients(plane: NDArray[Any]) -> NDArray[np.float64]:
-    filtered = plane.astype(np.float64)
-    for axis in (0, 1):
-        if plane.shape[axis] > 1:
-            filtered = ndimage.spline_filter1d(filtered, order=3, axis=axis, mode="mirror")
-    return filtered
+def _with_x(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """Return the sampling grid (Y, X, 2) with the x of one and the y of another."""
+    if x is y:
+        return x
+    mixed = y.clone()
+    mixed[..., 0] = x[..., 0]
+    return mixed
 
 
-def _taps(at: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Find the two linear readings that make a B-spline at `at`, and the first one's weight."""
-    whole = np.floor(at)
-    part = at - whole
-    square, rest = part * part, 1 - part
-    first, fourth = rest * rest * rest / 6, square * part / 6
-    second = 2 / 3 - square + square * part / 2
-    low = first + second
-    return whole - 1 + second / low, whole + 1 + fourth / (1 - low), low
+_POLE = 3**0.5 - 2
+"""Of the filter that turns values into the coefficients of a cubic B-spline (Unser 1999)."""
+
+_STEPS = (1, 2, 4, 8)
+"""1 + z + z^2 + ... + z^15 = (1 + z)(1 + z^2)(1 + z^4)(1 + z^8), and z^16 is less than 1e-9."""
+
+
+def _coefficients(planes: torch.Tensor) -> torch.Tensor:
+    """Return the coefficients (N, Y, X) of the spline through planes that go on mirrored."""
+    margin = sum(_STEPS)
+    for axis in (1, 2):
+        around = torch.arange(-margin, planes.shape[axis] + margin, dtype=torch.int32)
+        planes = planes.index_select(axis, _mirrored(around, planes.shape[axis]))
+        for step in _STEPS:
+            planes = _echoed(planes, axis, step, forward=True)
+        for step in _STEPS:
+            planes = _echoed(planes, axis, step, forward=False)
+    return planes.mul_((1 - _POLE) ** 4)
+
+
+def _echoed(planes: torch.Tensor, axis: int, step: int, *, forward: bool) -> torch.Tensor:
+    """Add each pixel, times that power of the pole, to the one `step` further; lose `step`."""
+    length = planes.shape[axis] - step
+    low, high = planes.narrow(axis, 0, length), planes.narrow(axis, step, length)
+    here, before = (high, low) if forward else (low, high)
+    return torch.add(here, before, alpha=_POLE**step)
+
+
+def _taps(at: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Find the two linear readings that make a B-spline at `at`, and the first one's weight.
+
+    Memory that is asked for anew costs more than the arithmetic, so `at` is written over.
+    """
+    whole = at.floor()
+    part = at.sub_(whole)
+    rest = 1 - part
+    share = (part / 3).sub_(0.5).mul_(part).sub_(0.5).mul_(part).add_(5 / 6)
+    near = torch.addcdiv(whole, rest.pow_(3), share, value=-1 / 6, out=rest)
+    far = torch.addcdiv(whole, part.pow_(3), 1 - share, value=1 / 6, out=part).add_(1)
+    return near, far, share
 
 
 def sampling_grid(
@@ -242,10 +288,15 @@ def resample(
     torch.Tensor
         (N, y, x).
     """
-    return functional.grid_sample(
-        planes[None],
-        grid[None].to(planes.dtype),
+    # It works on several images at once, but on one image only in one thread: the rows are cut
+    # into parts that read the same image.
+    rows, most = grid.shape[0], 2 * torch.get_num_threads()
+    parts = max(number for number in range(1, most + 1) if rows % number == 0)
+    read = functional.grid_sample(
+        planes.expand(parts, *planes.shape),
+        grid.to(planes.dtype).unflatten(0, (parts, -1)),
         mode=mode,
         padding_mode="reflection",
         align_corners=True,
-    )[0]
+    )
+    return read.transpose(0, 1).flatten(1, 2)
