@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from napari_unet.network import UNet, activate, build_network
+from napari_unet.network import Geometry, UNet, activate, build_network, geometry_of
 
 
 def test_a_network_is_built_again_from_its_architecture():
@@ -20,6 +20,12 @@ def test_an_architecture_without_a_kind_is_a_unet():
 def test_an_unknown_kind_is_refused_with_those_that_exist():
     with pytest.raises(ValueError, match="no network of the kind 'transformer'; choose unet"):
         build_network({"kind": "transformer"})
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+def test_the_tile_arithmetic_is_known_before_a_network_is_built(padding):
+    network = UNet(depth=2, width=1, padding=padding, up="upsample")
+    assert geometry_of(network.architecture) == network.geometry == Geometry(2, padding, "upsample")
 
 
 def test_regression_keeps_the_values_that_others_turn_into_probabilities():

@@ -1,6 +1,6 @@
 """The networks: tile arithmetic, the U-Net and its variants, and the trained model."""
 
-from napari_unet.network.building import build_network
+from napari_unet.network.building import build_network, geometry_of
 from napari_unet.network.device import (
     Device,
     choose_device,
@@ -26,6 +26,7 @@ __all__ = [
     "context",
     "devices",
     "fast_dtype",
+    "geometry_of",
     "gpu_advice",
     "output_size",
     "valid_input_sizes",

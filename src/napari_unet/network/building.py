@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 from napari_unet.network.unet import UNet
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
+    from napari_unet.network.geometry import Geometry
     from napari_unet.network.network import Network
 
-__all__ = ["build_network"]
+__all__ = ["build_network", "geometry_of"]
 
-_KINDS: Mapping[str, Callable[..., Network]] = {"unet": UNet}
+_KINDS: Mapping[str, type[Network]] = {"unet": UNet}
 
 
 def build_network(architecture: Mapping[str, Any]) -> Network:
@@ -30,7 +31,26 @@ def build_network(architecture: Mapping[str, Any]) -> Network:
         If there is no such kind.
     """
     options = dict(architecture)
-    kind = options.pop("kind", "unet")
-    if kind not in _KINDS:
-        raise ValueError(f"there is no network of the kind {kind!r}; choose {', '.join(_KINDS)}")
-    return _KINDS[kind](**options)
+    return _kind(options.pop("kind", "unet"))(**options)
+
+
+def geometry_of(architecture: Mapping[str, Any]) -> Geometry:
+    """Return a network's tile arithmetic without building it.
+
+    Parameters
+    ----------
+    architecture : mapping
+        Complete, as in `Network.architecture`.
+
+    Raises
+    ------
+    ValueError
+        If there is no such kind.
+    """
+    return _kind(architecture["kind"]).geometry_for(architecture)
+
+
+def _kind(name: str) -> type[Network]:
+    if name not in _KINDS:
+        raise ValueError(f"there is no network of the kind {name!r}; choose {', '.join(_KINDS)}")
+    return _KINDS[name]

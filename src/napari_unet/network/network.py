@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from napari_unet.network.geometry import Geometry
 
 __all__ = ["Network", "activate"]
@@ -31,6 +33,11 @@ class Network(nn.Module):
 
     geometry: Geometry
     architecture: dict[str, Any]
+
+    @staticmethod
+    def geometry_for(architecture: Mapping[str, Any]) -> Geometry:
+        """Return the `geometry` that a network of this `architecture` has, without building it."""
+        raise NotImplementedError
 
 
 @torch.no_grad()

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
 
 from napari_unet.network.geometry import Geometry, Padding, UpConvolution
 from napari_unet.network.network import Network
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["Normalisation", "UNet", "he_initialise"]
 
@@ -123,7 +126,6 @@ class UNet(Network):
     ) -> None:
         super().__init__()
         _check(depth=depth, width=width, in_channels=in_channels, out_channels=out_channels)
-        self.geometry = Geometry(depth, padding, up)
         self.architecture: dict[str, Any] = {
             "kind": "unet",
             "in_channels": in_channels,
@@ -135,6 +137,7 @@ class UNet(Network):
             "normalisation": normalisation,
             "dropout": dropout,
         }
+        self.geometry = self.geometry_for(self.architecture)
         channels = [width << level for level in range(depth + 1)]
         self.contracting = nn.ModuleList(
             DoubleConvolution(a, b, padding, normalisation)
@@ -150,6 +153,11 @@ class UNet(Network):
         self.dropout = nn.Dropout(dropout)
         self.classify = nn.Conv2d(width, out_channels, kernel_size=1)
         he_initialise(self)
+
+    @staticmethod
+    def geometry_for(architecture: Mapping[str, Any]) -> Geometry:
+        """Return the tile arithmetic of a U-Net of this architecture."""
+        return Geometry(architecture["depth"], architecture["padding"], architecture["up"])
 
     def forward(self, image: Tensor) -> Tensor:
         """Return logits (N, classes, Y', X') for images (N, C, Y, X)."""

@@ -7,11 +7,14 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from napari_unet.augmentation import AugmentationConfig
-from napari_unet.network.geometry import Geometry, Padding, UpConvolution
+from napari_unet.network.building import geometry_of
+from napari_unet.network.geometry import Padding, UpConvolution  # noqa: TC001 - read by the form
 from napari_unet.options import option
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from napari_unet.network.geometry import Geometry
 
 __all__ = ["PRESETS", "TrainingConfig"]
 
@@ -267,7 +270,7 @@ class TrainingConfig:
     @property
     def geometry(self) -> Geometry:
         """Tile arithmetic of the network."""
-        return Geometry(self.depth, self.padding, self.up)
+        return geometry_of(self.architecture(in_channels=1, out_channels=2))
 
     @property
     def input_size(self) -> int:
