@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -61,8 +62,6 @@ def model(tmp_path: Path) -> Path:
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the preset quick small enough for a test."""
-    from dataclasses import replace
-
     from napari_unet.training import PRESETS, configuration
 
     small = replace(PRESETS["quick"], width=2, depth=2, patch=32, batch=1)
@@ -467,6 +466,29 @@ def test_any_size_is_predicted(
     assert tifffile.imread(tmp_path / "out" / "a.tif").shape == shape
     probabilities = read_image(tmp_path / "out" / "a_probability.tif").data
     assert probabilities.shape == (*(shape[:-2] or (1,)), 2, *shape[-2:])
+
+
+def test_other_pixels_than_those_trained_on_are_told_and_can_be_ignored(
+    tmp_path: Path, run: Callable[..., Result]
+) -> None:
+    model = save_model(replace(untrained(), pixel_size=0.5), tmp_path / "m.safetensors")
+    image = draw_touching_cells((SIDE, SIDE), 6, 0)[0]
+    (tmp_path / "images").mkdir()
+    for name, size in (("a", 0.25), ("b", 0.5), ("c", 50.0)):
+        how = {"imagej": True, "resolution": (1 / size, 1 / size), "metadata": {"unit": "um"}}
+        tifffile.imwrite(tmp_path / "images" / f"{name}.tif", image, **how)
+    ask = ["predict", model, tmp_path / "images", "--out", tmp_path / "out"]
+    done = run(*ask)
+    assert done.code == 1
+    first, second = (line for line in done.out.splitlines() if line.startswith(("a.tif", "b.tif")))
+    assert "0.25 µm, not 0.5 µm" in first
+    assert "µm" not in second
+    assert "c.tif" in done.sentence
+    assert "ignore pixel sizes" in done.sentence
+    assert tifffile.imread(tmp_path / "out" / "a.tif").shape == (SIDE, SIDE)
+    done = run(*ask, "--ignore-pixel-size", "--overwrite")
+    assert (done.code, done.err) == (0, "")
+    assert "µm" not in done.out
 
 
 @pytest.mark.parametrize("options", [[], ["--overwrite"]])

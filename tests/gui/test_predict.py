@@ -90,6 +90,34 @@ def test_the_whole_stack_becomes_a_layer_on_its_image(viewer, dock, session, squ
     assert "3 slices" in dock.message
 
 
+def test_other_pixels_than_those_trained_on_are_told_and_can_be_ignored(
+    viewer, dock, session, squares, press, qtbot
+):
+    session.set_model(replace(bright(), pixel_size=0.25))
+    assert "0.25 µm" in dock._about.text()
+    press(dock, "Predict")
+    wait(session, qtbot)
+    assert "enlarged 2 times" in dock.message
+    found = viewer.layers["cells prediction"]
+    z = session.current_slice
+    assert np.mean((found.data[z] > 0) == (squares.data[z] > 0)) > 0.95
+    press(dock, "Use pixel sizes")
+    press(dock, "Predict")
+    wait(session, qtbot)
+    assert "enlarged" not in dock.message
+    again = PredictDock(viewer)
+    viewer.window.add_dock_widget(again, name="again")
+    assert not again._sizes.isChecked()
+
+
+def test_absurd_pixels_give_one_sentence(dock, session, squares, press, qtbot):
+    session.set_model(replace(bright(), pixel_size=50.0))
+    press(dock, "Predict")
+    wait(session, qtbot)
+    assert dock.message.startswith("⚠ The image has pixels of 0.5 µm")
+    assert "ignore pixel sizes" in dock.message
+
+
 def test_only_the_current_slice_is_written_and_can_be_undone(
     viewer, dock, session, squares, press, qtbot
 ):

@@ -9,7 +9,16 @@ from napari_unet.network import ClassLabel, TrainedModel, UNet
 TWO = (ClassLabel(0, "background"), ClassLabel(1, "cell"))
 
 
-def lively_model(*, scale=1.0, channels=1, task="instances", classes=TWO, seed=0, **architecture):
+def lively_model(
+    *,
+    scale=1.0,
+    channels=1,
+    task="instances",
+    classes=TWO,
+    seed=0,
+    pixel_size=None,
+    **architecture,
+):
     """Return a model whose probabilities differ from pixel to pixel."""
     options = {"depth": 4, "width": 4, "padding": "same", "dropout": 0.0, **architecture}
     with torch.random.fork_rng(devices=[]):
@@ -21,4 +30,20 @@ def lively_model(*, scale=1.0, channels=1, task="instances", classes=TWO, seed=0
                 network.train()(torch.randn(2, channels, size, size))
     with torch.no_grad():
         network.classify.weight *= 3
-    return TrainedModel(network=network.eval(), task=task, classes=classes, scale=scale)
+    return TrainedModel(
+        network=network.eval(), task=task, classes=classes, scale=scale, pixel_size=pixel_size
+    )
+
+
+def brightness_model(*, low=0.3, **values):
+    """Return a model that calls cell what is brighter than `low` of the image's range."""
+    network = UNet(depth=0, width=1, padding="same", dropout=0.0)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.zero_()
+        for layer in network.contracting[0]:
+            if isinstance(layer, torch.nn.Conv2d):
+                layer.weight[0, 0, 1, 1] = 1
+        network.classify.weight[1] = 40
+        network.classify.bias[1] = -40 * low
+    return TrainedModel(network=network.eval(), task="instances", classes=TWO, **values)

@@ -39,6 +39,21 @@ def test_a_volume_on_disk_gets_the_labels_it_would_get_in_memory(stack, tmp_path
     assert reports[-1].cells == expected.max()
 
 
+def test_a_volume_with_other_pixels_is_seen_at_the_size_trained_on(stack, tmp_path):
+    model = lively_model(depth=2, seed=4, pixel_size=0.4)
+    reports = list(predict_volume(model, stack, tmp_path / "labels.zarr", pixel_size=0.8))
+    assert "enlarged 2 times" in reports[0].message
+    assert not any(report.message for report in reports[1:])
+    probabilities = predict(model, stack, pixel_size=0.8)
+    expected = number_uniquely(labels_from(model, p, pixel_size=0.8) for p in probabilities)
+    assert np.array_equal(zarr.open_array(tmp_path / "labels.zarr")[:], expected)
+    assert not np.array_equal(
+        expected, number_uniquely(labels_from(model, p) for p in predict(model, stack))
+    )
+    with pytest.raises(PredictionError, match="another model"):
+        next(predict_volume(model, stack, tmp_path / "labels.zarr"))
+
+
 def test_only_single_slices_are_read(stack, tmp_path):
     watched = Watched(stack)
     list(predict_volume(lively_model(depth=2, seed=4), watched, tmp_path / "labels.zarr"))

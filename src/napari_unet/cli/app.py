@@ -100,6 +100,13 @@ Regions = Annotated[
         "count as a whole.",
     ),
 ]
+IgnorePixelSize = Annotated[
+    bool,
+    typer.Option(
+        "--ignore-pixel-size",
+        help="Take all pixels for equally large, whatever the files say of their size.",
+    ),
+]
 
 
 def _show_version(asked: bool) -> None:
@@ -224,6 +231,7 @@ def predict(
             "background.",
         ),
     ] = False,
+    ignore_pixel_size: IgnorePixelSize = False,
     device: Device = "auto",
     overwrite: Overwrite = False,
     debug: Debug = False,
@@ -231,7 +239,8 @@ def predict(
     """Segment images with a model, and write a label file STEM.tif for each.
 
     Instances are numbered from 1 and unique per file; classes are numbered from 0 in the order of
-    the values trained on (napari-unet info shows them).
+    the values trained on (napari-unet info shows them). Where the files say that their pixels are
+    larger or smaller than those trained on, the network sees the images at the size it knows.
 
     Example: napari-unet predict cells.safetensors images --out results
     """
@@ -244,6 +253,7 @@ def predict(
         tile=tile,
         device=device,
         probabilities=probabilities,
+        use_pixel_size=not ignore_pixel_size,
         overwrite=overwrite,
         debug=debug,
     ).run()

@@ -46,6 +46,7 @@ class PredictCommand:
     tile: int | None
     device: str
     probabilities: bool
+    use_pixel_size: bool
     overwrite: bool
     debug: bool
 
@@ -88,17 +89,21 @@ class PredictCommand:
         progress.finish(line)
 
     def _predict(self, model: TrainedModel, image: ImageFile, progress: PredictionProgress) -> str:
-        slices, maps = [], []
-        for report in predict_slices(model, image.data, tile=self.tile, device=self.device):
+        slices, maps, notes = [], [], []
+        pixel_size = image.pixel_size if self.use_pixel_size else None
+        for report in predict_slices(
+            model, image.data, tile=self.tile, device=self.device, pixel_size=pixel_size
+        ):
             progress.show(image.name, report.done / report.total)
+            notes += [report.message] if report.message else []
             if report.probabilities is not None:
-                slices.append(labels_from(model, report.probabilities))
+                slices.append(labels_from(model, report.probabilities, pixel_size=pixel_size))
                 if self.probabilities:
                     maps.append(report.probabilities)
         labels = file_labels(model, slices)
         found = f"{labels.max()} cells" if model.task == "instances" else "classes"
         self._write(image, labels, maps)
-        return f"{image.path.name}: {found}"
+        return ". ".join([f"{image.path.name}: {found}", *notes])
 
     def _write(
         self, image: ImageFile, labels: NDArray[Any], maps: Sequence[NDArray[np.float32]]

@@ -74,6 +74,13 @@ class PredictDock(Dock):
         self._sure.setToolTip("<qt>Add an image layer of how sure the network is, 0 to 1.</qt>")
         self._sure.setChecked(remembered("predict/probabilities", False))
         self.column.addWidget(self._sure)
+        self._sizes = QCheckBox("Use pixel sizes")
+        self._sizes.setToolTip(
+            "<qt>Where an image has larger or smaller pixels than those trained on, show it to the "
+            "network at the size that it knows. Switch it off where files tell wrong sizes.</qt>"
+        )
+        self._sizes.setChecked(remembered("predict/pixel sizes", True))
+        self.column.addWidget(self._sizes)
         self._start = button(
             "Predict",
             "Find the cells in the background. The result is a layer of its own; your labels are "
@@ -153,10 +160,12 @@ class PredictDock(Dock):
         self.say("")
         remember("predict/device", self._device.currentData())
         remember("predict/probabilities", self._sure.isChecked())
+        remember("predict/pixel sizes", self._sizes.isChecked())
         order = Order(
             whole=self._slices.currentData(),
             probabilities=self._sure.isChecked(),
             device=self._device.currentData(),
+            use_pixel_size=self._sizes.isChecked(),
         )
         try:
             self._predictor.start(order)
@@ -182,8 +191,8 @@ class PredictDock(Dock):
         self._progress.setValue(round(1000 * predictor.share))
         if predictor.problem:
             self.warn(predictor.problem)
-        elif predictor.outcome:
-            self.say(predictor.outcome)
+        elif predictor.outcome or predictor.note:
+            self.say(" ".join(filter(None, (predictor.outcome, _sentence(predictor.note)))))
         self._show_buttons()
 
     def _show_buttons(self) -> None:
@@ -192,6 +201,10 @@ class PredictDock(Dock):
         self._cancel.setEnabled(running)
         self._correct.setEnabled(not running and self._predictor.labels_layer is not None)
         self._slices.setEnabled(self.session.slice_count != 1)
+
+
+def _sentence(note: str) -> str:
+    return f"{note}." if note else ""
 
 
 def _description(model: TrainedModel | None, path: Path | None) -> str:
@@ -204,6 +217,8 @@ def _description(model: TrainedModel | None, path: Path | None) -> str:
     lines.append(f"Finds: {classes} · in images with {channels}")
     if model.scale != 1:
         lines.append(f"Working scale: {model.scale:.2g}")
+    if model.pixel_size is not None:
+        lines.append(f"Pixels trained on: {model.pixel_size:.3g} µm")
     scores = _scores(model)
     if scores:
         lines.append(f"Scores: {scores}")

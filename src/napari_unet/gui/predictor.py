@@ -41,11 +41,14 @@ class Order:
         Also show how sure the network is.
     device
         Name of the processor, or "auto".
+    use_pixel_size
+        Show the network the image at the size it knows, where the layer tells its pixel size.
     """
 
     whole: bool
     probabilities: bool
     device: str
+    use_pixel_size: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +60,7 @@ class _Progress:
     z: int | None = None
     labels: NDArray[Any] | None = None
     probabilities: NDArray[Any] | None = None
+    message: str = ""
 
 
 def _predict(
@@ -65,21 +69,31 @@ def _predict(
     slices: list[int],
     first: int,
     device: str,
+    pixel_size: float | None,
     should_stop: ShouldStop,
 ) -> Iterator[_Progress]:
     """Predict slice by slice; cells get numbers from `first` on that no other slice has."""
     from napari_unet.prediction import labels_from, predict_slices
 
-    reports = predict_slices(model, image, slices=slices, device=device, should_stop=should_stop)
+    reports = predict_slices(
+        model,
+        image,
+        slices=slices,
+        device=device,
+        pixel_size=pixel_size,
+        should_stop=should_stop,
+    )
     last = first - 1
     for report in reports:
         labels = None
         if report.probabilities is not None:
-            labels = labels_from(model, report.probabilities)
+            labels = labels_from(model, report.probabilities, pixel_size=pixel_size)
             if model.task == "instances":
                 labels[labels > 0] += last
                 last = max(last, int(labels.max(initial=0)))
-        yield _Progress(report.done, report.total, report.index, labels, report.probabilities)
+        yield _Progress(
+            report.done, report.total, report.index, labels, report.probabilities, report.message
+        )
 
 
 class Predictor(QObject):
@@ -94,6 +108,8 @@ class Predictor(QObject):
         A report came in, or the prediction began or ended.
     share : float
         How much is done, 0 to 1.
+    note : str
+        Something a person should know of this prediction; mostly empty.
     outcome : str
         What happened in the end, in one sentence; empty meanwhile.
     problem : str
@@ -107,6 +123,7 @@ class Predictor(QObject):
         self._session = session
         self._job = session.job("predict")
         self.share = 0.0
+        self.note = ""
         self.outcome = ""
         self.problem = ""
         self._order = Order(whole=False, probabilities=False, device="auto")
@@ -141,9 +158,12 @@ class Predictor(QObject):
         self._order, self._images, self._model = order, session.image_layers, model
         self._layers, self._slices = {}, 0
         self._shape = layers.volume_shape(self._images[0])
-        self.share, self.outcome, self.problem = 0.0, "", ""
+        self.share, self.note, self.outcome, self.problem = 0.0, "", "", ""
+        size = layers.pixel_size(self._images[0]) if order.use_pixel_size else None
         first = 1 if order.whole else self._first_free()
-        self._job.start(lambda stop: _predict(model, image, slices, first, order.device, stop))
+        self._job.start(
+            lambda stop: _predict(model, image, slices, first, order.device, size, stop)
+        )
         self.changed.emit()
 
     def cancel(self) -> None:
@@ -169,6 +189,7 @@ class Predictor(QObject):
 
     def _on_report(self, report: _Progress) -> None:
         self.share = report.done / max(report.total, 1)
+        self.note = report.message or self.note
         if report.z is not None and report.labels is not None and not self.problem:
             try:
                 self._write(report.z, report.labels, report.probabilities)

@@ -3,6 +3,7 @@
 from napari_unet.prediction.errors import PredictionError
 from napari_unet.prediction.instances import InstanceOptions, instances, number_uniquely
 from napari_unet.prediction.normalisation import IntensityRange, measure_range
+from napari_unet.prediction.pixel_size import at_pixel_size, pixel_ratio, rescaling
 from napari_unet.prediction.predict import (
     PredictionReport,
     check_image,
@@ -21,6 +22,7 @@ __all__ = [
     "PredictionError",
     "PredictionReport",
     "Tile",
+    "at_pixel_size",
     "check_image",
     "instances",
     "labels_from",
@@ -29,8 +31,10 @@ __all__ = [
     "never",
     "number_uniquely",
     "out_of_memory",
+    "pixel_ratio",
     "plan_tiles",
     "predict",
     "predict_slices",
+    "rescaling",
     "resize",
 ]

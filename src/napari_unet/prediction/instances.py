@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import ndimage
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["InstanceOptions", "instances", "number_uniquely"]
 
 
+_POWERS = {"px": 1, "px²": 2}
 _SMOOTHING = 2.0  # of the distance to the background, per pixel of waist depth
 
 
@@ -67,6 +68,21 @@ class InstanceOptions:
     def __post_init__(self) -> None:
         if not 0 < self.threshold < 1:
             raise ValueError(f"the threshold is {self.threshold}; it must lie between 0 and 1")
+
+    def scaled(self, factor: float) -> InstanceOptions:
+        """Return the options for the same image with `factor` times as many pixels per length.
+
+        Lengths, whose unit is px, grow by the factor and areas by its square; whole numbers are
+        rounded, but never to zero.
+        """
+        changed: dict[str, Any] = {}
+        for each in fields(self):
+            power = _POWERS.get(each.metadata.get("unit", ""))
+            value = getattr(self, each.name)
+            if power and value:
+                grown = value * factor**power
+                changed[each.name] = max(1, round(grown)) if isinstance(value, int) else grown
+        return replace(self, **changed)
 
 
 def instances(

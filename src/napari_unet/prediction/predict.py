@@ -15,6 +15,7 @@ from napari_unet.network import Network, TrainedModel, activate, choose_device, 
 from napari_unet.prediction.errors import PredictionError
 from napari_unet.prediction.instances import InstanceOptions, instances
 from napari_unet.prediction.normalisation import IntensityRange, measure_range
+from napari_unet.prediction.pixel_size import at_pixel_size, rescaling
 from napari_unet.prediction.tiles import mirrored, plan_tiles
 
 if TYPE_CHECKING:
@@ -48,12 +49,15 @@ class PredictionReport:
         The slice that this report completes.
     probabilities : (C, Y, X) float32 array or None
         The probabilities of that slice.
+    message : str
+        Something a person should know; mostly empty.
     """
 
     done: int
     total: int
     index: int | None = None
     probabilities: NDArray[np.float32] | None = None
+    message: str = ""
 
 
 def never() -> bool:
@@ -164,6 +168,7 @@ def predict_slices(
     tile: int | None = None,
     device: str = "auto",
     normalisation: IntensityRange | None = None,
+    pixel_size: float | None = None,
     should_stop: Callable[[], bool] = never,
 ) -> Iterator[PredictionReport]:
     """Predict the slices of a stack, tile by tile, reporting after each tile.
@@ -183,6 +188,10 @@ def predict_slices(
         As in `napari_unet.network.choose_device`.
     normalisation : IntensityRange, optional
         Use this range instead of measuring it on `image`.
+    pixel_size : float, optional
+        Micrometres per pixel of `image`. Where it is not that of the training images, the network
+        sees the image enlarged or shrunk accordingly, and the first report says so; the
+        probabilities come back at the image's own resolution. None: as the training images.
     should_stop : callable
         Asked before every tile; the iteration ends early when it returns True.
 
@@ -194,9 +203,12 @@ def predict_slices(
     Raises
     ------
     PredictionError
-        If the image does not fit the model, the tile is too small or the memory is used up.
+        If the image does not fit the model, its pixels are more than 8 times larger or smaller
+        than those trained on, the tile is too small or the memory is used up.
     """
     check_image(model, image)
+    message = rescaling(model, pixel_size)
+    model = at_pixel_size(model, pixel_size)
     plan = _Plan.of(model, (image.shape[-2], image.shape[-1]), tile)
     runner = _Runner(model, choose_device(device))
     ranged = normalisation or measure_range(image, model.normalisation)
@@ -207,8 +219,9 @@ def predict_slices(
         for report in _predict_slice(runner, prepared, plan, should_stop):
             total = report.total * len(chosen)
             done = position * report.total + report.done
-            finished = report.probabilities is not None
-            yield PredictionReport(done, total, index if finished else None, report.probabilities)
+            finished = index if report.probabilities is not None else None
+            yield PredictionReport(done, total, finished, report.probabilities, message)
+            message = ""
         if should_stop():
             return
 
@@ -258,6 +271,7 @@ def predict(
     tile: int | None = None,
     device: str = "auto",
     normalisation: IntensityRange | None = None,
+    pixel_size: float | None = None,
 ) -> NDArray[np.float32]:
     """Return the class probabilities of an image or a stack.
 
@@ -268,7 +282,7 @@ def predict(
     image, channel_axis
         As `napari_unet.annotations.annotate` takes them: (Y, X), a stack (Z, Y, X), or
         (Z, C, Y, X); with `channel_axis` also (C, Y, X), (Y, X, C) and the like.
-    tile, device, normalisation
+    tile, device, normalisation, pixel_size
         As in `predict_slices`. The result does not depend on `tile`.
 
     Returns
@@ -290,7 +304,14 @@ def predict(
             f"an image of shape {np.shape(image)} is a stack (Z, Y, X) with 1 channel, but the "
             f"model needs {model.channels}; say with channel_axis which axis holds them"
         )
-    reports = predict_slices(model, stack, tile=tile, device=device, normalisation=normalisation)
+    reports = predict_slices(
+        model,
+        stack,
+        tile=tile,
+        device=device,
+        normalisation=normalisation,
+        pixel_size=pixel_size,
+    )
     found = [report.probabilities for report in reports if report.probabilities is not None]
     one_picture = np.ndim(image) == (2 if channel_axis is None else 3)
     return found[0] if one_picture else np.stack(found)
@@ -301,8 +322,21 @@ def labels_from(
     probabilities: NDArray[np.floating],
     *,
     options: InstanceOptions | None = None,
+    pixel_size: float | None = None,
 ) -> NDArray[np.int32]:
     """Turn probabilities (C, Y, X) into what a person paints.
+
+    Parameters
+    ----------
+    model : TrainedModel
+        What the probabilities were predicted with.
+    probabilities : (C, Y, X) array
+        At the image's resolution.
+    options : InstanceOptions, optional
+        Take these, in pixels of this image, instead of the model's own.
+    pixel_size : float, optional
+        Micrometres per pixel of the image, as it was predicted: the model's own options, such as
+        the smallest cell, are given in pixels of the training images.
 
     Returns
     -------
@@ -311,7 +345,8 @@ def labels_from(
         painted value of the most probable class.
     """
     if model.task == "instances":
-        return instances(probabilities, options=options or InstanceOptions(**model.instances))
+        own = at_pixel_size(model, pixel_size).instances
+        return instances(probabilities, options=options or InstanceOptions(**own))
     values = np.array([label.value for label in model.classes], dtype=np.int32)
     result: NDArray[np.int32] = values[np.argmax(probabilities, axis=0)]
     return result

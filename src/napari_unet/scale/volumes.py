@@ -13,11 +13,13 @@ import zarr
 from napari_unet.prediction import (
     IntensityRange,
     PredictionError,
+    at_pixel_size,
     check_image,
     labels_from,
     measure_range,
     never,
     predict_slices,
+    rescaling,
 )
 
 if TYPE_CHECKING:
@@ -47,11 +49,22 @@ class LazyStack(Protocol):
 
 @dataclass(frozen=True)
 class VolumeReport:
-    """How far a volume has come: slices written, of how many, and the cells found so far."""
+    """How far a volume has come.
+
+    Attributes
+    ----------
+    done, total
+        Slices that are written, of how many.
+    cells
+        Found so far.
+    message
+        In the first report, something a person should know; mostly empty.
+    """
 
     done: int
     total: int
     cells: int
+    message: str = ""
 
 
 def sample_range(stack: LazyStack, model: TrainedModel) -> IntensityRange:
@@ -73,6 +86,7 @@ def predict_volume(
     *,
     tile: int | None = None,
     device: str = "auto",
+    pixel_size: float | None = None,
     should_stop: Callable[[], bool] = never,
 ) -> Iterator[VolumeReport]:
     """Segment a stack slice by slice into a zarr array, with one slice in memory.
@@ -88,7 +102,7 @@ def predict_volume(
     path : path
         A zarr array (Z, Y, X) uint32, made when it is not there. Instances are numbered from 1,
         unique in the whole stack; classes keep their painted values.
-    tile, device, should_stop
+    tile, device, pixel_size, should_stop
         As in `napari_unet.prediction.predict_slices`.
 
     Yields
@@ -104,6 +118,8 @@ def predict_volume(
     """
     if len(stack.shape) != 4:
         raise PredictionError(f"the stack has shape {stack.shape}; expected (Z, C, Y, X)")
+    message = rescaling(model, pixel_size)
+    model = at_pixel_size(model, pixel_size)
     ranged = sample_range(stack, model)
     out = _open(Path(path), (stack.shape[0], *stack.shape[2:]), _fingerprint(model, ranged))
     first, last = (int(str(out.attrs[key])) for key in ("slices_done", "last_label"))
@@ -116,7 +132,8 @@ def predict_volume(
             last = max(last, int(labels.max()))
         out[index] = labels.astype(np.uint32)
         out.attrs.update({"slices_done": index + 1, "last_label": last})
-        yield VolumeReport(index + 1, stack.shape[0], last)
+        yield VolumeReport(index + 1, stack.shape[0], last, message)
+        message = ""
 
 
 def _slice(
