@@ -29,6 +29,7 @@ _HOMES = {
     "instances": "prediction",
     "labels_from": "prediction",
     "predict": "prediction",
+    "cell_report": "evaluation",
     "evaluate": "evaluation",
     "load_model": "files",
     "read_image": "files",

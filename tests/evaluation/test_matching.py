@@ -73,7 +73,17 @@ def test_numbering_does_not_matter(dtype: type) -> None:
 def test_huge_and_negative_values_are_objects_too() -> None:
     truth = np.where(squares((1, 1)) > 0, 10**12, 0)
     predicted = np.where(squares((1, 1)) > 0, -5, 0)
-    assert overlaps(truth, predicted).iou.tolist() == [1.0]
+    overlap = overlaps(truth, predicted)
+    assert overlap.iou.tolist() == [1.0]
+    assert (overlap.true_values.tolist(), overlap.predicted_values.tolist()) == ([10**12], [-5])
+
+
+def test_objects_keep_their_values() -> None:
+    truth, predicted = 3 * squares((1, 1), (8, 8)), 10**9 * squares((8, 8), (1, 1)).astype(int)
+    overlap = overlaps(truth, predicted)
+    assert overlap.true_values.tolist() == [3, 6]
+    assert overlap.predicted_values.tolist() == [10**9, 2 * 10**9]
+    assert overlap.predicted_values[overlap.predicted].tolist() == [2 * 10**9, 10**9]
 
 
 def test_an_image_of_one_object_has_no_background() -> None:

@@ -10,7 +10,7 @@ import pytest
 from skimage.measure import label
 from skimage.metrics import adapted_rand_error as skimage_adapted_rand_error
 
-from napari_unet.evaluation import evaluate
+from napari_unet.evaluation import THRESHOLDS, average_precision, evaluate, f1
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,6 +27,13 @@ KEYS = [
     "n_true",
     "n_predicted",
     "images",
+    "matched_iou",
+    "n_matched",
+    "n_split",
+    "n_merged",
+    "n_missed",
+    "n_extra",
+    "curve",
 ]
 
 
@@ -42,7 +49,33 @@ def test_the_scores_of_one_image() -> None:
         "n_true": 3,
         "n_predicted": 3,
         "images": 1,
+        "matched_iou": 1.0,
+        "n_matched": 2,
+        "n_split": 0,
+        "n_merged": 0,
+        "n_missed": 1,
+        "n_extra": 1,
+        "curve": tuple({"iou": t, "ap": 0.5, "f1": pytest.approx(2 / 3)} for t in THRESHOLDS),
     }
+
+
+def test_the_curve_is_the_measures_at_each_threshold() -> None:
+    truth = np.kron(np.arange(20).reshape(4, 5), np.ones((6, 6), dtype=int))
+    predicted = np.roll(truth, 1, 1)
+    predicted[:12:3] = 0
+    scores = evaluate([(truth, predicted)])
+    assert scores.curve is not None
+    assert [point.iou for point in scores.curve] == list(THRESHOLDS)
+    np.testing.assert_array_equal(
+        [point.ap for point in scores.curve], average_precision(truth, predicted)
+    )
+    for point in scores.curve:
+        assert point.f1 == f1(truth, predicted, point.iou)
+    assert (scores.curve[0].ap, scores.curve[0].f1) == (scores.ap50, scores.f1_50)
+    assert scores.ap == np.mean([point.ap for point in scores.curve])
+    values = [point.ap for point in scores.curve]
+    assert values == sorted(values, reverse=True)
+    assert values[0] > values[-1]
 
 
 def test_counts_are_summed_over_images_before_they_are_divided() -> None:
@@ -81,6 +114,14 @@ def test_a_score_that_does_not_apply_is_none() -> None:
     assert (scores.ap50, scores.ap, scores.f1_50, scores.seg) == (None,) * 4
     assert (scores.pixel_error, scores.rand_error) == (None, None)
     assert (scores.n_true, scores.n_predicted, scores.images) == (0, 0, 1)
+    assert scores.matched_iou is None
+    assert scores.curve is not None
+    assert {(point.ap, point.f1) for point in scores.curve} == {(None, None)}
+
+
+def test_a_stack_without_slices_has_no_scores() -> None:
+    nothing = np.zeros((0, 4, 4), dtype=int)
+    assert evaluate([(nothing, nothing)]).ap50 is None
 
 
 def test_an_empty_slice_does_not_hide_the_others_rand_error() -> None:

@@ -268,14 +268,23 @@ def evaluate(
     task: TaskOption = _Task.instances,
     unlabelled: Unlabelled = None,
     regions: Regions = None,
+    cells: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.csv",
+            help="Write a table of all cells: matched, split, merged, missed or extra, their "
+            "numbers and where they are. For instances.",
+        ),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    overwrite: Overwrite = False,
     debug: Debug = False,
 ) -> None:
     """Compare predicted labels with true ones, over all images together.
 
     Classes compare by the rank of their values, so that 0/255 equals 0/1.
 
-    Example: napari-unet evaluate labels results --json
+    Example: napari-unet evaluate labels results --cells cells.csv
     """
     from napari_unet.cli.evaluate import EvaluateCommand
 
@@ -285,7 +294,9 @@ def evaluate(
         task=task.name_of_task,
         unlabelled=unlabelled,
         regions=regions,
+        cells=cells,
         json=json,
+        overwrite=overwrite,
         debug=debug,
     ).run()
 

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import astuple, dataclass, fields
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.table import Table
 
-from napari_unet.cli.failures import Failures
+from napari_unet.cli.failures import Failures, UsageError
 from napari_unet.cli.inputs import compared_pairs
-from napari_unet.evaluation import Scores, evaluate
+from napari_unet.cli.outputs import prepare_folder, refuse_existing, refuse_inputs
+from napari_unet.evaluation import CellRecord, Scores, cell_report, evaluate
+from napari_unet.files import image_paths, write_table
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from napari_unet.annotations import Task
+    from rich.console import RenderableType
 
-__all__ = ["EvaluateCommand", "score_table"]
+    from napari_unet.annotations import Task
+    from napari_unet.cli.inputs import Compared
+
+__all__ = ["EvaluateCommand", "score_tables"]
 
 _MEANINGS = {
     "ap50": "AP at IoU > 0.5: TP / (TP + FP + FN); higher is better",
@@ -31,6 +36,12 @@ _MEANINGS = {
     "n_true": "true cells",
     "n_predicted": "predicted cells",
     "images": "images compared",
+    "matched_iou": "mean IoU of the matched cells; higher is better",
+    "n_matched": "cells found with IoU > 0.5",
+    "n_split": "true cells that were found in several parts",
+    "n_merged": "predicted cells that are several true ones",
+    "n_missed": "true cells that were not found in any way",
+    "n_extra": "predicted cells where there is none",
 }
 
 
@@ -43,17 +54,23 @@ class EvaluateCommand:
     task: Task
     unlabelled: int | None
     regions: Path | None
+    cells: Path | None
     json: bool
+    overwrite: bool
     debug: bool
 
     def run(self) -> None:
-        """Compare and print.
+        """Compare, write the table of cells, and print.
 
         Raises
         ------
+        CommandError
+            If the table of cells cannot be written; nothing was compared then.
         Reported
             If a pair of files could not be compared; the scores of the others were printed.
         """
+        if self.cells:
+            self._check_output(self.cells)
         failures = Failures(debug=self.debug)
         pairs = compared_pairs(
             self.truth,
@@ -64,21 +81,73 @@ class EvaluateCommand:
             failures=failures,
         )
         if pairs:
-            self._print(evaluate(pairs, task=self.task))
+            compared = [(pair.truth, pair.predicted, pair.annotated) for pair in pairs]
+            scores = evaluate(compared, task=self.task)
+            if self.cells:
+                self._write_cells(self.cells, pairs)
+            self._print(scores)
         failures.finish()
+
+    def _check_output(self, table: Path) -> None:
+        if self.task != "instances":
+            raise UsageError(f"--cells lists single cells; leave it out with --task {self.task}")
+        folders = [self.truth, self.predicted, *([self.regions] if self.regions else [])]
+        refuse_inputs([table], [path for folder in folders for path in image_paths(folder)])
+        refuse_existing([table], overwrite=self.overwrite)
+        prepare_folder(table.parent)
+
+    def _write_cells(self, path: Path, pairs: Iterable[Compared]) -> None:
+        records = (
+            record
+            for pair in pairs
+            for record in cell_report(pair.truth, pair.predicted, pair.annotated, image=pair.name)
+        )
+        columns = [field.name for field in fields(CellRecord)]
+        write_table(path, columns, map(_row, records), overwrite=self.overwrite)
 
     def _print(self, scores: Scores) -> None:
         if self.json:
             print(json.dumps(scores.to_dict(), indent=2))
         else:
-            Console(highlight=False).print(score_table(scores.to_dict()))
+            Console(highlight=False).print(score_tables(scores))
 
 
-def score_table(scores: Mapping[str, float | int | None]) -> Table:
+def score_tables(scores: Scores) -> RenderableType:
     """Return scores with what they mean; those that do not apply are left out."""
+    tables: list[RenderableType] = [_single_numbers(scores)]
+    if scores.curve and scores.ap50 is not None:
+        rows = [("AP", [point.ap for point in scores.curve])]
+        rows.append(("F1", [point.f1 for point in scores.curve]))
+        tables += ["", _grid("IoU >", [f"{point.iou:.2f}" for point in scores.curve], rows)]
+    return Group(*tables)
+
+
+def _single_numbers(scores: Scores) -> Table:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    for name, value in scores.items():
+    for name, meaning in _MEANINGS.items():
+        value = getattr(scores, name)
         if value is not None:
-            shown = f"{value:.3f}" if isinstance(value, float) else str(value)
-            table.add_row(name, shown, _MEANINGS.get(name, ""))
+            table.add_row(name, _shown(value), meaning)
     return table
+
+
+def _grid(
+    corner: str, columns: Sequence[str], rows: Iterable[tuple[str, Sequence[float | None]]]
+) -> Table:
+    table = Table(box=None, padding=(0, 1, 0, 0), header_style="")
+    table.add_column(corner)
+    for column in columns:
+        table.add_column(column, justify="right")
+    for name, values in rows:
+        table.add_row(name, *map(_shown, values))
+    return table
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+def _row(record: CellRecord) -> list[object]:
+    return [round(value, 3) if isinstance(value, float) else value for value in astuple(record)]

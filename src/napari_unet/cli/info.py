@@ -57,6 +57,9 @@ def _table(described: dict[str, Any]) -> Table:
     for name, value in described.items():
         if name == "provenance":  # the scores in it have a line of their own
             shown = _short({key: part for key, part in value.items() if key != "scores"})[1:-1]
+        elif name == "scores":
+            single = {key: part for key, part in value.items() if isinstance(part, float | int)}
+            shown = _short(single)[1:-1]
         elif name == "classes":
             shown = ", ".join(f"{c['index']} = {c['name']} (painted {c['value']})" for c in value)
         elif isinstance(value, dict):

@@ -26,7 +26,14 @@ if TYPE_CHECKING:
 
     from napari_unet.cli.failures import Failures
 
-__all__ = ["BAD_FILE", "Counted", "annotated_images", "compared_pairs", "matching_masks"]
+__all__ = [
+    "BAD_FILE",
+    "Compared",
+    "Counted",
+    "annotated_images",
+    "compared_pairs",
+    "matching_masks",
+]
 
 _ENDINGS = ("_cp_masks", "_masks", "_labels")
 
@@ -39,6 +46,16 @@ class Counted:
     """Labels (Z, Y, X) and where they count."""
 
     labels: NDArray[Any]
+    annotated: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Compared:
+    """True and predicted labels (Z, Y, X) of one image, and where they count."""
+
+    name: str
+    truth: NDArray[Any]
+    predicted: NDArray[Any]
     annotated: NDArray[np.bool_]
 
 
@@ -88,11 +105,11 @@ def compared_pairs(
     regions: Path | None,
     unlabelled: int | None,
     failures: Failures,
-) -> list[tuple[NDArray[Any], NDArray[Any], NDArray[np.bool_]]]:
+) -> list[Compared]:
     """Read true and predicted labels that belong together, and where they count."""
     pairs = _match_predictions(truth, predicted)
     masks = matching_masks({found: {stem(found), stem(true)} for true, found in pairs}, regions)
-    true, found = [], []
+    names, true, found = [], [], []
     for truth_path, predicted_path in pairs:
         try:
             counted = _read_counted(truth_path, masks.get(predicted_path), unlabelled)
@@ -105,11 +122,12 @@ def compared_pairs(
         except (*BAD_FILE, CommandError) as error:
             failures.add(error, predicted_path.name)
             continue
+        names.append(stem(predicted_path))
         true.append(counted)
         found.append(Counted(labels, counted.annotated))
     return [
-        (t.labels, p.labels, t.annotated)
-        for t, p in zip(_as_task(true, task), _as_task(found, task), strict=True)
+        Compared(name, t.labels, p.labels, t.annotated)
+        for name, t, p in zip(names, _as_task(true, task), _as_task(found, task), strict=True)
     ]
 
 

@@ -1,6 +1,7 @@
 """How well predicted labels agree with the truth."""
 
 from napari_unet.evaluation.baseline import otsu_watershed
+from napari_unet.evaluation.cells import CellRecord, Fates, cell_report, fates
 from napari_unet.evaluation.matching import Overlaps, count_matches, overlaps
 from napari_unet.evaluation.measures import (
     THRESHOLDS,
@@ -10,17 +11,22 @@ from napari_unet.evaluation.measures import (
     pixel_error,
     seg,
 )
-from napari_unet.evaluation.scores import Scores, evaluate
+from napari_unet.evaluation.scores import CurvePoint, Scores, evaluate
 
 __all__ = [
     "THRESHOLDS",
+    "CellRecord",
+    "CurvePoint",
+    "Fates",
     "Overlaps",
     "Scores",
     "adapted_rand_error",
     "average_precision",
+    "cell_report",
     "count_matches",
     "evaluate",
     "f1",
+    "fates",
     "otsu_watershed",
     "overlaps",
     "pixel_error",

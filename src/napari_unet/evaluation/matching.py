@@ -29,6 +29,8 @@ class Overlaps:
         Counted pixels that both have.
     true_areas, predicted_areas
         Counted pixels of every true and of every predicted object.
+    true_values, predicted_values
+        The label value of every object.
     """
 
     true: NDArray[np.int64]
@@ -36,6 +38,8 @@ class Overlaps:
     shared: NDArray[np.int64]
     true_areas: NDArray[np.int64]
     predicted_areas: NDArray[np.int64]
+    true_values: NDArray[Any]
+    predicted_values: NDArray[Any]
 
     @property
     def iou(self) -> NDArray[np.float64]:
@@ -73,8 +77,8 @@ def overlaps(
     Overlaps
         Objects in the order of their label values.
     """
-    true_index, true_whole = _numbered(truth)
-    predicted_index, predicted_whole = _numbered(predicted)
+    true_index, true_whole, true_values = _numbered(truth)
+    predicted_index, predicted_whole, predicted_values = _numbered(predicted)
     if annotated is not None:
         true_index, predicted_index = true_index[annotated], predicted_index[annotated]
     true_areas = np.bincount(true_index.ravel(), minlength=true_whole.size)
@@ -91,6 +95,8 @@ def overlaps(
         shared[kept],
         true_areas[keep_true],
         predicted_areas[keep_predicted],
+        true_values[keep_true],
+        predicted_values[keep_predicted],
     )
 
 
@@ -110,18 +116,26 @@ def count_matches(overlap: Overlaps, threshold: float) -> int:
     return int((maximum_bipartite_matching(graph, perm_type="column") >= 0).sum())
 
 
-def _numbered(labels: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Give the objects numbers 1..n and the background 0; return numbers and areas."""
+def _numbered(
+    labels: NDArray[Any],
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[Any]]:
+    """Give the objects numbers 1..n and the background 0; return numbers, areas and values.
+
+    Memory follows the pixels, never the highest value.
+    """
     if labels.size and labels.min() >= 0 and labels.max() <= labels.size:
         values = labels.astype(np.int64)
         present = np.bincount(values.ravel()) > 0
         present[0] = False
+        found: NDArray[Any] = np.flatnonzero(present)
         index = (np.cumsum(present) * present)[values]
     else:
         values, inverse = np.unique(labels, return_inverse=True)
         number = np.cumsum(values != 0) * (values != 0)
+        found = values[values != 0]
         index = number[inverse].reshape(labels.shape)
-    return index.astype(np.int64), np.bincount(index.ravel(), minlength=1)
+    areas = np.bincount(index.ravel(), minlength=found.size + 1)
+    return index.astype(np.int64, copy=False), areas, np.insert(found, 0, 0)
 
 
 def _pairs(

@@ -8,18 +8,40 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from skimage.measure import label
 
+from napari_unet.evaluation.cells import fates
 from napari_unet.evaluation.matching import count_matches, overlaps
 from napari_unet.evaluation.measures import THRESHOLDS, adapted_rand_error, seg_of_each
+from napari_unet.evaluation.pairs import Pair, label_pairs, slices
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
-__all__ = ["Scores", "evaluate"]
+    from napari_unet.evaluation.matching import Overlaps
+
+__all__ = ["CurvePoint", "Scores", "evaluate"]
 
 Task = Literal["instances", "classes"]
-_Pair = tuple["NDArray[Any]", "NDArray[Any]", "NDArray[np.bool_]"]
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """How well cells are found at one strictness; None without any cell.
+
+    Attributes
+    ----------
+    iou
+        A true and a predicted cell match above this intersection over union.
+    ap
+        TP / (TP + FP + FN).
+    f1
+        2 TP / (2 TP + FP + FN).
+    """
+
+    iou: float
+    ap: float | None
+    f1: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +66,12 @@ class Scores:
         Objects that were compared.
     images
         Label images that were compared; a stack is one.
+    matched_iou
+        Mean IoU of the cells that match at IoU > 0.5.
+    n_matched, n_split, n_merged, n_missed, n_extra
+        Cells by what became of them (`cells.fates`).
+    curve
+        AP and F1 at IoU > 0.5, 0.55 .. 0.95.
     """
 
     ap50: float | None
@@ -55,8 +83,15 @@ class Scores:
     n_true: int | None
     n_predicted: int | None
     images: int
+    matched_iou: float | None = None
+    n_matched: int | None = None
+    n_split: int | None = None
+    n_merged: int | None = None
+    n_missed: int | None = None
+    n_extra: int | None = None
+    curve: tuple[CurvePoint, ...] | None = None
 
-    def to_dict(self) -> dict[str, float | int | None]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the scores as plain numbers, ready for JSON."""
         return asdict(self)
 
@@ -88,37 +123,54 @@ def evaluate(pairs: Iterable[Sequence[NDArray[Any] | None]], *, task: Task = "in
     ValueError
         If two shapes differ, labels are not integers, there is no pair, or `task` is unknown.
     """
-    checked = [_checked(number, pair) for number, pair in enumerate(pairs, start=1)]
-    if not checked:
-        raise ValueError("there is no pair of label images to compare; give at least one")
     if task == "instances":
-        return _instance_scores(checked)
+        return _instance_scores(label_pairs(pairs))
     if task == "classes":
-        return _class_scores(_ranked(checked))
+        return _class_scores(_ranked(label_pairs(pairs)))
     raise ValueError(f"task {task!r} has no scores; choose 'instances' or 'classes'")
 
 
-def _instance_scores(pairs: list[_Pair]) -> Scores:
-    found = [overlaps(*pair) for pair in _slices(pairs)]
-    n_true = sum(overlap.true_areas.size for overlap in found)
-    n_predicted = sum(overlap.predicted_areas.size for overlap in found)
-    matches = [sum(count_matches(overlap, t) for overlap in found) for t in THRESHOLDS]
-    precisions = [_share(tp, n_true + n_predicted - tp) for tp in matches]
+def _instance_scores(pairs: list[Pair]) -> Scores:
+    found = [overlaps(plane.truth, plane.predicted, plane.annotated) for plane in slices(pairs)]
+    curve = _curve(found)
+    means = [point.ap for point in curve if point.ap is not None]
+    masks = (Pair(pair.truth != 0, pair.predicted != 0, pair.annotated) for pair in pairs)
     return Scores(
-        ap50=precisions[0],
-        ap=_mean([value for value in precisions if value is not None]),
-        f1_50=_share(2 * matches[0], n_true + n_predicted),
-        seg=_mean(np.concatenate([seg_of_each(overlap) for overlap in found])),
-        pixel_error=_pixel_error((t > 0, p > 0, a) for t, p, a in pairs),
+        ap50=curve[0].ap,
+        ap=_mean(means),
+        f1_50=curve[0].f1,
+        seg=_mean(_joined(seg_of_each(overlap) for overlap in found)),
+        pixel_error=_pixel_error(masks),
         rand_error=_rand_error(pairs),
-        n_true=n_true,
-        n_predicted=n_predicted,
+        n_true=sum(overlap.true_areas.size for overlap in found),
+        n_predicted=sum(overlap.predicted_areas.size for overlap in found),
         images=len(pairs),
+        curve=curve,
+        **_cell_counts(found),
     )
 
 
-def _class_scores(pairs: list[_Pair]) -> Scores:
-    regions = [(_regions(truth), _regions(predicted), a) for truth, predicted, a in pairs]
+def _curve(found: list[Overlaps]) -> tuple[CurvePoint, ...]:
+    objects = sum(overlap.objects for overlap in found)
+    matches = [sum(count_matches(overlap, t) for overlap in found) for t in THRESHOLDS]
+    return tuple(
+        CurvePoint(threshold, _share(n, objects - n), _share(2 * n, objects))
+        for threshold, n in zip(THRESHOLDS, matches, strict=True)
+    )
+
+
+def _cell_counts(found: list[Overlaps]) -> dict[str, Any]:
+    fate = [fates(overlap) for overlap in found]
+    matched = (overlap.iou[each.matched] for overlap, each in zip(found, fate, strict=True))
+    counts = {
+        f"n_{kind}": sum(int(getattr(each, kind).sum()) for each in fate)
+        for kind in ("matched", "split", "merged", "missed", "extra")
+    }
+    return {"matched_iou": _mean(_joined(matched)), **counts}
+
+
+def _class_scores(pairs: list[Pair]) -> Scores:
+    regions = [Pair(_regions(p.truth), _regions(p.predicted), p.annotated) for p in pairs]
     return Scores(
         ap50=None,
         ap=None,
@@ -132,48 +184,21 @@ def _class_scores(pairs: list[_Pair]) -> Scores:
     )
 
 
-def _checked(number: int, pair: Sequence[NDArray[Any] | None]) -> _Pair:
-    """Promote one pair to three (Z, Y, X) arrays."""
-    truth, predicted, *rest = pair
-    if truth is None or predicted is None:
-        raise ValueError(f"pair {number} lacks its truth or its prediction")
-    annotated = rest[0] if rest and rest[0] is not None else np.ones(truth.shape, dtype=bool)
-    arrays = [_stack(number, array) for array in (truth, predicted, annotated)]
-    shapes = {array.shape for array in arrays}
-    if len(shapes) > 1:
-        raise ValueError(
-            f"pair {number}: truth {truth.shape}, prediction {predicted.shape} and what is "
-            f"annotated {annotated.shape} differ in shape; compare labels of the same picture"
-        )
-    return arrays[0], arrays[1], arrays[2].astype(bool)
-
-
-def _stack(number: int, labels: NDArray[Any]) -> NDArray[Any]:
-    if labels.dtype.kind not in "biu":
-        raise ValueError(f"pair {number}: labels must be whole numbers, not {labels.dtype}")
-    if labels.ndim not in (2, 3):
-        raise ValueError(
-            f"pair {number}: labels {labels.shape} must have the axes (Y, X) or (Z, Y, X)"
-        )
-    return labels if labels.ndim == 3 else labels[None]
-
-
-def _slices(pairs: Iterable[_Pair]) -> Iterator[_Pair]:
-    for pair in pairs:
-        yield from zip(*pair, strict=True)
-
-
-def _ranked(pairs: list[_Pair]) -> list[_Pair]:
+def _ranked(pairs: list[Pair]) -> list[Pair]:
     """Replace class values by ranks, decided over the whole set."""
-    true_values = _values(truth[annotated] for truth, _, annotated in pairs)
-    values = _values(predicted for _, predicted, _ in pairs)
+    true_values = _values(pair.truth[pair.annotated] for pair in pairs)
+    values = _values(pair.predicted for pair in pairs)
     if np.isin(values, true_values).all():
         values = true_values
     elif values.max(initial=0) < true_values.size:
         values = np.arange(true_values.size)
     return [
-        (np.searchsorted(true_values, truth), np.searchsorted(values, predicted), annotated)
-        for truth, predicted, annotated in pairs
+        Pair(
+            np.searchsorted(true_values, pair.truth),
+            np.searchsorted(values, pair.predicted),
+            pair.annotated,
+        )
+        for pair in pairs
     ]
 
 
@@ -186,17 +211,23 @@ def _regions(ranks: NDArray[Any]) -> NDArray[Any]:
     return np.stack([label(plane, background=0, connectivity=1) for plane in ranks])
 
 
-def _pixel_error(pairs: Iterable[_Pair]) -> float | None:
+def _pixel_error(pairs: Iterable[Pair]) -> float | None:
     wrong = counted = 0
-    for truth, predicted, annotated in pairs:
-        wrong += int(((truth != predicted) & annotated).sum())
-        counted += int(annotated.sum())
+    for pair in pairs:
+        wrong += int(((pair.truth != pair.predicted) & pair.annotated).sum())
+        counted += int(pair.annotated.sum())
     return _share(wrong, counted)
 
 
-def _rand_error(pairs: list[_Pair]) -> float | None:
-    errors = np.array([adapted_rand_error(*pair) for pair in _slices(pairs)])
+def _rand_error(pairs: list[Pair]) -> float | None:
+    errors = np.array(
+        [adapted_rand_error(p.truth, p.predicted, p.annotated) for p in slices(pairs)]
+    )
     return _mean(errors[np.isfinite(errors)])
+
+
+def _joined(values: Iterable[NDArray[np.float64]]) -> NDArray[np.float64]:
+    return np.concatenate([np.zeros(0), *values])
 
 
 def _share(part: float, whole: float) -> float | None:

@@ -1,4 +1,4 @@
-"""Images in; labels, probabilities, models and recovery files out."""
+"""Images in; labels, probabilities, tables, models and recovery files out."""
 
 from napari_unet.files.errors import FileError
 from napari_unet.files.images import ImageFile, read_image, read_labels
@@ -21,6 +21,7 @@ from napari_unet.files.results import (
     write_labels,
     write_probabilities,
 )
+from napari_unet.files.tables import write_table
 
 __all__ = [
     "FileError",
@@ -46,4 +47,5 @@ __all__ = [
     "stem",
     "write_labels",
     "write_probabilities",
+    "write_table",
 ]
