@@ -36,9 +36,17 @@ def model(**changes: Any) -> TrainedModel:
     return TrainedModel(**fields)
 
 
-@pytest.mark.parametrize("normalisation", ["none", "batch"])
-def test_a_loaded_model_predicts_the_same(tmp_path: Path, normalisation: str) -> None:
-    saved = model(normalisation=normalisation)
+@pytest.mark.parametrize(
+    "choice",
+    [
+        {"normalisation": "none"},
+        {"normalisation": "batch"},
+        {"normalisation": "group", "skips": "add"},
+        {"normalisation": "instance", "skips": "none", "init": "xavier"},
+    ],
+)
+def test_a_loaded_model_predicts_the_same(tmp_path: Path, choice: dict[str, str]) -> None:
+    saved = model(**choice)
     loaded = load_model(save_model(saved, tmp_path / "m.safetensors"))
     picture = torch.rand(1, 1, 32, 32)
     with torch.no_grad():
@@ -136,6 +144,19 @@ def forged(path: Path, **changes: Any) -> Path:
     header["model"] = json.dumps(description)
     path.write_bytes(save(saved.network.state_dict(), header))
     return path
+
+
+def test_a_model_from_before_skips_and_initial_weights_were_options_still_loads(
+    tmp_path: Path,
+) -> None:
+    saved = model()
+    newer = {"kind", "skips", "init"}
+    old = {key: value for key, value in saved.architecture.items() if key not in newer}
+    loaded = load_model(forged(tmp_path / "m.safetensors", architecture=old))
+    picture = torch.rand(1, 1, 32, 32)
+    with torch.no_grad():
+        assert torch.equal(loaded.network(picture), saved.network(picture))
+    assert loaded.architecture["skips"] == "concat"
 
 
 def test_a_newer_format_asks_for_an_update(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import json
 
 import pytest
 
+from napari_unet.network import build_network
 from napari_unet.training import PRESETS, TrainingConfig
 
 
@@ -30,6 +31,19 @@ def test_every_option_of_every_preset_keeps_its_limits_and_has_a_tooltip(name):
             assert meta["min"] <= value <= meta["max"], entry.name
         if "choices" in meta:
             assert value in meta["choices"], entry.name
+
+
+@pytest.mark.parametrize("name", list(PRESETS))
+def test_no_preset_has_a_normalisation_that_sees_the_tile(name):
+    assert PRESETS[name].normalisation in ("none", "batch")
+
+
+def test_options_of_the_network_reach_its_architecture():
+    chosen = {"skips": "add", "normalisation": "group", "init": "xavier", "depth": 6, "width": 2}
+    config = TrainingConfig.from_preset("quick", **chosen)
+    network = build_network(config.architecture(in_channels=3, out_channels=4))
+    assert chosen.items() <= network.architecture.items()
+    assert (network.architecture["in_channels"], network.architecture["out_channels"]) == (3, 4)
 
 
 def test_steps_replace_the_time_of_a_preset_and_the_other_way_round():

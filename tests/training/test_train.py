@@ -177,6 +177,19 @@ def test_valid_padding_is_learnt():
     assert last.model.architecture["padding"] == "valid"
 
 
+@pytest.mark.parametrize(
+    "choice",
+    [
+        {"skips": "add", "normalisation": "group"},
+        {"skips": "none", "normalisation": "instance"},
+        {"depth": 0, "normalisation": "none", "init": "xavier"},
+    ],
+)
+def test_every_architecture_is_learnt(choice):
+    last = _last([bright_discs()], small(averaging=0.9, **choice))
+    assert choice.items() <= last.model.architecture.items()
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (5, 3)])
 def test_tiny_images_are_mirrored(shape):
     image = annotate(np.arange(np.prod(shape), dtype=float).reshape(shape), np.ones(shape, int))

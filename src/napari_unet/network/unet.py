@@ -3,39 +3,24 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
 from napari_unet.network.geometry import Geometry, Padding, UpConvolution
+from napari_unet.network.initialisation import Initialisation, initialise
 from napari_unet.network.network import Network
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Normalisation", "UNet", "he_initialise"]
+__all__ = ["Normalisation", "Skips", "UNet"]
 
-Normalisation = Literal["none", "batch"]
+Normalisation = Literal["none", "batch", "group", "instance"]
+Skips = Literal["concat", "add", "none"]
 
-
-def he_initialise(module: nn.Module) -> None:
-    """Draw weights from N(0, sqrt(2 / N)) and set biases to zero, in place.
-
-    N is the number of inputs of one output value: k * k * in for a convolution, in for a 2x2
-    transposed convolution of stride 2 (each output value sees one input position).
-    Source: He et al. 2015; Ronneberger et al. 2015, section 3.
-    """
-    for layer in module.modules():
-        if isinstance(layer, nn.ConvTranspose2d):
-            inputs = layer.in_channels
-        elif isinstance(layer, nn.Conv2d):
-            inputs = layer.in_channels * math.prod(cast("tuple[int, int]", layer.kernel_size))
-        else:
-            continue
-        nn.init.normal_(layer.weight, std=math.sqrt(2 / inputs))
-        if layer.bias is not None:
-            nn.init.zeros_(layer.bias)
+_GROUPS = 8  # of group normalisation, or as many as divide the channels
 
 
 class DoubleConvolution(nn.Sequential):
@@ -55,10 +40,19 @@ class DoubleConvolution(nn.Sequential):
                     bias=norm == "none",
                 )
             )
-            if norm == "batch":
-                layers.append(nn.BatchNorm2d(out_channels))
+            if norm != "none":
+                layers.append(normalisation_layer(norm, out_channels))
             layers.append(nn.ReLU(inplace=True))
         super().__init__(*layers)
+
+
+def normalisation_layer(norm: Normalisation, channels: int) -> nn.Module:
+    """Return a layer that brings each channel to mean 0 and deviation 1, over what `norm` says."""
+    if norm == "batch":
+        return nn.BatchNorm2d(channels)
+    if norm == "instance":
+        return nn.InstanceNorm2d(channels, affine=True)
+    return nn.GroupNorm(math.gcd(channels, _GROUPS), channels)
 
 
 def up_convolution(in_channels: int, out_channels: int, up: UpConvolution) -> nn.Module:
@@ -99,10 +93,17 @@ class UNet(Network):
     up : {"transposed", "upsample"}
         The up-convolution: strided transposed (the authors' release), or nearest upsampling
         followed by a 2x2 convolution (the text of the paper).
-    normalisation : {"none", "batch"}
-        None (2015), or batch normalisation after every 3x3 convolution.
+    skips : {"concat", "add", "none"}
+        What happens to the cropped map of the contracting path: put before the up-convolved map
+        as further channels (2015), added to it (FCN: Long, Shelhamer, Darrell 2015), or left out.
+    normalisation : {"none", "batch", "group", "instance"}
+        None (2015), or a normalisation after every 3x3 convolution. Group and instance
+        normalisation take mean and deviation from the tile at hand, so a prediction then depends
+        on the tiles.
     dropout : float
         Probability of dropping a value at the end of the contracting path.
+    init : {"he", "xavier"}
+        How the weights are drawn: see `napari_unet.network.initialisation.initialise`.
 
     Notes
     -----
@@ -121,11 +122,15 @@ class UNet(Network):
         width: int = 64,
         padding: Padding = "valid",
         up: UpConvolution = "transposed",
+        skips: Skips = "concat",
         normalisation: Normalisation = "none",
         dropout: float = 0.5,
+        init: Initialisation = "he",
     ) -> None:
         super().__init__()
         _check(depth=depth, width=width, in_channels=in_channels, out_channels=out_channels)
+        _check_choice("skips", skips, get_args(Skips))
+        _check_choice("normalisation", normalisation, get_args(Normalisation))
         self.architecture: dict[str, Any] = {
             "kind": "unet",
             "in_channels": in_channels,
@@ -134,10 +139,13 @@ class UNet(Network):
             "width": width,
             "padding": padding,
             "up": up,
+            "skips": skips,
             "normalisation": normalisation,
             "dropout": dropout,
+            "init": init,
         }
         self.geometry = self.geometry_for(self.architecture)
+        self.skips = skips
         channels = [width << level for level in range(depth + 1)]
         self.contracting = nn.ModuleList(
             DoubleConvolution(a, b, padding, normalisation)
@@ -147,12 +155,13 @@ class UNet(Network):
             up_convolution(2 * c, c, up) for c in reversed(channels[:-1])
         )
         self.expanding = nn.ModuleList(
-            DoubleConvolution(2 * c, c, padding, normalisation) for c in reversed(channels[:-1])
+            DoubleConvolution(2 * c if skips == "concat" else c, c, padding, normalisation)
+            for c in reversed(channels[:-1])
         )
         self.pool = nn.MaxPool2d(2)
         self.dropout = nn.Dropout(dropout)
         self.classify = nn.Conv2d(width, out_channels, kernel_size=1)
-        he_initialise(self)
+        initialise(self, init)
 
     @staticmethod
     def geometry_for(architecture: Mapping[str, Any]) -> Geometry:
@@ -171,10 +180,16 @@ class UNet(Network):
             x = self.pool(x)
         x = self.dropout(self.contracting[-1](x))
         for up, block in zip(self.up_convolutions, self.expanding, strict=True):
-            x = up(x)
-            x = block(torch.cat([centre_crop(skips.pop(), x.shape), x], dim=1))
+            x = block(self._joined(skips.pop(), up(x)))
         logits: Tensor = self.classify(x)
         return logits
+
+    def _joined(self, skip: Tensor, x: Tensor) -> Tensor:
+        """Bring a map (N, C, Y, X) of the contracting path to the up-convolved one."""
+        if self.skips == "none":
+            return x
+        cropped = centre_crop(skip, x.shape)
+        return cropped + x if self.skips == "add" else torch.cat([cropped, x], dim=1)
 
 
 def _check(**values: int) -> None:
@@ -183,3 +198,8 @@ def _check(**values: int) -> None:
     for name in ("width", "in_channels", "out_channels"):
         if values[name] < 1:
             raise ValueError(f"{name} is {values[name]}; it must be at least 1")
+
+
+def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ValueError(f"{name} is {value!r}; choose {', '.join(choices)}")

@@ -99,11 +99,20 @@ class TrainingConfig:
         choices=("transposed", "upsample"),
         advanced=True,
     )
-    normalisation: Literal["none", "batch"] = option(
+    skips: Literal["concat", "add", "none"] = option(
+        "concat",
+        "How fine detail comes back: as further channels (2015), added (FCN), or not at all, "
+        "to see what the skip connections do.",
+        title="Skip connections",
+        choices=("concat", "add", "none"),
+        advanced=True,
+    )
+    normalisation: Literal["none", "batch", "group", "instance"] = option(
         "batch",
-        "Batch normalisation makes training faster; the paper has none.",
+        "Batch normalisation makes training faster; the paper has none. With group or instance "
+        "normalisation the result depends on the tile size.",
         title="Normalisation",
-        choices=("batch", "none"),
+        choices=("batch", "none", "group", "instance"),
         advanced=True,
     )
     dropout: float = option(
@@ -113,6 +122,14 @@ class TrainingConfig:
         min=0.0,
         max=0.9,
         step=0.1,
+        advanced=True,
+    )
+    init: Literal["he", "xavier"] = option(
+        "he",
+        "How the weights are drawn: He (2015) keeps signals alive through many ReLU layers, "
+        "Xavier lets them fade.",
+        title="Initial weights",
+        choices=("he", "xavier"),
         advanced=True,
     )
     patch: int = option(
@@ -263,8 +280,10 @@ class TrainingConfig:
             "width": self.width,
             "padding": self.padding,
             "up": self.up,
+            "skips": self.skips,
             "normalisation": self.normalisation,
             "dropout": self.dropout,
+            "init": self.init,
         }
 
     @property
