@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
 
 from napari_unet.network import ClassLabel
 from napari_unet.prediction import (
+    IntensityRange,
     PredictionError,
     labels_from,
     predict,
     predict_slices,
+    resize,
 )
 from napari_unet.prediction import predict as predict_function
 from napari_unet.training import PRESETS
@@ -140,6 +144,30 @@ def test_nan_is_refused_with_a_count():
     image[3, 4] = np.nan
     with pytest.raises(PredictionError, match="1 pixels that are NaN"):
         predict(lively_model(), image)
+
+
+def test_memory_grows_by_the_output_alone():
+    model = lively_model(depth=1, width=1)
+    ranged = IntensityRange(np.zeros(1), np.ones(1))
+    peaks = []
+    for side in (256, 1024):
+        stack = np.zeros((1, 1, side, side), np.uint8)
+        tracemalloc.start()
+        for _ in predict_slices(model, stack, tile=128, normalisation=ranged):
+            pass
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    output = 2 * 4 * (1024**2 - 256**2)  # two classes in float32
+    assert output <= np.diff(peaks) < 1.05 * output
+
+
+@pytest.mark.parametrize("shape", [(53, 41), (200, 30), (106, 300)])
+def test_a_slice_scaled_in_strips_is_scaled_as_a_whole(monkeypatch, shape):
+    image = _image((106, 83))[None]
+    ranged = IntensityRange(np.array([50.0]), np.array([150.0]))
+    monkeypatch.setitem(predict_function.__globals__, "_STRIP", 700)
+    scaled = predict_function.__globals__["_scaled"](image, ranged, shape)
+    np.testing.assert_allclose(scaled, resize(ranged.apply(image), shape), atol=1e-6)
 
 
 def test_a_tile_below_the_stride_is_refused_with_the_smallest():

@@ -34,8 +34,10 @@ class IntensityRange:
         """Map (..., C, Y, X) of any dtype to float32, clipped to [-1, 4] against outliers."""
         low = self.low[:, None, None]
         span = (self.high - self.low)[:, None, None]
-        scaled = (image.astype(np.float64) - low) / np.where(span > 0, span, 1.0)
-        return np.clip(scaled, -1.0, 4.0).astype(np.float32)
+        scaled = image.astype(np.float64)
+        scaled -= low
+        scaled /= np.where(span > 0, span, 1.0)
+        return np.clip(scaled, -1.0, 4.0, out=scaled).astype(np.float32)
 
 
 def measure_range(image: NDArray[np.generic], percentiles: Mapping[str, float]) -> IntensityRange:
@@ -50,9 +52,15 @@ def measure_range(image: NDArray[np.generic], percentiles: Mapping[str, float]) 
     percentiles : mapping
         ``low`` and ``high``, in percent.
     """
-    channels = np.moveaxis(image, 1, 0).reshape(image.shape[1], -1)
-    sample = channels[:, :: max(1, channels.shape[1] // _ENOUGH)].astype(np.float64)
+    step = max(1, image.size // image.shape[1] // _ENOUGH)
+    sample = np.stack([_every(step, image[:, index]) for index in range(image.shape[1])])
     low, high = np.percentile(sample, [percentiles["low"], percentiles["high"]], axis=1)
     flat = high <= low  # nearly everything has one value: use the full range instead
     low[flat], high[flat] = sample.min(axis=1)[flat], sample.max(axis=1)[flat]
     return IntensityRange(low, high)
+
+
+def _every(step: int, channel: NDArray[np.generic]) -> NDArray[np.float64]:
+    """Take every so many-th pixel without a copy of the others."""
+    pixels = channel.reshape(-1) if channel.flags.c_contiguous else channel.flat
+    return pixels[::step].astype(np.float64)

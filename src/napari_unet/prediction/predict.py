@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from napari_unet.annotations import to_stack
@@ -16,7 +17,7 @@ from napari_unet.prediction.errors import PredictionError
 from napari_unet.prediction.instances import InstanceOptions, instances
 from napari_unet.prediction.normalisation import IntensityRange, measure_range
 from napari_unet.prediction.pixel_size import at_pixel_size, rescaling
-from napari_unet.prediction.tiles import mirrored, plan_tiles
+from napari_unet.prediction.tiles import Tile, mirrored, plan_tiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -34,6 +35,7 @@ __all__ = [
     "resize",
 ]
 
+_STRIP = 4_000_000  # pixels of an image that are converted at a time
 _TILE = 512  # pixels that the network keeps of one tile, where nobody asks for another size
 
 
@@ -107,7 +109,8 @@ def check_image(model: TrainedModel, image: NDArray[np.generic]) -> None:
         )
     if image.dtype.kind not in "buif":
         raise PredictionError(f"the image holds values of type {image.dtype}, not numbers")
-    if image.dtype.kind == "f" and not np.isfinite(image).all():
+    # The extremes of an image with NaN are NaN; asking every pixel would take an image of memory.
+    if image.dtype.kind == "f" and not np.isfinite([image.min(), image.max()]).all():
         bad = int(image.size - np.isfinite(image).sum())
         raise PredictionError(
             f"the image has {bad} pixels that are NaN or infinite; replace them first"
@@ -124,20 +127,35 @@ class _Runner:
     def __init__(self, model: TrainedModel, device: torch.device) -> None:
         self.device = device
         self.task = model.task
-        self.network: Network = copy.deepcopy(model.network).eval().to(device)
-        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.dtype = fast_dtype(device)
+        self.network = _ready(model.network, device, self.dtype)
 
     def __call__(self, tile: NDArray[np.float32]) -> NDArray[np.float32]:
         image = torch.from_numpy(tile)[None].to(self.device)
         image = image.contiguous(memory_format=torch.channels_last)
         with (
-            torch.no_grad(),
+            torch.inference_mode(),
             torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None),
         ):
             output = self.network(image)
         result: NDArray[np.float32] = activate(output, self.task)[0].cpu().numpy()
         return result
+
+
+def _ready(network: Network, device: torch.device, dtype: torch.dtype | None) -> Network:
+    """Copy a network to its device, its convolutions already in the dtype of autocast.
+
+    Autocast alone would convert them again for every tile.
+    """
+    copied: dict[int, object] = {}
+    for layer in network.modules():
+        convolves = isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d))
+        for values in layer.parameters(recurse=False):
+            layout = torch.channels_last if values.ndim == 4 else torch.preserve_format
+            wanted = dtype if convolves and dtype is not None else values.dtype
+            moved = values.detach().to(device, wanted, copy=True, memory_format=layout)
+            copied[id(values)] = nn.Parameter(moved, requires_grad=False)
+    return copy.deepcopy(network, copied).eval().to(device)
 
 
 @dataclass(frozen=True)
@@ -215,8 +233,8 @@ def predict_slices(
     chosen = range(image.shape[0]) if slices is None else slices
     done = 0
     for position, index in enumerate(chosen):
-        prepared = resize(ranged.apply(image[index]), plan.working)
-        for report in _predict_slice(runner, prepared, plan, should_stop):
+        read = _reader(image[index], ranged, plan.working)
+        for report in _predict_slice(runner, read, plan, should_stop):
             total = report.total * len(chosen)
             done = position * report.total + report.done
             finished = index if report.probabilities is not None else None
@@ -226,13 +244,39 @@ def predict_slices(
             return
 
 
+def _reader(
+    image: NDArray[np.generic], ranged: IntensityRange, working: tuple[int, int]
+) -> Callable[[Tile], NDArray[np.float32]]:
+    """Return what reads a tile of a (C, Y, X) slice as the network sees it.
+
+    At full resolution only the tile is converted, so that memory does not grow with the slice.
+    """
+    if image.shape[-2:] == working:
+        return lambda part: ranged.apply(mirrored(image, part.read, part.size))
+    scaled = _scaled(image, ranged, working)
+    return lambda part: mirrored(scaled, part.read, part.size)
+
+
+def _scaled(
+    image: NDArray[np.generic], ranged: IntensityRange, shape: tuple[int, int]
+) -> NDArray[np.float32]:
+    """Bring a (C, Y, X) slice to its intensities and to `shape`: strips of rows, then columns."""
+    channels, height, width = image.shape
+    narrowed = np.empty((channels, height, shape[1]), np.float32)
+    rows = max(1, _STRIP // width)
+    for first in range(0, height, rows):
+        strip = ranged.apply(image[:, first : first + rows])
+        narrowed[:, first : first + rows] = resize(strip, (strip.shape[1], shape[1]))
+    return resize(narrowed, shape)
+
+
 def _predict_slice(
     runner: _Runner,
-    image: NDArray[np.float32],
+    read: Callable[[Tile], NDArray[np.float32]],
     plan: _Plan,
     should_stop: Callable[[], bool],
 ) -> Iterator[PredictionReport]:
-    """Predict one prepared (C, Y, X) slice, with smaller tiles when the memory is used up."""
+    """Predict one slice, with smaller tiles when the memory is used up."""
     classes = runner.network.architecture["out_channels"]
     out = np.empty((classes, *plan.working), np.float32)
     tile = plan.tile
@@ -242,7 +286,7 @@ def _predict_slice(
             for number, part in enumerate(tiles, start=1):
                 if should_stop():
                     return
-                result = runner(mirrored(image, part.read, part.size))
+                result = runner(read(part))
                 out[(slice(None), *part.write)] = result[(slice(None), *part.keep)]
                 finished = resize(out, plan.shape) if number == len(tiles) else None
                 yield PredictionReport(number, len(tiles), None, finished)

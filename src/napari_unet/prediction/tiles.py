@@ -137,6 +137,9 @@ def mirrored(
 
     The edge pixel is not repeated; an image smaller than the window is reflected again and again.
     """
+    stop = (start[0] + size[0], start[1] + size[1])
+    if min(start) >= 0 and stop[0] <= image.shape[-2] and stop[1] <= image.shape[-1]:
+        return image[..., start[0] : stop[0], start[1] : stop[1]].copy()
     rows = _mirrored_indices(start[0], size[0], image.shape[-2])
     columns = _mirrored_indices(start[1], size[1], image.shape[-1])
     return image[..., rows[:, None], columns]
