@@ -613,7 +613,13 @@ def test_classes_compare_by_the_rank_of_their_values(
     tifffile.imwrite(folders / "truth.tif", truth)
     tifffile.imwrite(folders / "found.tif", truth // 255)
     ask = ["evaluate", folders / "truth.tif", folders / "found.tif", "--task", "classes", "--json"]
-    assert json.loads(run(*ask).out)["pixel_error"] == 0
+    scores = json.loads(run(*ask).out)
+    assert scores["pixel_error"] == 0
+    assert scores["confusion"] == [[864, 0], [0, 36]]
+    assert [(each["value"], each["dice"]) for each in scores["classes"]] == [(0, 1), (255, 1)]
+    shown = [line.split() for line in run(*ask[:-1]).out.splitlines()]
+    assert ["255", "1.000", "1.000", "36", "36"] in shown
+    assert ["255", "0", "36"] in shown
 
 
 def test_a_missing_prediction_is_no_silent_gap(folders: Path, run: Callable[..., Result]) -> None:

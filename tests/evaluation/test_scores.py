@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,6 +35,10 @@ KEYS = [
     "n_missed",
     "n_extra",
     "curve",
+    "mean_iou",
+    "mean_dice",
+    "classes",
+    "confusion",
 ]
 
 
@@ -56,6 +61,7 @@ def test_the_scores_of_one_image() -> None:
         "n_missed": 1,
         "n_extra": 1,
         "curve": tuple({"iou": t, "ap": 0.5, "f1": pytest.approx(2 / 3)} for t in THRESHOLDS),
+        **dict.fromkeys(KEYS[-4:]),
     }
 
 
@@ -141,7 +147,9 @@ def test_classes_compare_by_rank() -> None:
     assert plain.pixel_error == (truth != predicted).mean()
     for true_value, value in ((255, 1), (255, 255), (1, 255)):
         renamed = evaluate([(truth * true_value, predicted * value)], task="classes")
-        assert renamed == plain
+        assert renamed.classes is not None
+        assert [each.value for each in renamed.classes] == [0, true_value]
+        assert replace(renamed, classes=plain.classes) == plain
 
 
 def test_a_prediction_of_one_class_only_keeps_its_rank() -> None:
@@ -174,6 +182,15 @@ def test_regions_of_classes_are_their_four_connected_pieces() -> None:
     assert scores.rand_error == pytest.approx(expected)
     assert scores.n_true is None
     assert scores.ap50 is None
+
+
+def test_what_is_not_annotated_neither_joins_nor_divides_regions() -> None:
+    truth = np.array([[1, 1, 0, 1, 1], [0, 0, 0, 0, 0]])
+    joined = np.array([[1, 1, 1, 1, 1], [0, 0, 0, 0, 0]])
+    annotated = np.array([[True, True, False, True, True]] * 2)
+    assert evaluate([(truth, joined)], task="classes").rand_error != 0
+    assert evaluate([(truth, joined, annotated)], task="classes").rand_error == 0
+    assert evaluate([(joined, truth, annotated)], task="classes").rand_error == 0
 
 
 def test_shapes_that_differ_are_refused_with_both() -> None:

@@ -12,7 +12,7 @@ from rich.table import Table
 from napari_unet.cli.failures import Failures, UsageError
 from napari_unet.cli.inputs import compared_pairs
 from napari_unet.cli.outputs import prepare_folder, refuse_existing, refuse_inputs
-from napari_unet.evaluation import CellRecord, Scores, cell_report, evaluate
+from napari_unet.evaluation import CellRecord, ClassScore, Scores, cell_report, evaluate
 from napari_unet.files import image_paths, write_table
 
 if TYPE_CHECKING:
@@ -42,7 +42,11 @@ _MEANINGS = {
     "n_merged": "predicted cells that are several true ones",
     "n_missed": "true cells that were not found in any way",
     "n_extra": "predicted cells where there is none",
+    "mean_iou": "mean IoU of the classes; higher is better",
+    "mean_dice": "mean Dice coefficient of the classes; higher is better",
 }
+
+_SHOWN = 20  # classes that are listed for people
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +123,10 @@ def score_tables(scores: Scores) -> RenderableType:
         rows = [("AP", [point.ap for point in scores.curve])]
         rows.append(("F1", [point.f1 for point in scores.curve]))
         tables += ["", _grid("IoU >", [f"{point.iou:.2f}" for point in scores.curve], rows)]
+    if scores.classes:
+        tables += ["", _class_table(scores.classes)]
+    if scores.confusion and len(scores.confusion) <= _SHOWN:
+        tables += ["", _confusion_table(scores)]
     return Group(*tables)
 
 
@@ -131,9 +139,21 @@ def _single_numbers(scores: Scores) -> Table:
     return table
 
 
-def _grid(
-    corner: str, columns: Sequence[str], rows: Iterable[tuple[str, Sequence[float | None]]]
-) -> Table:
+def _class_table(classes: Sequence[ClassScore]) -> Table:
+    columns = ("IoU", "Dice", "true pixels", "predicted pixels")
+    rows = [(str(each.value), astuple(each)[1:]) for each in classes[:_SHOWN]]
+    if len(classes) > _SHOWN:
+        rows.append((f"and {len(classes) - _SHOWN} more", ("",) * len(columns)))
+    return _grid("class", columns, rows)
+
+
+def _confusion_table(scores: Scores) -> Table:
+    values = [str(each.value) for each in scores.classes or ()]
+    rows = zip(values, scores.confusion or (), strict=True)
+    return _grid("true pixels taken for", values, rows)
+
+
+def _grid(corner: str, columns: Sequence[str], rows: Iterable[tuple[str, Sequence[Any]]]) -> Table:
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="")
     table.add_column(corner)
     for column in columns:

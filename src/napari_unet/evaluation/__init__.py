@@ -2,6 +2,7 @@
 
 from napari_unet.evaluation.baseline import otsu_watershed
 from napari_unet.evaluation.cells import CellRecord, Fates, cell_report, fates
+from napari_unet.evaluation.classes import ClassScore
 from napari_unet.evaluation.matching import Overlaps, count_matches, overlaps
 from napari_unet.evaluation.measures import (
     THRESHOLDS,
@@ -16,6 +17,7 @@ from napari_unet.evaluation.scores import CurvePoint, Scores, evaluate
 __all__ = [
     "THRESHOLDS",
     "CellRecord",
+    "ClassScore",
     "CurvePoint",
     "Fates",
     "Overlaps",

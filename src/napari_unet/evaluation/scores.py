@@ -9,6 +9,7 @@ import numpy as np
 from skimage.measure import label
 
 from napari_unet.evaluation.cells import fates
+from napari_unet.evaluation.classes import ClassScore, confusion, ranked
 from napari_unet.evaluation.matching import count_matches, overlaps
 from napari_unet.evaluation.measures import THRESHOLDS, adapted_rand_error, seg_of_each
 from napari_unet.evaluation.pairs import Pair, label_pairs, slices
@@ -72,6 +73,13 @@ class Scores:
         Cells by what became of them (`cells.fates`).
     curve
         AP and F1 at IoU > 0.5, 0.55 .. 0.95.
+    mean_iou, mean_dice
+        Mean over the classes that occur in the truth or the prediction, each weighing alike.
+    classes
+        Each class's scores.
+    confusion
+        Counted pixels by true class (rows) and predicted class, in the order of `classes`; None
+        for more than 256 classes.
     """
 
     ap50: float | None
@@ -90,6 +98,10 @@ class Scores:
     n_missed: int | None = None
     n_extra: int | None = None
     curve: tuple[CurvePoint, ...] | None = None
+    mean_iou: float | None = None
+    mean_dice: float | None = None
+    classes: tuple[ClassScore, ...] | None = None
+    confusion: tuple[tuple[int, ...], ...] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the scores as plain numbers, ready for JSON."""
@@ -114,9 +126,8 @@ def evaluate(pairs: Iterable[Sequence[NDArray[Any] | None]], *, task: Task = "in
         `annotations.binary_to_instances` first). "classes": every value is a class. Classes
         compare by the rank of their values, so that 0/255 equals 0/1: a prediction whose values
         all occur in the truth is ranked as the truth is, one with values below the number of
-        classes is taken as ranks, any other is ranked by itself. Only `pixel_error` and
-        `rand_error` apply then; the regions are the 4-connected pieces of each class but the
-        lowest.
+        classes is taken as ranks, any other is ranked by itself. Regions are then the
+        4-connected pieces of each class but the lowest, and scores of objects do not apply.
 
     Raises
     ------
@@ -126,7 +137,7 @@ def evaluate(pairs: Iterable[Sequence[NDArray[Any] | None]], *, task: Task = "in
     if task == "instances":
         return _instance_scores(label_pairs(pairs))
     if task == "classes":
-        return _class_scores(_ranked(label_pairs(pairs)))
+        return _class_scores(label_pairs(pairs))
     raise ValueError(f"task {task!r} has no scores; choose 'instances' or 'classes'")
 
 
@@ -170,45 +181,41 @@ def _cell_counts(found: list[Overlaps]) -> dict[str, Any]:
 
 
 def _class_scores(pairs: list[Pair]) -> Scores:
-    regions = [Pair(_regions(p.truth), _regions(p.predicted), p.annotated) for p in pairs]
+    pairs, values = ranked(pairs)
+    counts = confusion(pairs, values)
+    classes = counts.classes
     return Scores(
         ap50=None,
         ap=None,
         f1_50=None,
         seg=None,
         pixel_error=_pixel_error(pairs),
-        rand_error=_rand_error(regions),
+        rand_error=_rand_error([_regions(pair) for pair in pairs]),
         n_true=None,
         n_predicted=None,
         images=len(pairs),
+        mean_iou=_mean([each.iou for each in classes if each.iou is not None]),
+        mean_dice=_mean([each.dice for each in classes if each.dice is not None]),
+        classes=classes,
+        confusion=counts.table,
     )
 
 
-def _ranked(pairs: list[Pair]) -> list[Pair]:
-    """Replace class values by ranks, decided over the whole set."""
-    true_values = _values(pair.truth[pair.annotated] for pair in pairs)
-    values = _values(pair.predicted for pair in pairs)
-    if np.isin(values, true_values).all():
-        values = true_values
-    elif values.max(initial=0) < true_values.size:
-        values = np.arange(true_values.size)
-    return [
-        Pair(
-            np.searchsorted(true_values, pair.truth),
-            np.searchsorted(values, pair.predicted),
-            pair.annotated,
-        )
-        for pair in pairs
+def _regions(pair: Pair) -> Pair:
+    """Label the 4-connected pieces of each class but the lowest, slice by slice.
+
+    What is not annotated is cut out of both sides alike: it neither joins nor divides regions.
+    """
+    regions = [
+        np.array(
+            [
+                label(np.where(counts, plane, 0), background=0, connectivity=1)
+                for plane, counts in zip(ranks, pair.annotated, strict=True)
+            ]
+        ).reshape(ranks.shape)
+        for ranks in (pair.truth, pair.predicted)
     ]
-
-
-def _values(labels: Iterable[NDArray[Any]]) -> NDArray[Any]:
-    return np.unique(np.concatenate([np.unique(array).astype(np.int64) for array in labels]))
-
-
-def _regions(ranks: NDArray[Any]) -> NDArray[Any]:
-    """Label the 4-connected pieces of each class but 0, slice by slice."""
-    return np.stack([label(plane, background=0, connectivity=1) for plane in ranks])
+    return Pair(regions[0], regions[1], pair.annotated)
 
 
 def _pixel_error(pairs: Iterable[Pair]) -> float | None:
