@@ -361,6 +361,24 @@ def test_several_regions_of_one_image_are_refused(
     assert "several masks" in done.sentence
 
 
+@pytest.mark.usefixtures("tiny")
+def test_pixel_sizes_go_into_the_model_unless_they_are_ignored(
+    folders: Path, run: Callable[..., Result]
+) -> None:
+    for number, size in enumerate((0.5, 0.5, 0.25)):
+        path = folders / "images" / f"p{number}.tif"
+        how = {"imagej": True, "resolution": (1 / size, 1 / size), "metadata": {"unit": "um"}}
+        tifffile.imwrite(path, tifffile.imread(path), **how)
+    done = run(*train_on(folders, "--steps", 1))
+    assert done.code == 0
+    assert "0.25 to 0.5 µm" in done.out
+    assert load_model(folders / "new.safetensors").pixel_size == pytest.approx(0.5)
+    done = run(*train_on(folders, "--steps", 1, "--ignore-pixel-size", "--overwrite"))
+    assert done.code == 0
+    assert "µm" not in done.out
+    assert load_model(folders / "new.safetensors").pixel_size is None
+
+
 def test_an_existing_model_is_refused_before_anything_is_read(
     folders: Path, run: Callable[..., Result]
 ) -> None:

@@ -105,9 +105,13 @@ def test_lengths_and_areas_are_given_in_pixels_of_the_image():
     )
     tiny = options.scaled(0.01)
     assert (tiny.grow, tiny.min_area) == (1, 1)
-    assert InstanceOptions(grow=0, min_area=0, split=0.0).scaled(3) == InstanceOptions(
-        grow=0, min_area=0, split=0.0
-    )
+    nothing = InstanceOptions(grow=0, min_area=0, split=0.0).scaled(3)
+    assert (nothing.grow, nothing.split) == (0, 0)
+
+
+def test_where_every_piece_counted_one_smaller_than_a_pixel_does_not():
+    assert InstanceOptions(min_area=0).scaled(3).min_area == 9
+    assert InstanceOptions(min_area=0).scaled(0.3).min_area == 1
 
 
 @pytest.mark.parametrize(("pixel_size", "change"), [(0.8, "enlarged 2 times"), (0.1, "to 25%")])

@@ -181,6 +181,7 @@ def train(
             help="{validation} (default: {default_validation})",
         ),
     ] = None,
+    ignore_pixel_size: IgnorePixelSize = False,
     overwrite: Overwrite = False,
     debug: Debug = False,
 ) -> None:
@@ -195,6 +196,7 @@ def train(
 
     given = {"minutes": minutes, "steps": steps, "device": device, "seed": seed}
     given |= {"validation": validation, "task": task.name_of_task}
+    given |= {"use_pixel_size": False if ignore_pixel_size else None}
     TrainCommand(
         images=images,
         labels=labels,

@@ -73,12 +73,13 @@ class InstanceOptions:
         """Return the options for the same image with `factor` times as many pixels per length.
 
         Lengths, whose unit is px, grow by the factor and areas by its square; whole numbers are
-        rounded, but never to zero.
+        rounded, but never to zero. Where nothing was too small to count, a piece smaller than one
+        pixel is, because there was none.
         """
         changed: dict[str, Any] = {}
         for each in fields(self):
             power = _POWERS.get(each.metadata.get("unit", ""))
-            value = getattr(self, each.name)
+            value = max(1, getattr(self, each.name)) if power == 2 else getattr(self, each.name)
             if power and value:
                 grown = value * factor**power
                 changed[each.name] = max(1, round(grown)) if isinstance(value, int) else grown

@@ -42,7 +42,7 @@ def pixel_ratio(pixel_size: float | None, reference: float | None) -> float:
         larger, which = (ratio, "larger") if ratio > 1 else (1 / ratio, "smaller")
         raise PredictionError(
             f"the image has pixels of {pixel_size:.3g} µm, {larger:.3g} times {which} than the "
-            f"{reference:.3g} µm that were trained on; correct its pixel size, or ignore pixel "
+            f"{reference:.3g} µm of the training images; correct its pixel size, or ignore pixel "
             "sizes if such files do not tell them right"
         )
     return 1.0 if 1 / (1 + _ALIKE) <= ratio <= 1 + _ALIKE else ratio

@@ -213,6 +213,13 @@ class TrainingConfig:
         step=0.05,
         advanced=True,
     )
+    use_pixel_size: bool = option(
+        True,
+        "Show the network images with larger or smaller pixels at one common size, and let the "
+        "model remember it. Switch it off where files tell wrong sizes.",
+        title="Use pixel sizes",
+        advanced=True,
+    )
     cell_diameter: float = option(
         32.0,
         "The working scale brings the median cell to this diameter.",

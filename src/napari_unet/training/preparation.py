@@ -19,7 +19,13 @@ from napari_unet.annotations import (
 )
 from napari_unet.augmentation import Patch
 from napari_unet.network import ClassLabel
-from napari_unet.prediction import measure_range, mirrored, resize
+from napari_unet.prediction import (
+    PredictionError,
+    measure_range,
+    mirrored,
+    pixel_ratio,
+    resize,
+)
 from napari_unet.training.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -34,9 +40,11 @@ __all__ = [
     "PatchSource",
     "check_annotations",
     "choose_scale",
+    "common_pixel_size",
     "counted_only",
     "find_classes",
     "fingerprint",
+    "nearest",
     "prepare",
     "without_exam",
 ]
@@ -135,11 +143,64 @@ def find_classes(
     return tuple(ClassLabel(v, names.get(v, first.get(v, f"class {v}"))) for v in values)
 
 
-def choose_scale(images: Sequence[AnnotatedImage], config: TrainingConfig) -> float:
-    """Return the working scale: the configured one, or the one that suits the cells' size."""
+def common_pixel_size(images: Sequence[AnnotatedImage]) -> float | None:
+    """Return the pixel size that the images are brought to: the median of those that are known.
+
+    Returns
+    -------
+    float or None
+        Micrometres per pixel, the lower of two in the middle; None where no image tells any.
+
+    Raises
+    ------
+    TrainingError
+        If an image has pixels more than 8 times larger or smaller.
+    """
+    known = sorted(image.pixel_size for image in images if image.pixel_size is not None)
+    reference = known[(len(known) - 1) // 2] if known else None
+    for image in images:
+        try:
+            pixel_ratio(image.pixel_size, reference)
+        except PredictionError as error:
+            raise TrainingError(f"{image.name}: {error}" if image.name else str(error)) from error
+    return reference
+
+
+def choose_scale(
+    images: Sequence[AnnotatedImage], config: TrainingConfig, reference: float | None = None
+) -> float:
+    """Return the working scale: the configured one, or the one that suits the cells' size.
+
+    Parameters
+    ----------
+    images, config
+        What is annotated, and how it is learnt.
+    reference : float or None
+        The pixel size, in micrometres, for which the scale holds.
+    """
     if config.working_scale is not None:
         return config.working_scale
+    if config.task == "instances":
+        images = [_painted_at(image, pixel_ratio(image.pixel_size, reference)) for image in images]
     return working_scale(images, task=config.task, target_diameter=config.cell_diameter)
+
+
+def _painted_at(image: AnnotatedImage, factor: float) -> AnnotatedImage:
+    """Return what is painted on an image with `factor` times as many pixels per length."""
+    if factor == 1:
+        return image
+    size = _size(image, factor)
+    labels, annotated = (
+        np.stack([nearest(plane, size) for plane in planes])
+        for planes in (image.labels, image.annotated)
+    )
+    blank = np.broadcast_to(np.zeros((), np.uint8), (len(labels), 1, *size))
+    return replace(image, image=blank, labels=labels, annotated=annotated)
+
+
+def _size(image: AnnotatedImage, scale: float) -> tuple[int, int]:
+    rows, columns = (max(1, round(n * scale)) for n in image.image.shape[-2:])
+    return rows, columns
 
 
 def fingerprint(images: Sequence[AnnotatedImage]) -> str:
@@ -152,7 +213,7 @@ def fingerprint(images: Sequence[AnnotatedImage]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _nearest(array: NDArray[Any], shape: tuple[int, int]) -> NDArray[Any]:
+def nearest(array: NDArray[Any], shape: tuple[int, int]) -> NDArray[Any]:
     """Resize (Y, X) to `shape` by picking the nearest pixel."""
     rows, columns = (
         np.minimum(((np.arange(new) + 0.5) * old / new).astype(np.intp), old - 1)
@@ -177,11 +238,10 @@ def _scaled_slices(
 ) -> Iterator[_Scaled]:
     ranged = measure_range(image.image, PERCENTILES)
     values = [label.value for label in classes]
-    shape = tuple(max(1, round(n * scale)) for n in image.labels.shape[1:])
-    size = (shape[0], shape[1])
+    size = _size(image, scale)
     for index in np.flatnonzero(image.annotated.any(axis=(1, 2))):
-        labels = _nearest(image.labels[index], size)
-        annotated = _nearest(image.annotated[index], size)
+        labels = nearest(image.labels[index], size)
+        annotated = nearest(image.annotated[index], size)
         if config.task == "instances":
             labels = separate(labels)
             target = (labels > 0).astype(np.uint8)
@@ -208,6 +268,8 @@ def prepare(
     scale: float,
     classes: Sequence[ClassLabel],
     rng: np.random.Generator,
+    *,
+    reference: float | None = None,
 ) -> list[Lesson]:
     """Bring every annotated slice to the working scale, with target and weight.
 
@@ -220,8 +282,17 @@ def prepare(
         pixels of the image and shrinks with it.
     rng : numpy.random.Generator
         Draws the centres of patches.
+    reference : float or None
+        Micrometres per pixel for which `scale` and sigma hold; images with other pixels are
+        brought to it.
     """
-    parts = [part for image in images for part in _scaled_slices(image, scale, config, classes)]
+    parts = [
+        part
+        for image in images
+        for part in _scaled_slices(
+            image, scale * pixel_ratio(image.pixel_size, reference), config, classes
+        )
+    ]
     parts = [part for part in parts if part.annotated.any()]
     if not parts:
         raise TrainingError(

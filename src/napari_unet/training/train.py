@@ -16,7 +16,7 @@ import torch
 from napari_unet.annotations import AnnotatedImage, count_cells, split
 from napari_unet.augmentation import Patch, apply, draw, source_shape
 from napari_unet.network import Network, TrainedModel, build_network, choose_device
-from napari_unet.prediction import PredictionError, never, out_of_memory
+from napari_unet.prediction import PredictionError, never, out_of_memory, pixel_ratio
 from napari_unet.training.errors import TrainingError
 from napari_unet.training.optimisation import Learner
 from napari_unet.training.preparation import (
@@ -24,6 +24,7 @@ from napari_unet.training.preparation import (
     PatchSource,
     check_annotations,
     choose_scale,
+    common_pixel_size,
     counted_only,
     find_classes,
     fingerprint,
@@ -200,14 +201,17 @@ class _Training:
         self.updates = updates
         self.device = choose_device(config.device)
         self.rng = np.random.default_rng(config.seed)
-        self.images = [counted_only(image) for image in images]
+        self.images = [self._taken(image) for image in images]
         self.classes = find_classes(self.images, config.task, class_names)
-        self.scale = choose_scale(self.images, config)
+        self.pixel_size = common_pixel_size(self.images)
+        self.scale = choose_scale(self.images, config, self.pixel_size)
         self.best: tuple[float, Network] | None = None
         self.batch = config.batch
 
     def run(self) -> Iterator[TrainingReport]:
         yield self.clock.report(phase="preparing", message=self._scale_message())
+        if self._pixel_message():
+            yield self.clock.report(phase="preparing", message=self._pixel_message())
         self.lessons, self.exams = self._split()
         self.source = self._prepare(self.lessons)
         if not self.exams:
@@ -222,6 +226,16 @@ class _Training:
             return "The network sees the images at full resolution"
         return f"The network sees the images at {self.scale:.2g} of their size"
 
+    def _pixel_message(self) -> str:
+        """Say that images are brought to one pixel size; empty where all have it."""
+        known = [image.pixel_size for image in self.images if image.pixel_size is not None]
+        if all(pixel_ratio(size, self.pixel_size) == 1 for size in known):
+            return ""
+        return (
+            f"The images have pixels of {min(known):.3g} to {max(known):.3g} µm; the network sees "
+            f"them as if all had {self.pixel_size:.3g} µm"
+        )
+
     def _no_validation_message(self) -> str:
         if self.config.validation == 0:
             return "Nothing is kept back for validation"
@@ -232,22 +246,29 @@ class _Training:
         """Whether the network finds single cells, not classes."""
         return self.config.task == "instances"
 
-    @property
-    def gap(self) -> int:
-        """One receptive field of the network, in pixels of the image."""
-        return round(self.config.geometry.context / self.scale)
+    def _taken(self, image: AnnotatedImage) -> AnnotatedImage:
+        """Return an image with nothing in it that must not decide anything."""
+        image = counted_only(image)
+        return image if self.config.use_pixel_size else replace(image, pixel_size=None)
+
+    def _gap(self, image: AnnotatedImage) -> int:
+        """Return one receptive field of the network, in pixels of the image."""
+        scale = self.scale * pixel_ratio(image.pixel_size, self.pixel_size)
+        return round(self.config.geometry.context / scale)
 
     def _split(self) -> tuple[list[AnnotatedImage], list[AnnotatedImage]]:
         return split(
             self.images,
             fraction=self.config.validation,
-            gap=self.gap,
+            gap=max(self._gap(image) for image in self.images),
             rng=np.random.default_rng(self.config.seed),
             task=self.config.task,
         )
 
     def _prepare(self, images: Sequence[AnnotatedImage]) -> PatchSource:
-        lessons = prepare(images, self.config, self.scale, self.classes, self.rng)
+        lessons = prepare(
+            images, self.config, self.scale, self.classes, self.rng, reference=self.pixel_size
+        )
         return PatchSource(lessons, jitter=self.config.input_size // 4)
 
     def _new_network(self) -> Network:
@@ -306,12 +327,12 @@ class _Training:
             check_annotations([*self.images[:1], *fresh], self.config)
             exams = {exam.name: exam for exam in self.exams}
             joined = [
-                counted_only(without_exam(image, exams.get(image.name), self.gap))
+                self._taken(without_exam(image, exams.get(image.name), self._gap(image)))
                 for image in fresh
             ]
             if any(image.annotated.any() for image in joined):
                 self.source = self._prepare(joined)
-        except (TrainingError, ValueError, MemoryError) as error:
+        except (TrainingError, PredictionError, ValueError, MemoryError) as error:
             yield self.clock.report(message=f"The newest painting cannot join yet: {error}")
 
     def _model(self, network: Network) -> TrainedModel:
@@ -320,7 +341,7 @@ class _Training:
             task=self.config.task,
             classes=self.classes,
             scale=self.scale,
-            pixel_size=self.images[0].pixel_size,
+            pixel_size=self.pixel_size,
             normalisation=dict(PERCENTILES),
             instances=as_mapping(usual_options(self.scale)) if self.cells else {},
             configuration=self.config.to_dict(),

@@ -13,8 +13,11 @@ from napari_unet.prediction import (
     instances,
     labels_from,
     never,
+    pixel_ratio,
     predict_slices,
+    resize,
 )
+from napari_unet.training.preparation import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -50,6 +53,18 @@ class Exam:
     labels: NDArray[Any]
     annotated: NDArray[np.bool_]
 
+    def scaled(self, factor: float) -> Exam:
+        """Return the exam with `factor` times as many pixels per length."""
+        if factor == 1:
+            return self
+        rows, columns = (max(1, round(n * factor)) for n in self.labels.shape)
+        size = (rows, columns)
+        return Exam(
+            resize(self.probabilities, size),
+            nearest(self.labels, size),
+            nearest(self.annotated, size),
+        )
+
 
 def examine(
     model: TrainedModel,
@@ -57,7 +72,11 @@ def examine(
     device: str,
     should_stop: Callable[[], bool] = never,
 ) -> Iterator[Exam]:
-    """Predict up to eight annotated slices, evenly spread over the images."""
+    """Predict up to eight annotated slices, evenly spread over the images.
+
+    Cells are judged at the pixel size of the training images: there hold the options by which
+    probabilities become cells.
+    """
     found = [
         (image, int(index))
         for image in images
@@ -66,10 +85,17 @@ def examine(
     chosen = np.unique(np.linspace(0, len(found) - 1, min(_MOST_SLICES, len(found))).astype(int))
     for image, index in (found[i] for i in chosen):
         for report in predict_slices(
-            model, image.image, slices=[index], device=device, should_stop=should_stop
+            model,
+            image.image,
+            slices=[index],
+            device=device,
+            pixel_size=image.pixel_size,
+            should_stop=should_stop,
         ):
             if report.probabilities is not None:
-                yield Exam(report.probabilities, image.labels[index], image.annotated[index])
+                exam = Exam(report.probabilities, image.labels[index], image.annotated[index])
+                ratio = pixel_ratio(image.pixel_size, model.pixel_size)
+                yield exam if model.task != "instances" else exam.scaled(ratio)
 
 
 def sit(model: TrainedModel, exams: Sequence[Exam]) -> Scores:
