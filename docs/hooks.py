@@ -1,8 +1,8 @@
 """Fill the pages with what the program itself says, so that they cannot disagree with it.
 
 ``<!-- options MODULE:CLASS -->`` becomes a table of the options of a configuration dataclass,
-``<!-- presets -->`` what the training presets change, and ``<!-- help COMMAND -->`` what
-``napari-unet COMMAND --help`` prints.
+``<!-- presets -->`` what the training presets change, ``<!-- levels PRESET -->`` the network of a
+preset level by level, and ``<!-- help COMMAND -->`` what ``napari-unet COMMAND --help`` prints.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sys
 from importlib import import_module
 from typing import Any
 
-MARK = re.compile(r"<!-- (options|presets|help) ?(.*?) ?-->")
+MARK = re.compile(r"<!-- (options|presets|levels|help) ?(.*?) ?-->")
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
@@ -48,6 +48,16 @@ def presets_table(_: str) -> str:
         if key != "preset"
     ]
     return table(("option", *(f"`{name}`" for name in names)), rows)
+
+
+def levels_table(preset: str) -> str:
+    """Return a table of the levels of the network that a preset trains."""
+    from napari_unet.network import LEVEL_HEAD, build_network, level_rows
+    from napari_unet.training import PRESETS
+
+    config = PRESETS[preset]
+    network = build_network(config.architecture(in_channels=1, out_channels=2))
+    return table(LEVEL_HEAD, level_rows(network.levels(config.input_size)))
 
 
 def command_help(command: str) -> str:
@@ -94,4 +104,9 @@ def meaning(metadata: Any) -> str:
     return str(metadata["tooltip"]).replace("|", "\\|")
 
 
-WRITERS = {"options": options_table, "presets": presets_table, "help": command_help}
+WRITERS = {
+    "options": options_table,
+    "presets": presets_table,
+    "levels": levels_table,
+    "help": command_help,
+}

@@ -224,6 +224,17 @@ def test_train_predict_evaluate_info(folders: Path, run: Callable[..., Result]) 
     assert "instances" in run("info", model).out
 
 
+def test_info_shows_the_network_level_by_level(model: Path, run: Callable[..., Result]) -> None:
+    shown = run("info", model, "--network").out
+    assert [line.split()[:2] for line in shown.splitlines() if "tracting" in line] == [
+        ["contracting", str(number)] for number in (1, 2, 3)
+    ]
+    assert "receptive field" not in run("info", model).out
+    levels = json.loads(run("info", model, "--network", "--json").out)["levels"]
+    assert [level["receptive_field"] for level in levels[:3]] == [5, 14, 32]
+    assert "levels" not in json.loads(run("info", model, "--json").out)
+
+
 @pytest.mark.usefixtures("tiny")
 def test_painted_values_stay_in_the_model_and_ranks_go_into_files(
     folders: Path, run: Callable[..., Result]

@@ -83,5 +83,5 @@ def test_the_output_lies_in_the_middle_of_what_it_sees(up):
     assert abs(sum(shifts) / len(shifts)) <= 1, "no drift between skip and decoder"
 
 
-def test_context_at_the_depth_of_the_paper_is_at_least_96():
-    assert context(4) >= 96
+def test_context_at_the_depth_of_the_paper():
+    assert context(4) == 112

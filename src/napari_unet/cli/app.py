@@ -308,13 +308,20 @@ def info(
     model: Annotated[
         Path, typer.Argument(exists=True, dir_okay=False, help="Model that train has written.")
     ],
+    network: Annotated[
+        bool,
+        typer.Option(
+            "--network",
+            help="Also show the network level by level: map sizes, channels, and how far it looks.",
+        ),
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     debug: Debug = False,
 ) -> None:
     """Show what a model is: what it was trained on, its classes, scale and scores."""
     from napari_unet.cli.info import show_info
 
-    show_info(model, as_json=json)
+    show_info(model, network=network, as_json=json)
 
 
 @app.command()

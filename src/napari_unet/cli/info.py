@@ -3,28 +3,53 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 
 from napari_unet.files import load_model
+from napari_unet.network import LEVEL_HEAD, level_rows
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
-    from napari_unet.network import TrainedModel
+    from napari_unet.network import Level, TrainedModel
 
 __all__ = ["describe", "show_info"]
 
 
-def show_info(path: Path, *, as_json: bool) -> None:
-    """Print what a model is."""
-    described = describe(load_model(path))
+def show_info(path: Path, *, network: bool, as_json: bool) -> None:
+    """Print what a model is; with `network` also the levels of its network."""
+    model = load_model(path)
+    described = describe(model)
+    levels = _levels(model) if network else ()
     if as_json:
-        print(json.dumps(described, indent=2, default=dict))
-    else:
-        Console(highlight=False).print(_table(described))
+        more = {"levels": [asdict(level) for level in levels]} if network else {}
+        print(json.dumps(described | more, indent=2, default=dict))
+        return
+    console = Console(highlight=False)
+    console.print(_table(described))
+    if levels:
+        console.print(f"\nFor an input of {levels[0].sizes[0]} pixels:")
+        console.print(_level_table(levels))
+    elif network:
+        console.print("\nThere is no table of levels for this kind of network.")
+
+
+def _levels(model: TrainedModel) -> tuple[Level, ...]:
+    """Return the levels for patches as in the training, or the smallest input where unknown."""
+    size = model.network.geometry.input_size_at_least(int(model.configuration.get("patch", 1)))
+    return model.network.levels(size)
+
+
+def _level_table(levels: Sequence[Level]) -> Table:
+    table = Table(*LEVEL_HEAD, box=None, padding=(0, 1, 0, 0))
+    for row in level_rows(levels):
+        table.add_row(*row)
+    return table
 
 
 def describe(model: TrainedModel) -> dict[str, Any]:

@@ -8,16 +8,26 @@ from napari_unet.network.device import (
     fast_dtype,
     gpu_advice,
 )
-from napari_unet.network.geometry import Geometry, context, output_size, valid_input_sizes
+from napari_unet.network.geometry import (
+    Geometry,
+    TileArithmetic,
+    context,
+    output_size,
+    valid_input_sizes,
+)
 from napari_unet.network.network import Network, activate
+from napari_unet.network.steps import LEVEL_HEAD, Level, level_rows
 from napari_unet.network.trained_model import ClassLabel, TrainedModel
 from napari_unet.network.unet import UNet
 
 __all__ = [
+    "LEVEL_HEAD",
     "ClassLabel",
     "Device",
     "Geometry",
+    "Level",
     "Network",
+    "TileArithmetic",
     "TrainedModel",
     "UNet",
     "activate",
@@ -28,6 +38,7 @@ __all__ = [
     "fast_dtype",
     "geometry_of",
     "gpu_advice",
+    "level_rows",
     "output_size",
     "valid_input_sizes",
 ]

@@ -9,7 +9,7 @@ from napari_unet.network.unet import UNet
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from napari_unet.network.geometry import Geometry
+    from napari_unet.network.geometry import TileArithmetic
     from napari_unet.network.network import Network
 
 __all__ = ["build_network", "geometry_of"]
@@ -34,7 +34,7 @@ def build_network(architecture: Mapping[str, Any]) -> Network:
     return _kind(options.pop("kind", "unet"))(**options)
 
 
-def geometry_of(architecture: Mapping[str, Any]) -> Geometry:
+def geometry_of(architecture: Mapping[str, Any]) -> TileArithmetic:
     """Return a network's tile arithmetic without building it.
 
     Parameters

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from napari_unet.network.geometry import Geometry
+    from napari_unet.network.geometry import TileArithmetic
+    from napari_unet.network.steps import Level
 
 __all__ = ["Network", "activate"]
 
@@ -20,7 +21,7 @@ class Network(nn.Module):
 
     Attributes
     ----------
-    geometry : Geometry
+    geometry : TileArithmetic
         Which sizes it takes, what it returns, how far it looks.
     architecture : dict
         Plain values from which `build_network` builds it again: ``kind``, ``in_channels``,
@@ -31,13 +32,24 @@ class Network(nn.Module):
     `forward` returns what the last layer says, without softmax: see `activate`.
     """
 
-    geometry: Geometry
+    geometry: TileArithmetic
     architecture: dict[str, Any]
 
     @staticmethod
-    def geometry_for(architecture: Mapping[str, Any]) -> Geometry:
+    def geometry_for(architecture: Mapping[str, Any]) -> TileArithmetic:
         """Return the `geometry` that a network of this `architecture` has, without building it."""
         raise NotImplementedError
+
+    def levels(self, size: int) -> tuple[Level, ...]:
+        """Return a table of the levels for an input of `size` pixels; empty where there is none.
+
+        Raises
+        ------
+        ValueError
+            If the network does not take this size.
+        """
+        self.geometry.output_size(size)
+        return ()
 
 
 @torch.no_grad()

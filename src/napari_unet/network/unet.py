@@ -15,6 +15,8 @@ from napari_unet.network.network import Network
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from napari_unet.network.steps import Level
+
 __all__ = ["Normalisation", "Skips", "UNet"]
 
 Normalisation = Literal["none", "batch", "group", "instance"]
@@ -113,6 +115,8 @@ class UNet(Network):
     Source: Ronneberger, Fischer, Brox 2015, section 2.
     """
 
+    geometry: Geometry
+
     def __init__(
         self,
         in_channels: int = 1,
@@ -167,6 +171,10 @@ class UNet(Network):
     def geometry_for(architecture: Mapping[str, Any]) -> Geometry:
         """Return the tile arithmetic of a U-Net of this architecture."""
         return Geometry(architecture["depth"], architecture["padding"], architecture["up"])
+
+    def levels(self, size: int) -> tuple[Level, ...]:
+        """Return the levels of the contracting path, then those of the expanding path."""
+        return self.geometry.levels(size, self.architecture["width"], skips=self.skips != "none")
 
     def forward(self, image: Tensor) -> Tensor:
         """Return logits (N, classes, Y', X') for images (N, C, Y, X)."""

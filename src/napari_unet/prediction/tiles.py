@@ -15,7 +15,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_unet.network import Geometry
+    from napari_unet.network import TileArithmetic
 
 __all__ = ["Tile", "mirrored", "plan_tiles"]
 
@@ -56,7 +56,7 @@ class _Span:
     write: slice
 
 
-def _spans(length: int, tile: int, geometry: Geometry) -> list[_Span]:
+def _spans(length: int, tile: int, geometry: TileArithmetic) -> list[_Span]:
     """Cut an axis of `length` pixels into spans of at most `tile` kept pixels."""
     stride = geometry.stride
     rounded = -(-length // stride) * stride
@@ -73,14 +73,14 @@ def _spans(length: int, tile: int, geometry: Geometry) -> list[_Span]:
     return spans
 
 
-def _valid_bounds(start: int, step: int, rounded: int, geometry: Geometry) -> tuple[int, int]:
+def _valid_bounds(start: int, step: int, rounded: int, geometry: TileArithmetic) -> tuple[int, int]:
     """Read exactly the border that valid convolutions lose."""
     size = geometry.input_size_for(step)
     first = start - geometry.offset(size)
     return first, first + size
 
 
-def _same_bounds(start: int, step: int, rounded: int, geometry: Geometry) -> tuple[int, int]:
+def _same_bounds(start: int, step: int, rounded: int, geometry: TileArithmetic) -> tuple[int, int]:
     """Read the whole receptive field, but only `_BORDER` strides beyond the image.
 
     A same-padded network meets zeros where its input ends. For every tile they begin at the same
@@ -91,7 +91,7 @@ def _same_bounds(start: int, step: int, rounded: int, geometry: Geometry) -> tup
     return first, min(start + step + geometry.context, rounded + border)
 
 
-def plan_tiles(shape: tuple[int, int], tile: int, geometry: Geometry) -> list[Tile]:
+def plan_tiles(shape: tuple[int, int], tile: int, geometry: TileArithmetic) -> list[Tile]:
     """Cut an image into tiles whose results fit together without a seam.
 
     Parameters
@@ -101,7 +101,7 @@ def plan_tiles(shape: tuple[int, int], tile: int, geometry: Geometry) -> list[Ti
     tile : int
         Largest side of a tile's kept output, in pixels; rounded down to a multiple of
         2^depth (but never below it).
-    geometry : Geometry
+    geometry : TileArithmetic
         Arithmetic of the network.
 
     Returns

@@ -14,7 +14,7 @@ from napari_unet.options import option
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from napari_unet.network.geometry import Geometry
+    from napari_unet.network.geometry import TileArithmetic
 
 __all__ = ["PRESETS", "TrainingConfig"]
 
@@ -294,7 +294,7 @@ class TrainingConfig:
         }
 
     @property
-    def geometry(self) -> Geometry:
+    def geometry(self) -> TileArithmetic:
         """Tile arithmetic of the network."""
         return geometry_of(self.architecture(in_channels=1, out_channels=2))
 
