@@ -217,3 +217,33 @@ def test_impossible_architectures_are_refused(values):
     name = next(iter(values))
     with pytest.raises(ValueError, match=f"{name} is {values[name]!r}"):
         UNet(**values)
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+@pytest.mark.parametrize("up", ["transposed", "upsample"])
+@pytest.mark.parametrize("skips", ["concat", "add", "none"])
+@pytest.mark.parametrize("normalisation", ["none", "batch", "group", "instance"])
+def test_a_part_is_cut_out_of_the_whole(padding, up, skips, normalisation):
+    torch.manual_seed(0)
+    network = UNet(
+        width=2, depth=3, padding=padding, up=up, skips=skips, normalisation=normalisation
+    )
+    size = network.geometry.input_size_at_least(120)
+    image = torch.randn(1, 1, size, size)
+    for _ in range(2):
+        network.train()(image)
+    network.eval()
+    out = network.geometry.output_size(size)
+    with torch.no_grad():
+        whole = network(image)
+        for y, x in (((0, out), (0, 5)), ((7, 8), (3, out - 2)), ((out - 9, out), (20, 24))):
+            keep = (slice(*y), slice(*x))
+            assert torch.allclose(network.part(image, keep), whole[(..., *keep)], atol=1e-5)
+
+
+def test_a_part_costs_less_than_the_whole():
+    network = UNet(width=1, padding="same").eval()
+    sizes = []
+    network.expanding[-1].register_forward_hook(lambda _m, _i, out: sizes.append(out.shape[-2:]))
+    network.part(torch.zeros(1, 1, 256, 256), (slice(96, 160), slice(0, 64)))
+    assert sizes == [(68, 66)]

@@ -181,10 +181,10 @@ def test_little_memory_means_smaller_tiles_and_the_same_result(monkeypatch):
     expected = predict(model, image)
     original = predict_function.__globals__["_Runner"].__call__
 
-    def little_memory(self, tile):
+    def little_memory(self, tile, keep):
         if tile.shape[-1] > 300:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return original(self, tile)
+        return original(self, tile, keep)
 
     monkeypatch.setattr(predict_function.__globals__["_Runner"], "__call__", little_memory)
     reports = list(predict_slices(model, image[None, None], tile=400))
@@ -192,7 +192,7 @@ def test_little_memory_means_smaller_tiles_and_the_same_result(monkeypatch):
 
 
 def test_no_memory_at_all_is_a_sentence(monkeypatch):
-    def none_left(self, tile):
+    def none_left(self, tile, keep):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(predict_function.__globals__["_Runner"], "__call__", none_left)

@@ -51,6 +51,18 @@ class Network(nn.Module):
         self.geometry.output_size(size)
         return ()
 
+    def part(self, image: Tensor, keep: tuple[slice, slice]) -> Tensor:
+        """Return `forward(image)[..., keep]`, in less time where a network knows how.
+
+        Parameters
+        ----------
+        image : (N, C, Y, X) tensor
+        keep : tuple of slice
+            Rows and columns of the output, with start and stop.
+        """
+        output: Tensor = self(image)[(..., *keep)]
+        return output
+
 
 @torch.no_grad()
 def activate(output: Tensor, task: str) -> Tensor:

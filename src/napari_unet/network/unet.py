@@ -13,7 +13,7 @@ from napari_unet.network.initialisation import Initialisation, initialise
 from napari_unet.network.network import Network
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from napari_unet.network.steps import Level
 
@@ -178,6 +178,47 @@ class UNet(Network):
 
     def forward(self, image: Tensor) -> Tensor:
         """Return logits (N, classes, Y', X') for images (N, C, Y, X)."""
+        skips, x = self._contract(image)
+        for up, block in zip(self.up_convolutions, self.expanding, strict=True):
+            x = block(self._joined(skips.pop(), up(x)))
+        logits: Tensor = self.classify(x)
+        return logits
+
+    def part(self, image: Tensor, keep: tuple[slice, slice]) -> Tensor:
+        """Return `forward(image)[..., keep]`, expanding only what that part is made of.
+
+        The contracting path has to read the surroundings of a tile; the expanding path, two
+        thirds of the work, does not have to draw them.
+        """
+        if not self._expands_in_place:
+            return super().part(image, keep)
+        levels = range(self.geometry.depth)
+        rows, columns = (
+            _needed(kept, size, levels) for kept, size in zip(keep, image.shape[-2:], strict=True)
+        )
+        skips, x = self._contract(image)
+        y0 = x0 = 0
+        for level in reversed(levels):
+            window, y0, x0 = _window(rows[level], columns[level], 2 * y0, 2 * x0)
+            up, block = self.up_convolutions[-1 - level], self.expanding[-1 - level]
+            skip = skips.pop()[(..., rows[level], columns[level])]
+            x = block(self._joined(skip, up(x)[window]))
+        window, _, _ = _window(*keep, y0, x0)
+        logits: Tensor = self.classify(x[window])
+        return logits
+
+    @property
+    def _expands_in_place(self) -> bool:
+        """Whether every pixel of the expanding path stands over its pixels of the level below.
+
+        And depends on near ones alone: group and instance normalisation look at the whole map.
+        """
+        return (self.geometry.padding, self.geometry.up) == ("same", "transposed") and (
+            self.architecture["normalisation"] in ("none", "batch")
+        )
+
+    def _contract(self, image: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Return the maps for the skip connections, the topmost first, and the bottom one."""
         self.geometry.output_size(image.shape[-2])
         self.geometry.output_size(image.shape[-1])
         skips = []
@@ -186,11 +227,7 @@ class UNet(Network):
             x = block(x)
             skips.append(x)
             x = self.pool(x)
-        x = self.dropout(self.contracting[-1](x))
-        for up, block in zip(self.up_convolutions, self.expanding, strict=True):
-            x = block(self._joined(skips.pop(), up(x)))
-        logits: Tensor = self.classify(x)
-        return logits
+        return skips, self.dropout(self.contracting[-1](x))
 
     def _joined(self, skip: Tensor, x: Tensor) -> Tensor:
         """Bring a map (N, C, Y, X) of the contracting path to the up-convolved one."""
@@ -198,6 +235,30 @@ class UNet(Network):
             return x
         cropped = centre_crop(skip, x.shape)
         return cropped + x if self.skips == "add" else torch.cat([cropped, x], dim=1)
+
+
+def _needed(keep: slice, size: int, levels: Sequence[int]) -> list[slice]:
+    """Return what each level has to expand, on one axis, so that the top one yields `keep`.
+
+    Two 3x3 convolutions look two pixels far; a pixel stands over half a pixel of the next level.
+    """
+    needed = []
+    start, stop = keep.start, keep.stop
+    for level in levels:
+        start, stop = max(start - 2, 0), min(stop + 2, size >> level)
+        needed.append(slice(start, stop))
+        start, stop = start // 2, -(-stop // 2)
+    return needed
+
+
+def _window(rows: slice, columns: slice, y0: int, x0: int) -> tuple[tuple[Any, ...], int, int]:
+    """Index a map that begins at (y0, x0), and say where the result begins."""
+    window = (
+        ...,
+        slice(rows.start - y0, rows.stop - y0),
+        slice(columns.start - x0, columns.stop - x0),
+    )
+    return window, rows.start, columns.start
 
 
 def _check(**values: int) -> None:

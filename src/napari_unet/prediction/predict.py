@@ -130,14 +130,14 @@ class _Runner:
         self.dtype = fast_dtype(device)
         self.network = _ready(model.network, device, self.dtype)
 
-    def __call__(self, tile: NDArray[np.float32]) -> NDArray[np.float32]:
+    def __call__(self, tile: NDArray[np.float32], keep: tuple[slice, slice]) -> NDArray[np.float32]:
         image = torch.from_numpy(tile)[None].to(self.device)
         image = image.contiguous(memory_format=torch.channels_last)
         with (
             torch.inference_mode(),
             torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None),
         ):
-            output = self.network(image)
+            output = self.network.part(image, keep)
         result: NDArray[np.float32] = activate(output, self.task)[0].cpu().numpy()
         return result
 
@@ -286,8 +286,7 @@ def _predict_slice(
             for number, part in enumerate(tiles, start=1):
                 if should_stop():
                     return
-                result = runner(read(part))
-                out[(slice(None), *part.write)] = result[(slice(None), *part.keep)]
+                out[(slice(None), *part.write)] = runner(read(part), part.keep)
                 finished = resize(out, plan.shape) if number == len(tiles) else None
                 yield PredictionReport(number, len(tiles), None, finished)
             return
