@@ -5,7 +5,9 @@
 #   make lint    ruff, mypy, import-linter, the manifest
 #   make docs    the documentation into site/
 #   make screenshots   the pictures in docs/images, by doing the work in napari
-#   make bench   the quick measurements (figures.py trains, and takes long: run it by hand)
+#   make bench   the quick measurements
+#   make figures the quality figures of the documentation: 3 hours on 2 cores; stop it and run it
+#                again as you like, what is finished is kept (FIGURES="--list" shows the plan)
 #   make clean   remove what these made
 
 VENV := .venv
@@ -18,7 +20,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint docs screenshots bench clean system-packages
+.PHONY: help demo test lint docs screenshots bench figures clean system-packages
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -45,6 +47,9 @@ screenshots: $(VENV)/.demo
 bench: $(VENV)/.demo
 	$(BIN)/python benchmarks/weight_map.py
 	$(BIN)/python benchmarks/warp.py
+
+figures: $(VENV)/.demo
+	$(BIN)/python -m benchmarks.figures --publish $(FIGURES)
 
 clean:
 	rm -rf $(VENV) site demo-output .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

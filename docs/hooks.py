@@ -2,7 +2,8 @@
 
 ``<!-- options MODULE:CLASS -->`` becomes a table of the options of a configuration dataclass,
 ``<!-- presets -->`` what the training presets change, ``<!-- levels PRESET -->`` the network of a
-preset level by level, and ``<!-- help COMMAND -->`` what ``napari-unet COMMAND --help`` prints.
+preset level by level, ``<!-- help COMMAND -->`` what ``napari-unet COMMAND --help`` prints, and
+``<!-- figures NAME -->`` what was measured, from figures.json.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ import re
 import subprocess
 import sys
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
-MARK = re.compile(r"<!-- (options|presets|levels|help) ?(.*?) ?-->")
+MARK = re.compile(r"<!-- (options|presets|levels|help|figures) ?(.*?) ?-->")
+REPOSITORY = Path(__file__).resolve().parents[1]
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
@@ -76,6 +79,13 @@ def command_help(command: str) -> str:
     return "\n".join(["```text", *lines, "```"])
 
 
+def figures(name: str) -> str:
+    """Return a table or a drawing of the measured figures."""
+    if str(REPOSITORY) not in sys.path:
+        sys.path.append(str(REPOSITORY))
+    return str(import_module("benchmarks.figures.page").block(name))
+
+
 def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     """Return a table in Markdown."""
     lines = [head, ("---",) * len(head), *rows]
@@ -109,4 +119,5 @@ WRITERS = {
     "presets": presets_table,
     "levels": levels_table,
     "help": command_help,
+    "figures": figures,
 }
