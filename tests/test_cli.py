@@ -651,6 +651,25 @@ def test_classes_compare_by_the_rank_of_their_values(
     assert ["255", "0", "36"] in shown
 
 
+def test_measures_of_membranes_are_taken_when_asked_for(
+    folders: Path, run: Callable[..., Result]
+) -> None:
+    truth = np.full((30, 40), 255, np.uint8)
+    truth[:, 19:21] = 0
+    found = truth // 255
+    found[10:14] = 1
+    tifffile.imwrite(folders / "truth.tif", truth)
+    tifffile.imwrite(folders / "found.tif", found)
+    ask = ["evaluate", folders / "truth.tif", folders / "found.tif", "--task", "classes"]
+    assert json.loads(run(*ask, "--json").out)["v_rand"] is None
+    scores = json.loads(run(*ask, "--json", "--em").out)
+    assert scores["warping_error"] == 4 / 1200
+    assert scores["v_rand_split"] == 1
+    assert scores["v_rand_merge"] == pytest.approx((570**2 * 2) / (1140**2))
+    shown = {line.split()[0] for line in run(*ask, "--em").out.splitlines() if line.strip()}
+    assert {"v_rand", "v_info", "warping_error"} <= shown
+
+
 def test_a_missing_prediction_is_no_silent_gap(folders: Path, run: Callable[..., Result]) -> None:
     (folders / "out").mkdir()
     for number in range(2):

@@ -278,6 +278,14 @@ def evaluate(
             "numbers and where they are. For instances.",
         ),
     ] = None,
+    em: Annotated[
+        bool,
+        typer.Option(
+            "--em",
+            help="Also take the measures for membranes in electron microscopy: V_rand and V_info "
+            "after border thinning, and the warping error.",
+        ),
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     overwrite: Overwrite = False,
     debug: Debug = False,
@@ -297,6 +305,7 @@ def evaluate(
         unlabelled=unlabelled,
         regions=regions,
         cells=cells,
+        em=em,
         json=json,
         overwrite=overwrite,
         debug=debug,

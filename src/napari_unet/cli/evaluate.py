@@ -44,6 +44,13 @@ _MEANINGS = {
     "n_extra": "predicted cells where there is none",
     "mean_iou": "mean IoU of the classes; higher is better",
     "mean_dice": "mean Dice coefficient of the classes; higher is better",
+    "v_rand": "Rand score after border thinning (ISBI 2012); higher is better",
+    "v_rand_split": "its part that falls with splits",
+    "v_rand_merge": "its part that falls with mergers",
+    "v_info": "information score after border thinning (ISBI 2012); higher is better",
+    "v_info_split": "its part that falls with splits",
+    "v_info_merge": "its part that falls with mergers",
+    "warping_error": "share of pixels in splits, mergers, holes and pieces; lower is better",
 }
 
 _SHOWN = 20  # classes that are listed for people
@@ -58,6 +65,7 @@ class EvaluateCommand:
     task: Task
     unlabelled: int | None
     regions: Path | None
+    em: bool
     cells: Path | None
     json: bool
     overwrite: bool
@@ -86,7 +94,7 @@ class EvaluateCommand:
         )
         if pairs:
             compared = [(pair.truth, pair.predicted, pair.annotated) for pair in pairs]
-            scores = evaluate(compared, task=self.task)
+            scores = evaluate(compared, task=self.task, em=self.em)
             if self.cells:
                 self._write_cells(self.cells, pairs)
             self._print(scores)

@@ -12,7 +12,9 @@ from napari_unet.evaluation.measures import (
     pixel_error,
     seg,
 )
+from napari_unet.evaluation.partitions import PartitionScores, partition_scores, thin_borders
 from napari_unet.evaluation.scores import CurvePoint, Scores, evaluate
+from napari_unet.evaluation.topology import draw_borders, topological_errors, warping_error
 
 __all__ = [
     "THRESHOLDS",
@@ -21,16 +23,22 @@ __all__ = [
     "CurvePoint",
     "Fates",
     "Overlaps",
+    "PartitionScores",
     "Scores",
     "adapted_rand_error",
     "average_precision",
     "cell_report",
     "count_matches",
+    "draw_borders",
     "evaluate",
     "f1",
     "fates",
     "otsu_watershed",
     "overlaps",
+    "partition_scores",
     "pixel_error",
     "seg",
+    "thin_borders",
+    "topological_errors",
+    "warping_error",
 ]
