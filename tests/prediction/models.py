@@ -4,9 +4,19 @@ from __future__ import annotations
 
 import torch
 
-from napari_unet.network import ClassLabel, TrainedModel, UNet
+from napari_unet.network import ClassLabel, SlidingWindow, TrainedModel, UNet
 
 TWO = (ClassLabel(0, "background"), ClassLabel(1, "cell"))
+
+
+def lively_windows(*, window=17, scale=1.0, seed=0, **architecture):
+    """Return a model that classifies windows, with lively weights."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = SlidingWindow(window=window, width=4, **architecture)
+    with torch.no_grad():
+        network.fully_connected[-1].weight *= 3
+    return TrainedModel(network=network.eval(), task="instances", classes=TWO, scale=scale)
 
 
 def lively_model(

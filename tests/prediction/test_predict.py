@@ -13,13 +13,14 @@ from napari_unet.prediction import (
     IntensityRange,
     PredictionError,
     labels_from,
+    measure_range,
     predict,
     predict_slices,
     resize,
 )
 from napari_unet.prediction import predict as predict_function
 from napari_unet.training import PRESETS
-from tests.prediction.models import lively_model
+from tests.prediction.models import lively_model, lively_windows
 
 
 def _image(shape=(150, 201), seed=0):
@@ -50,6 +51,39 @@ def test_upsampling_networks_keep_the_law():
     image = _image()
     whole = predict(model, image, tile=10_000)
     assert np.abs(predict(model, image, tile=40) - whole).max() < 1e-4
+
+
+@pytest.mark.parametrize("normalisation", ["none", "group", "instance"])
+def test_a_sliding_window_keeps_the_law_exactly(normalisation):
+    model = lively_windows(normalisation=normalisation)
+    image = _image((50, 67))
+    whole = predict(model, image, tile=10_000)
+    assert whole.std() > 0.05, "a constant prediction would prove nothing"
+    for tile in (None, 1, 13, 48):
+        assert np.abs(predict(model, image, tile=tile) - whole).max() < 1e-6
+
+
+def test_a_sliding_window_predicts_what_it_says_of_each_window_alone():
+    model = lively_windows(window=9)
+    image = _image((11, 7))
+    prepared = measure_range(image[None, None], model.normalisation).apply(image[None])
+    padded = np.pad(prepared, ((0, 0), (4, 4), (4, 4)), mode="reflect")
+    expected = np.empty((2, 11, 7), np.float32)
+    for y, x in np.ndindex(11, 7):
+        window = torch.from_numpy(padded[None, :, y : y + 9, x : x + 9])
+        with torch.no_grad():
+            expected[:, y, x] = model.network.classify(window)[0].softmax(dim=0)
+    assert np.allclose(predict(model, image), expected, atol=2e-2)  # bfloat16 where it pays
+
+
+@pytest.mark.parametrize("normalisation", ["group", "instance"])
+def test_normalisations_that_see_the_tile_break_the_law(normalisation):
+    model = lively_model(normalisation=normalisation, depth=2)
+    image = _image()
+    image[:, 120:] *= 5
+    difference = np.abs(predict(model, image, tile=32) - predict(model, image, tile=10_000))
+    assert np.isfinite(difference).all()
+    assert difference.max() > 0.01, "or else docs and tooltips should stop to warn"
 
 
 def test_probabilities_sum_to_one_at_full_resolution():

@@ -46,6 +46,16 @@ def test_options_of_the_network_reach_its_architecture():
     assert (network.architecture["in_channels"], network.architecture["out_channels"]) == (3, 4)
 
 
+def test_a_sliding_window_takes_a_few_windows_from_each_place():
+    config = TrainingConfig.from_preset("quick", network="sliding_window", window=33)
+    network = build_network(config.architecture(in_channels=1, out_channels=2))
+    assert network.architecture["window"] == 33
+    assert network.geometry == config.geometry
+    assert config.geometry.output_size(config.input_size) == 8
+    with pytest.raises(ValueError, match="window is 64; choose an odd number"):
+        TrainingConfig.from_preset("quick", network="sliding_window", window=64)
+
+
 def test_steps_replace_the_time_of_a_preset_and_the_other_way_round():
     assert TrainingConfig.from_preset("quick", steps=5).minutes is None
     assert TrainingConfig.from_preset("quick", minutes=2).steps is None

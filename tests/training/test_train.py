@@ -190,6 +190,37 @@ def test_every_architecture_is_learnt(choice):
     assert choice.items() <= last.model.architecture.items()
 
 
+def test_a_sliding_window_learns():
+    image = bright_discs(shape=(64, 64), cells=5)
+    choice = {"network": "sliding_window", "window": 9, "width": 8, "batch": 8}
+    config = small(task="classes", steps=60, learning_rate=1e-2, validation=0.0, **choice)
+    classes = replace(image, labels=(image.labels > 0).astype(np.int32))
+    model = _last([classes], config).model
+    assert model.architecture["kind"] == "sliding_window"
+    found = labels_from(model, predict(model, image.image[0, 0]))
+    assert (found == classes.labels[0]).mean() > 0.95
+
+
+def test_what_a_network_keeps_of_a_patch_holds_something_annotated(monkeypatch):
+    image = bright_discs(shape=(64, 64))
+    annotated = np.zeros_like(image.annotated)
+    annotated[0, 30, 30] = True
+    one_cell = np.where(annotated, 1, image.labels)
+    seen = []
+    original = Learner.learn
+
+    def spy(self, patches, progress):
+        seen.extend(patches)
+        return original(self, patches, progress)
+
+    monkeypatch.setattr(Learner, "learn", spy)
+    choice = {"network": "sliding_window", "window": 33, "elastic": False, "scaling": 0.0}
+    config = small(rotate=False, validation=0.0, working_scale=1.0, **choice)
+    _last([replace(image, labels=one_cell, annotated=annotated)], config)
+    kept = [patch.weight[16:-16, 16:-16] for patch in seen]
+    assert sum(bool(weight.any()) for weight in kept) >= len(kept) // 2
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (5, 3)])
 def test_tiny_images_are_mirrored(shape):
     image = annotate(np.arange(np.prod(shape), dtype=float).reshape(shape), np.ones(shape, int))

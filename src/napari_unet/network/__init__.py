@@ -16,6 +16,7 @@ from napari_unet.network.geometry import (
     valid_input_sizes,
 )
 from napari_unet.network.network import Network, activate
+from napari_unet.network.sliding_window import SlidingWindow
 from napari_unet.network.steps import LEVEL_HEAD, Level, level_rows
 from napari_unet.network.trained_model import ClassLabel, TrainedModel
 from napari_unet.network.unet import UNet
@@ -27,6 +28,7 @@ __all__ = [
     "Geometry",
     "Level",
     "Network",
+    "SlidingWindow",
     "TileArithmetic",
     "TrainedModel",
     "UNet",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from napari_unet.network.sliding_window import SlidingWindow
 from napari_unet.network.unet import UNet
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["build_network", "geometry_of"]
 
-_KINDS: Mapping[str, type[Network]] = {"unet": UNet}
+_KINDS: Mapping[str, type[Network]] = {"unet": UNet, "sliding_window": SlidingWindow}
 
 
 def build_network(architecture: Mapping[str, Any]) -> Network:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from napari_unet.network.geometry import TileArithmetic
     from napari_unet.network.steps import Level
 
-__all__ = ["Network", "activate"]
+__all__ = ["Network", "activate", "check_positive"]
 
 
 class Network(nn.Module):
@@ -77,3 +77,10 @@ def activate(output: Tensor, task: str) -> Tensor:
     """
     values = output.float()
     return values if task == "regression" else torch.softmax(values, dim=1)
+
+
+def check_positive(**values: int) -> None:
+    """Refuse values below 1, by their names."""
+    for name, value in values.items():
+        if value < 1:
+            raise ValueError(f"{name} is {value}; it must be at least 1")

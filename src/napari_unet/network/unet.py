@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import torch
@@ -10,19 +9,17 @@ from torch import Tensor, nn
 
 from napari_unet.network.geometry import Geometry, Padding, UpConvolution
 from napari_unet.network.initialisation import Initialisation, initialise
-from napari_unet.network.network import Network
+from napari_unet.network.network import Network, check_positive
+from napari_unet.network.normalisation import Normalisation, normalisation_layers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from napari_unet.network.steps import Level
 
-__all__ = ["Normalisation", "Skips", "UNet"]
+__all__ = ["Skips", "UNet"]
 
-Normalisation = Literal["none", "batch", "group", "instance"]
 Skips = Literal["concat", "add", "none"]
-
-_GROUPS = 8  # of group normalisation, or as many as divide the channels
 
 
 class DoubleConvolution(nn.Sequential):
@@ -42,19 +39,8 @@ class DoubleConvolution(nn.Sequential):
                     bias=norm == "none",
                 )
             )
-            if norm != "none":
-                layers.append(normalisation_layer(norm, out_channels))
-            layers.append(nn.ReLU(inplace=True))
+            layers += [*normalisation_layers(norm, out_channels), nn.ReLU(inplace=True)]
         super().__init__(*layers)
-
-
-def normalisation_layer(norm: Normalisation, channels: int) -> nn.Module:
-    """Return a layer that brings each channel to mean 0 and deviation 1, over what `norm` says."""
-    if norm == "batch":
-        return nn.BatchNorm2d(channels)
-    if norm == "instance":
-        return nn.InstanceNorm2d(channels, affine=True)
-    return nn.GroupNorm(math.gcd(channels, _GROUPS), channels)
 
 
 def up_convolution(in_channels: int, out_channels: int, up: UpConvolution) -> nn.Module:
@@ -132,9 +118,11 @@ class UNet(Network):
         init: Initialisation = "he",
     ) -> None:
         super().__init__()
-        _check(depth=depth, width=width, in_channels=in_channels, out_channels=out_channels)
-        _check_choice("skips", skips, get_args(Skips))
-        _check_choice("normalisation", normalisation, get_args(Normalisation))
+        check_positive(width=width, in_channels=in_channels, out_channels=out_channels)
+        if not 0 <= depth <= 6:
+            raise ValueError(f"depth is {depth}; choose 0 to 6 poolings")
+        if skips not in get_args(Skips):
+            raise ValueError(f"skips is {skips!r}; choose {', '.join(get_args(Skips))}")
         self.architecture: dict[str, Any] = {
             "kind": "unet",
             "in_channels": in_channels,
@@ -259,16 +247,3 @@ def _window(rows: slice, columns: slice, y0: int, x0: int) -> tuple[tuple[Any, .
         slice(columns.start - x0, columns.stop - x0),
     )
     return window, rows.start, columns.start
-
-
-def _check(**values: int) -> None:
-    if not 0 <= values["depth"] <= 6:
-        raise ValueError(f"depth is {values['depth']}; choose 0 to 6 poolings")
-    for name in ("width", "in_channels", "out_channels"):
-        if values[name] < 1:
-            raise ValueError(f"{name} is {values[name]}; it must be at least 1")
-
-
-def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise ValueError(f"{name} is {value!r}; choose {', '.join(choices)}")

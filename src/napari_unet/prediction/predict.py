@@ -36,7 +36,6 @@ __all__ = [
 ]
 
 _STRIP = 4_000_000  # pixels of an image that are converted at a time
-_TILE = 512  # pixels that the network keeps of one tile, where nobody asks for another size
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,7 +174,8 @@ class _Plan:
             raise PredictionError(
                 f"a tile of {tile} pixels is too small for this model; choose at least {smallest}"
             )
-        return cls(shape, working, _TILE if tile is None else int(tile * scale))
+        usual = model.network.geometry.usual_tile
+        return cls(shape, working, usual if tile is None else int(tile * scale))
 
 
 def predict_slices(

@@ -76,6 +76,25 @@ class TrainingConfig:
         step=0.05,
         advanced=True,
     )
+    network: Literal["unet", "sliding_window"] = option(
+        "unet",
+        "The U-Net, or what it replaced (2012): a classifier that is shown one window per pixel. "
+        "It has no depth, padding, up-convolution and skips, and predicts slowly.",
+        title="Network",
+        choices=("unet", "sliding_window"),
+        advanced=True,
+    )
+    window: int = option(
+        65,
+        "Side of the sliding window. A large one sees more surroundings, a small one knows better "
+        "where an outline runs; a U-Net needs no choice.",
+        title="Sliding window",
+        min=9,
+        max=255,
+        step=2,
+        unit="px",
+        advanced=True,
+    )
     depth: int = option(4, "Poolings of the network.", title="Depth", min=0, max=6, advanced=True)
     width: int = option(
         16,
@@ -134,7 +153,8 @@ class TrainingConfig:
     )
     patch: int = option(
         224,
-        "Side of a training patch in pixels, as the network sees it.",
+        "Side of a training patch in pixels, as the network sees it. Of a sliding window at most "
+        "8x8 neighbours are taken.",
         title="Patch",
         min=16,
         max=4096,
@@ -279,18 +299,23 @@ class TrainingConfig:
 
     def architecture(self, *, in_channels: int, out_channels: int) -> dict[str, Any]:
         """Return what `napari_unet.network.build_network` builds the network from."""
-        return {
-            "kind": "unet",
+        common = {
+            "kind": self.network,
             "in_channels": in_channels,
             "out_channels": out_channels,
-            "depth": self.depth,
             "width": self.width,
-            "padding": self.padding,
-            "up": self.up,
-            "skips": self.skips,
             "normalisation": self.normalisation,
             "dropout": self.dropout,
             "init": self.init,
+        }
+        if self.network == "sliding_window":
+            return {**common, "window": self.window}
+        return {
+            **common,
+            "depth": self.depth,
+            "padding": self.padding,
+            "up": self.up,
+            "skips": self.skips,
         }
 
     @property
@@ -300,8 +325,8 @@ class TrainingConfig:
 
     @property
     def input_size(self) -> int:
-        """The patch size that the network accepts, at least `patch`."""
-        return self.geometry.input_size_at_least(self.patch)
+        """The patch size that the network accepts: at least `patch`, or some windows."""
+        return self.geometry.patch_size(self.patch)
 
     @property
     def augmentation(self) -> AugmentationConfig:

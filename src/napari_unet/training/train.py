@@ -269,7 +269,9 @@ class _Training:
         lessons = prepare(
             images, self.config, self.scale, self.classes, self.rng, reference=self.pixel_size
         )
-        return PatchSource(lessons, jitter=self.config.input_size // 4)
+        size = self.config.input_size
+        kept = self.config.geometry.output_size(size)
+        return PatchSource(lessons, jitter=min(size // 4, kept // 2))
 
     def _new_network(self) -> Network:
         with torch.random.fork_rng(devices=[]):
