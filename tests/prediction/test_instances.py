@@ -48,6 +48,47 @@ def test_touching_cells_are_split_only_when_asked():
     assert left != right
 
 
+def _two_rooms(door=0.6):
+    cell = np.full((40, 61), 0.95, np.float32)
+    cell[:, 27:34] = 0.3
+    cell[:, 30] = 0.1
+    cell[18:22, 27:34] = door
+    return np.stack([1 - cell, cell])
+
+
+def test_cells_grow_from_where_the_network_is_sure_until_they_meet():
+    options = InstanceOptions(threshold=0.2, core=0.8, grow=0)
+    labels = instances(_two_rooms(), options=options)
+    assert labels.max() == 2
+    assert np.array_equal(labels > 0, _two_rooms()[1] >= 0.2)
+    assert labels[0, 0] != labels[0, 60]
+    whole = instances(_two_rooms(), options=InstanceOptions(threshold=0.2, grow=0))
+    assert whole.max() == 1
+
+
+def test_a_piece_in_which_nothing_is_sure_is_a_cell_all_the_same():
+    options = InstanceOptions(threshold=0.2, core=0.99, grow=0)
+    assert instances(_two_rooms(), options=options).max() == 1
+
+
+def test_a_place_to_start_that_is_smaller_than_a_cell_starts_none():
+    probabilities = _two_rooms(door=0.7)
+    probabilities[1, 19:21, 29:31] = 0.9
+    probabilities[0] = 1 - probabilities[1]
+    dusty = InstanceOptions(threshold=0.2, core=0.8, grow=0)
+    assert instances(probabilities, options=dusty).max() == 3
+    clean = InstanceOptions(threshold=0.2, core=0.8, grow=0, min_area=9)
+    assert instances(probabilities, options=clean).max() == 2
+
+
+def test_the_last_channel_says_where_a_cell_starts():
+    core = np.zeros((30, 60), np.float32)
+    core[10:20, 10:20] = core[10:20, 40:50] = 0.8
+    cell = np.full_like(core, 0.9)
+    probabilities = np.stack([1 - cell, cell - core, core])
+    assert instances(probabilities, options=InstanceOptions(core=0.5)).max() == 2
+
+
 def test_splitting_a_disc_changes_nothing():
     mask = np.zeros((50, 50), bool)
     mask[disk((25, 25), 15)] = True

@@ -23,7 +23,14 @@ from napari_unet.prediction import (
 from tests.prediction.models import brightness_model, lively_model
 
 SIZES = {"large": 14, "dust": 4}
-OPTIONS = {"threshold": 0.5, "split": 1.5, "min_area": 100, "grow": 2, "fill_holes": True}
+OPTIONS = {
+    "threshold": 0.5,
+    "core": 0.0,
+    "split": 1.5,
+    "min_area": 100,
+    "grow": 2,
+    "fill_holes": True,
+}
 
 
 def _discs(shape=(160, 180)):

@@ -6,6 +6,7 @@ import numpy as np
 from skimage.draw import disk
 
 from napari_unet.evaluation import Scores
+from napari_unet.prediction import instances
 from napari_unet.training.tuning import Exam, score_of, tune
 
 
@@ -44,7 +45,27 @@ def test_the_threshold_follows_the_outlines():
     labels[disk((30, 30), 15)] = 1
     cell = np.where(labels > 0, 0.9, 0.0)
     cell[disk((30, 30), 21)] = np.maximum(cell[disk((30, 30), 21)], 0.55)
-    assert tune([_exam(labels, cell)], 1.0).threshold == 0.6
+    assert tune([_exam(labels, cell)], 1.0).threshold > 0.55
+
+
+def _rooms_with_a_leak():
+    """Two large rooms that fill the picture, and a membrane that is faint at one place."""
+    labels = np.zeros((80, 81), np.int32)
+    labels[:, :39], labels[:, 42:] = 1, 2
+    cell = np.where(labels > 0, 0.95, 0.02)
+    cell[36:44, 39:42] = 0.6
+    return labels, cell
+
+
+def test_leaks_between_cells_that_fill_the_picture_teach_where_cells_start():
+    labels, cell = _rooms_with_a_leak()
+    cell[:, 36:39] = cell[:, 42:45] = 0.4
+    options = tune([_exam(labels, cell)], 1.0)
+    assert options.core > 0.6
+    assert options.threshold < 0.4
+    found = instances(np.stack([1 - cell, cell]), options=options)
+    assert found.max() == 2
+    assert np.count_nonzero(found[:, :39] == found[0, 0]) == 80 * 39
 
 
 def test_equal_choices_give_the_defaults_and_growth_follows_the_scale():

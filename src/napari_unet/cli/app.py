@@ -233,6 +233,14 @@ def predict(
             "background.",
         ),
     ] = False,
+    views: Annotated[
+        int | None,
+        typer.Option(
+            metavar="1|2|4|8",
+            help="Mirrored and turned views of each image to average: more are better and slower. "
+            "(default: what the model was trained for)",
+        ),
+    ] = None,
     ignore_pixel_size: IgnorePixelSize = False,
     device: Device = "auto",
     overwrite: Overwrite = False,
@@ -253,6 +261,7 @@ def predict(
         images=images,
         out=out,
         tile=tile,
+        views=views,
         device=device,
         probabilities=probabilities,
         use_pixel_size=not ignore_pixel_size,

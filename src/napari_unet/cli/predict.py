@@ -22,7 +22,13 @@ from napari_unet.files import (
     write_probabilities,
 )
 from napari_unet.network import choose_device
-from napari_unet.prediction import PredictionError, labels_from, number_uniquely, predict_slices
+from napari_unet.prediction import (
+    PredictionError,
+    check_views,
+    labels_from,
+    number_uniquely,
+    predict_slices,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,6 +50,7 @@ class PredictCommand:
     images: Path
     out: Path
     tile: int | None
+    views: int | None
     device: str
     probabilities: bool
     use_pixel_size: bool
@@ -60,7 +67,8 @@ class PredictCommand:
         """
         try:
             choose_device(self.device)
-        except ValueError as error:
+            check_views(self.views)
+        except (ValueError, PredictionError) as error:
             raise UsageError(str(error)) from error
         paths = image_paths(self.images)
         outputs = [output for path in paths for output in self._outputs(path)]
@@ -92,7 +100,12 @@ class PredictCommand:
         slices, maps, notes = [], [], []
         pixel_size = image.pixel_size if self.use_pixel_size else None
         for report in predict_slices(
-            model, image.data, tile=self.tile, device=self.device, pixel_size=pixel_size
+            model,
+            image.data,
+            tile=self.tile,
+            device=self.device,
+            views=self.views,
+            pixel_size=pixel_size,
         ):
             progress.show(image.name, report.done / report.total)
             notes += [report.message] if report.message else []

@@ -15,8 +15,10 @@ from napari_unet.prediction.predict import (
     resize,
 )
 from napari_unet.prediction.tiles import Tile, mirrored, plan_tiles
+from napari_unet.prediction.views import VIEWS, check_views
 
 __all__ = [
+    "VIEWS",
     "InstanceOptions",
     "IntensityRange",
     "PredictionError",
@@ -24,6 +26,7 @@ __all__ = [
     "Tile",
     "at_pixel_size",
     "check_image",
+    "check_views",
     "instances",
     "labels_from",
     "measure_range",

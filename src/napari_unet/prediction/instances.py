@@ -37,6 +37,15 @@ class InstanceOptions:
         max=0.95,
         step=0.05,
     )
+    core: float = option(
+        0.0,
+        "Cells start where the probability is at least this, and grow towards each other until "
+        "they meet or fall below the cell probability above; 0 takes whole pieces.",
+        title="Core probability",
+        min=0.0,
+        max=0.95,
+        step=0.05,
+    )
     split: float = option(
         0.0,
         "Cut cells that touch where they have a waist at least this deep, in pixels; 0 never cuts.",
@@ -117,14 +126,71 @@ def instances(
     mask = (1 - probabilities[0]) >= options.threshold
     if options.fill_holes:
         mask = _fill_small_holes(mask)
-    labels = label(mask, connectivity=1)
-    if options.split > 0:
-        labels = _split_at_waists(labels, mask, options.split)
+    labels = _separated(probabilities, mask, options)
     if options.min_area > 1:
-        labels = np.where(np.bincount(labels.ravel())[labels] >= options.min_area, labels, 0)
+        labels = np.where(_areas(labels) >= options.min_area, labels, 0)
     if options.grow > 0:
         labels = _grow_into_gaps(labels, options.grow)
     return _renumber(labels)
+
+
+def _separated(
+    probabilities: NDArray[np.floating], mask: NDArray[np.bool_], options: InstanceOptions
+) -> NDArray[np.integer]:
+    """Grow the cells of a mask from a seed for each, until they meet.
+
+    Without cores and waists the seeds are the connected pieces themselves.
+    """
+    pieces: NDArray[np.integer] = label(mask, connectivity=1)
+    if options.core <= 0 and options.split <= 0:
+        return pieces
+    core = probabilities[-1]
+    seeded = mask & (core >= options.core)
+    landscape = probabilities[0] - core
+    seeds = label(seeded, connectivity=1)
+    if options.split > 0:
+        depth = _smoothed_depth(seeded, options.split)
+        seeds = _add_seedless(seeds, _cores(depth, seeded, options.split))
+        landscape = landscape if options.core > 0 else -depth
+    seeds = np.where(_areas(seeds) >= options.min_area, seeds, 0) if options.core > 0 else seeds
+    grown: NDArray[np.integer] = watershed(landscape, _add_seedless(pieces, seeds), mask=mask)
+    return grown
+
+
+def _smoothed_depth(mask: NDArray[np.bool_], waist: float) -> NDArray[np.float64]:
+    """Return the distance to the background, smoothed so that a ragged outline makes no waist."""
+    depth: NDArray[np.float64] = ndimage.gaussian_filter(
+        ndimage.distance_transform_edt(mask), _SMOOTHING * waist
+    )
+    return depth
+
+
+def _cores(
+    depth: NDArray[np.float64], mask: NDArray[np.bool_], waist: float
+) -> NDArray[np.integer]:
+    """Find and number tops with a passage between them that is `waist` lower.
+
+    Two tops become two cells where the passage is at least `waist` pixels narrower (in half
+    width) than the narrower of them.
+    """
+    tops: NDArray[np.integer] = label(h_maxima(depth, waist), connectivity=2)
+    return np.where(mask, tops, 0)
+
+
+def _add_seedless(pieces: NDArray[np.integer], seeds: NDArray[np.integer]) -> NDArray[np.integer]:
+    """Add the pieces in which nothing was found to start from, as seeds of their own."""
+    found = np.zeros(int(pieces.max(initial=0)) + 1, dtype=bool)
+    found[pieces[seeds > 0]] = True
+    found[0] = True
+    return np.where(found[pieces], seeds, pieces + seeds.max(initial=0))
+
+
+def _areas(labels: NDArray[np.integer]) -> NDArray[np.integer]:
+    """Return at each pixel the area of what it belongs to; 0 in the background."""
+    areas = np.bincount(labels.ravel())
+    areas[0] = 0
+    found: NDArray[np.integer] = areas[labels]
+    return found
 
 
 def _grow_into_gaps(labels: NDArray[np.integer], reach: int) -> NDArray[np.integer]:
@@ -160,29 +226,11 @@ def _fill_small_holes(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return result
 
 
-def _split_at_waists(
-    labels: NDArray[np.integer], mask: NDArray[np.bool_], depth: float
-) -> NDArray[np.integer]:
-    """Cut pieces by a watershed on the distance to the background.
-
-    Two cores become two cells where the passage between them is at least `depth` pixels
-    narrower (in half width) than the narrower core.
-    """
-    distance = ndimage.gaussian_filter(ndimage.distance_transform_edt(mask), _SMOOTHING * depth)
-    cores = label(h_maxima(distance, depth), connectivity=2)
-    cores[~mask] = 0
-    without_core = np.setdiff1d(np.unique(labels), np.unique(labels[cores > 0]))
-    lost = np.isin(labels, without_core[without_core > 0])
-    cores[lost] = labels[lost] + cores.max()
-    result: NDArray[np.integer] = watershed(-distance, cores, mask=mask)
-    return result
-
-
 def _renumber(labels: NDArray[np.integer]) -> NDArray[np.int32]:
-    values, inverse = np.unique(labels, return_inverse=True)
-    if values.size and values[0] != 0:
-        inverse = inverse + 1
-    renumbered: NDArray[np.int32] = inverse.reshape(labels.shape).astype(np.int32)
+    """Close the gaps between the numbers, in their order; 0 stays 0."""
+    present = np.bincount(labels.ravel()) > 0
+    present[0] = False
+    renumbered: NDArray[np.int32] = (np.cumsum(present) * present).astype(np.int32)[labels]
     return renumbered
 
 

@@ -18,6 +18,7 @@ from napari_unet.prediction.instances import InstanceOptions, instances
 from napari_unet.prediction.normalisation import IntensityRange, measure_range
 from napari_unet.prediction.pixel_size import at_pixel_size, rescaling
 from napari_unet.prediction.tiles import Tile, mirrored, plan_tiles
+from napari_unet.prediction.views import Part, average_views, check_views, usable_views
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -123,22 +124,30 @@ def _channels(count: int) -> str:
 class _Runner:
     """A network on its device, ready for one (C, Y, X) tile at a time."""
 
-    def __init__(self, model: TrainedModel, device: torch.device) -> None:
+    def __init__(self, model: TrainedModel, device: torch.device, views: int) -> None:
         self.device = device
+        self.views = views
         self.task = model.task
         self.dtype = fast_dtype(device)
         self.network = _ready(model.network, device, self.dtype)
 
     def __call__(self, tile: NDArray[np.float32], keep: tuple[slice, slice]) -> NDArray[np.float32]:
         image = torch.from_numpy(tile)[None].to(self.device)
+        geometry = self.network.geometry
+        views = usable_views(self.views, geometry, image.shape[-2:])
+        height, width = (geometry.output_size(size) for size in image.shape[-2:])
+        found = average_views(self._look, image, Part(*keep, height, width), views)
+        result: NDArray[np.float32] = found[0].cpu().numpy()
+        return result
+
+    def _look(self, image: torch.Tensor, keep: tuple[slice, slice]) -> torch.Tensor:
         image = image.contiguous(memory_format=torch.channels_last)
         with (
             torch.inference_mode(),
             torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None),
         ):
             output = self.network.part(image, keep)
-        result: NDArray[np.float32] = activate(output, self.task)[0].cpu().numpy()
-        return result
+        return activate(output, self.task)
 
 
 def _ready(network: Network, device: torch.device, dtype: torch.dtype | None) -> Network:
@@ -185,6 +194,7 @@ def predict_slices(
     slices: Sequence[int] | None = None,
     tile: int | None = None,
     device: str = "auto",
+    views: int | None = None,
     normalisation: IntensityRange | None = None,
     pixel_size: float | None = None,
     should_stop: Callable[[], bool] = never,
@@ -204,6 +214,9 @@ def predict_slices(
         less memory and gives the same result.
     device : str
         As in `napari_unet.network.choose_device`.
+    views : {1, 2, 4, 8}, optional
+        Average so many mirrored and turned views of the image: better, and as much slower. As
+        many as the model was trained for by default.
     normalisation : IntensityRange, optional
         Use this range instead of measuring it on `image`.
     pixel_size : float, optional
@@ -228,7 +241,7 @@ def predict_slices(
     message = rescaling(model, pixel_size)
     model = at_pixel_size(model, pixel_size)
     plan = _Plan.of(model, (image.shape[-2], image.shape[-1]), tile)
-    runner = _Runner(model, choose_device(device))
+    runner = _Runner(model, choose_device(device), _chosen_views(model, views))
     ranged = normalisation or measure_range(image, model.normalisation)
     chosen = range(image.shape[0]) if slices is None else slices
     done = 0
@@ -268,6 +281,12 @@ def _scaled(
         strip = ranged.apply(image[:, first : first + rows])
         narrowed[:, first : first + rows] = resize(strip, (strip.shape[1], shape[1]))
     return resize(narrowed, shape)
+
+
+def _chosen_views(model: TrainedModel, views: int | None) -> int:
+    chosen = int(model.configuration.get("views", 1)) if views is None else views
+    check_views(chosen)
+    return chosen
 
 
 def _predict_slice(
@@ -313,6 +332,7 @@ def predict(
     channel_axis: int | None = None,
     tile: int | None = None,
     device: str = "auto",
+    views: int | None = None,
     normalisation: IntensityRange | None = None,
     pixel_size: float | None = None,
 ) -> NDArray[np.float32]:
@@ -325,7 +345,7 @@ def predict(
     image, channel_axis
         As `napari_unet.annotations.annotate` takes them: (Y, X), a stack (Z, Y, X), or
         (Z, C, Y, X); with `channel_axis` also (C, Y, X), (Y, X, C) and the like.
-    tile, device, normalisation, pixel_size
+    tile, device, views, normalisation, pixel_size
         As in `predict_slices`. The result does not depend on `tile`.
 
     Returns
@@ -352,6 +372,7 @@ def predict(
         stack,
         tile=tile,
         device=device,
+        views=views,
         normalisation=normalisation,
         pixel_size=pixel_size,
     )

@@ -159,7 +159,8 @@ def _fingerprint(model: TrainedModel, ranged: IntensityRange) -> str:
     for values in model.network.state_dict().values():
         digest.update(values.cpu().numpy().tobytes())
     digest.update(ranged.low.tobytes() + ranged.high.tobytes())
-    digest.update(repr((model.scale, dict(model.instances))).encode())
+    views = model.configuration.get("views")
+    digest.update(repr((model.scale, views, dict(model.instances))).encode())
     return digest.hexdigest()[:16]
 
 

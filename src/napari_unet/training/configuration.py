@@ -200,6 +200,14 @@ class TrainingConfig:
         choices=("mean", "sum"),
         advanced=True,
     )
+    views: int = option(
+        2,
+        "Predict mirrored and turned views of every image too, and average them: better, and as "
+        "many times slower.",
+        title="Views averaged",
+        choices=(1, 2, 4, 8),
+        advanced=True,
+    )
     w0: float = option(
         10.0,
         "How much more a pixel in the gap between two touching cells weighs.",
@@ -372,7 +380,7 @@ PRESETS: Mapping[str, TrainingConfig] = MappingProxyType(
     {
         "quick": TrainingConfig(),
         "balanced": TrainingConfig(
-            preset="balanced", minutes=15.0, width=32, patch=256, batch=4, averaging=0.995
+            preset="balanced", minutes=15.0, width=32, patch=256, batch=4, averaging=0.995, views=4
         ),
         "paper": TrainingConfig(
             preset="paper",
@@ -390,6 +398,7 @@ PRESETS: Mapping[str, TrainingConfig] = MappingProxyType(
             energy="sum",
             working_scale=1.0,
             scaling=0.0,
+            views=1,
         ),
     }
 )

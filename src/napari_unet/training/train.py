@@ -353,7 +353,7 @@ class _Training:
         """Score the network on what was kept back, and remember it if it is the best."""
         network = self.learner.snapshot()
         model = self._model(network)
-        exams = list(examine(model, self.exams, str(self.device)))
+        exams = list(examine(model, self.exams, str(self.device), views=1))
         score = score_of(sit(model, exams))
         if self.best is None or score >= self.best[0]:
             self.best = (score, network)
