@@ -21,7 +21,12 @@ __all__ = ["Tile", "mirrored", "plan_tiles"]
 
 
 _Pixel = TypeVar("_Pixel", bound=np.generic)
-_BORDER = 2  # mirrored strides around an image that a same-padded network reads
+_BORDER = 1
+"""Mirrored strides around an image that a same-padded network reads: 16 px at depth 4.
+
+More costs time and changed no error measured on EM slices and nuclei; without any, the error on EM
+slices rose by a fifth in the outer 4 px.
+"""
 
 
 @dataclass(frozen=True)
