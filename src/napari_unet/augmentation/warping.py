@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -74,13 +75,16 @@ def interpolate_controls(controls: NDArray[np.float64], shape: Shape) -> NDArray
     return (down @ controls @ right.T).astype(np.float32)
 
 
+@lru_cache(maxsize=64)
 def _spline_basis(size: int, points: int) -> NDArray[np.float64]:
-    """Interpolate each unit vector of control points: (size, points)."""
+    """Interpolate each unit vector of control points: (size, points), the same for every patch."""
     at = np.linspace(0, points - 1, size)
     one_by_one = [
         ndimage.map_coordinates(unit, [at], order=3, mode="mirror") for unit in np.eye(points)
     ]
-    return np.stack(one_by_one, axis=1)
+    basis = np.stack(one_by_one, axis=1)
+    basis.setflags(write=False)
+    return basis
 
 
 def _places(displacement: NDArray[Any]) -> torch.Tensor:
@@ -138,13 +142,17 @@ def warp(
 
 
 def _nearest(array: NDArray[Any], places: torch.Tensor) -> NDArray[Any]:
+    """Take whole pixels by their number, so that labels of any size and type stay what they are."""
     height, width = array.shape[-2:]
-    # Floor, not round: half a pixel goes up, as in scipy.
-    x, y = places.add_(0.5).floor_().to(torch.int32).unbind(-1)
-    index = torch.add(_mirrored(x, width), _mirrored(y, height), alpha=width)
+    exact = torch.float32 if height * width <= _COUNTED_IN_FLOAT32 else torch.float64
+    numbers = torch.arange(height * width, dtype=exact).reshape(1, height, width)
+    read = resample(numbers, _as_grid(places, (height, width)), "nearest")[0]
     flat = array.reshape(*array.shape[:-2], height * width)
-    taken: NDArray[Any] = flat.take(index.numpy().astype(np.intp), axis=-1)
+    taken: NDArray[Any] = flat.take(read.numpy().astype(np.intp), axis=-1)
     return taken
+
+
+_COUNTED_IN_FLOAT32 = 2**24
 
 
 def _mirrored(index: torch.Tensor, size: int) -> torch.Tensor:
