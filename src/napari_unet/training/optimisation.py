@@ -112,7 +112,7 @@ class Learner:
         self.optimiser.zero_grad(set_to_none=True)
         image = image.to(self.device).contiguous(memory_format=torch.channels_last)
         with (
-            torch.random.fork_rng(devices=[] if self.device.type == "cpu" else None),
+            torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []),
             torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None),
         ):
             torch.manual_seed(self.config.seed + self._steps)  # dropout, repeatable

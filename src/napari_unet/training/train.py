@@ -7,6 +7,7 @@ import platform
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,6 +18,7 @@ from napari_unet.annotations import AnnotatedImage, count_cells, split
 from napari_unet.augmentation import Patch, apply, draw, source_shape
 from napari_unet.network import Network, TrainedModel, build_network, choose_device
 from napari_unet.prediction import PredictionError, never, out_of_memory, pixel_ratio
+from napari_unet.training.batches import Batches
 from napari_unet.training.errors import TrainingError
 from napari_unet.training.optimisation import Learner
 from napari_unet.training.preparation import (
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 __all__ = ["TrainingReport", "train"]
 
 _EXAMS = 5  # validations in a training, apart from the last
+_PATCH_THREADS = 4  # prepare the next batch while a GPU takes a step
 _EXAM_SHARE = 0.1  # of the time, at most, goes into validation
 
 
@@ -183,6 +186,11 @@ def _sentences() -> Iterator[None]:
         raise TrainingError(str(error)) from error
 
 
+def _threads_for_patches(device: torch.device) -> int:
+    """Return how many threads make patches beside the steps; on a CPU the steps need all cores."""
+    return 0 if device.type == "cpu" else _PATCH_THREADS
+
+
 class _Training:
     """One training from its images to its model; a fresh object for each."""
 
@@ -217,7 +225,8 @@ class _Training:
         if not self.exams:
             yield self.clock.report(phase="preparing", message=self._no_validation_message())
         self.learner = Learner(self._new_network(), self.config, self.device)
-        yield from self._learn()
+        with Batches(self._draw_patch, threads=_threads_for_patches(self.device)) as self.batches:
+            yield from self._learn()
         yield self.clock.report(message="Choosing how probabilities become cells")
         yield from self._finish()
 
@@ -306,19 +315,19 @@ class _Training:
         """Take one step, with a smaller batch when the memory is used up."""
         while True:
             try:
-                patches = [self._patch() for _ in range(self.batch)]
+                patches = self.batches.take(self.batch)
                 return self.learner.learn(patches, self.clock.progress)
             except (RuntimeError, MemoryError) as error:
                 if not out_of_memory(error) or self.batch == 1:
                     raise
                 self.batch //= 2
 
-    def _patch(self) -> Patch:
-        """Draw a change, then a patch with just the surroundings that it reads."""
+    def _draw_patch(self) -> Callable[[], Patch]:
+        """Draw a change, then a patch with just the surroundings that it reads; change it later."""
         shape = (self.config.input_size, self.config.input_size)
         drawn = draw(self.config.augmentation, shape, self.rng)
         whole = self.source.draw(source_shape(drawn, shape), self.rng)
-        return apply(drawn, whole, output_shape=shape)
+        return partial(apply, drawn, whole, output_shape=shape)
 
     def _join_updates(self) -> Iterator[TrainingReport]:
         """Take over what was painted since the training began, except on validation."""
