@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from napari_unet.network import UNet
+from napari_unet.augmentation import Patch
+from napari_unet.network import UNet, build_network
 from napari_unet.training import PRESETS, TrainingConfig, energy
 from napari_unet.training.optimisation import Learner, rate_at
+from napari_unet.training.overlap import dice_loss, focus
 from tests.training.pictures import small
 
 
@@ -71,3 +73,66 @@ def test_the_average_follows_fast_at_first_and_slowly_later():
     assert values[0] == 0
     assert values[5] > 0.98, "the first weights are forgotten within a few steps"
     assert np.all(np.diff(values) >= 0)
+
+
+def _random_batch(seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    logits = torch.randn(2, 3, 5, 6, generator=generator, requires_grad=True)
+    target = torch.randint(0, 3, (2, 5, 6), generator=generator)
+    weight = (torch.rand(2, 5, 6, generator=generator) > 0.4).float()
+    return logits, target, weight
+
+
+def test_the_dice_loss_equals_its_definition():
+    logits, target, weight = _random_batch()
+    probability = logits.detach().softmax(dim=1).numpy()
+    scores = []
+    for label in (1, 2):
+        shared = both = 0.0
+        for n, y, x in np.argwhere(weight.numpy() > 0):
+            true = float(target[n, y, x] == label)
+            shared += probability[n, label, y, x] * true
+            both += probability[n, label, y, x] + true
+        scores.append((2 * shared + 1) / (both + 1))
+    assert dice_loss(logits, target, weight).item() == pytest.approx(1 - np.mean(scores), abs=1e-5)
+
+
+def test_what_is_not_annotated_has_no_gradient_in_the_dice_loss():
+    logits, target, weight = _random_batch()
+    dice_loss(logits, target, weight).backward()
+    outside = (weight == 0)[:, None].expand_as(logits.grad)
+    assert not logits.grad[outside].any()
+    assert logits.grad[~outside].any()
+
+
+def test_the_dice_loss_of_the_truth_is_nothing():
+    _, target, weight = _random_batch()
+    logits = 50.0 * torch.nn.functional.one_hot(target, 3).movedim(-1, 1)
+    assert dice_loss(logits, target, weight).item() == pytest.approx(0, abs=1e-5)
+
+
+def test_a_focus_counts_less_what_is_right_already():
+    entropy = -torch.log(torch.tensor([0.9, 0.5, 0.1]))
+    assert torch.equal(focus(entropy, 0.0), entropy)
+    share = focus(entropy, 2.0) / entropy
+    assert share.numpy() == pytest.approx([0.01, 0.25, 0.81], abs=1e-5)
+
+
+@pytest.mark.parametrize("terms", [{"dice": 1.0}, {"focal": 2.0}])
+def test_the_terms_take_part_in_the_training(terms):
+    side = small().input_size
+    noise = np.random.default_rng(0).normal(size=(1, side, side)).astype(np.float32)
+    patch = Patch(noise, (noise[0] > 0).astype(np.uint8), np.ones((side, side), np.float32))
+    losses = []
+    for config in (small(), small(**terms)):
+        torch.manual_seed(0)
+        network = build_network(config.architecture(in_channels=1, out_channels=2))
+        losses.append(Learner(network, config, torch.device("cpu")).learn([patch], 0.5))
+    assert losses[0] != losses[1]
+
+
+@pytest.mark.parametrize("gamma", [0.5, 2.0])
+def test_a_focus_has_a_gradient_even_where_all_is_right(gamma):
+    entropy = torch.zeros(3, requires_grad=True)
+    focus(entropy, gamma).sum().backward()
+    assert torch.isfinite(entropy.grad).all()

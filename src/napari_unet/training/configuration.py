@@ -208,6 +208,24 @@ class TrainingConfig:
         choices=(1, 2, 4, 8),
         advanced=True,
     )
+    dice: float = option(
+        0.0,
+        "Add so much of the Dice loss, which counts cells alike however few pixels they have.",
+        title="Dice term",
+        min=0.0,
+        max=10.0,
+        step=0.1,
+        advanced=True,
+    )
+    focal: float = option(
+        0.0,
+        "Let pixels that are right already count less (focal loss); 2 is usual.",
+        title="Focal gamma",
+        min=0.0,
+        max=5.0,
+        step=0.5,
+        advanced=True,
+    )
     w0: float = option(
         10.0,
         "How much more a pixel in the gap between two touching cells weighs.",

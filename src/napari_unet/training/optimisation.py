@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel
 
 from napari_unet.network import Network, fast_dtype
+from napari_unet.training.overlap import dice_loss, focus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,7 +32,14 @@ _DIVERGED = "the training diverged: its loss is no number any more; lower the le
 _LAST_RATE = 0.01  # share of the largest rate that is left at the end
 
 
-def energy(logits: Tensor, target: Tensor, weight: Tensor, *, reduction: str = "mean") -> Tensor:
+def energy(
+    logits: Tensor,
+    target: Tensor,
+    weight: Tensor,
+    *,
+    reduction: str = "mean",
+    focal: float = 0.0,
+) -> Tensor:
     """Return the weighted cross-entropy of the softmax over the classes.
 
     Parameters
@@ -44,6 +52,8 @@ def energy(logits: Tensor, target: Tensor, weight: Tensor, *, reduction: str = "
         0 where nothing is annotated: the gradient is exactly zero there.
     reduction : {"mean", "sum"}
         Mean over the pixels that count, or the sum (2015).
+    focal : float
+        How much less a pixel counts that is right already; see `focus`.
 
     Returns
     -------
@@ -52,7 +62,7 @@ def energy(logits: Tensor, target: Tensor, weight: Tensor, *, reduction: str = "
 
     Source: Ronneberger, Fischer, Brox 2015, equation 1, with the minus sign it lost in print.
     """
-    entropy = F.cross_entropy(logits.float(), target.long(), reduction="none")
+    entropy = focus(F.cross_entropy(logits.float(), target.long(), reduction="none"), focal)
     total = (weight * entropy).sum()
     if reduction == "sum":
         return total
@@ -117,7 +127,7 @@ class Learner:
         ):
             torch.manual_seed(self.config.seed + self._steps)  # dropout, repeatable
             logits = self.network(image)
-        loss = energy(logits, target, weight, reduction=self.config.energy)
+        loss = self._energy(logits, target, weight)
         value = float(loss.detach())
         if not math.isfinite(value):
             raise FloatingPointError(_DIVERGED)
@@ -129,6 +139,11 @@ class Learner:
         if self._average is not None:
             self._average.update_parameters(self.network)
         return value
+
+    def _energy(self, logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+        config = self.config
+        loss = energy(logits, target, weight, reduction=config.energy, focal=config.focal)
+        return loss + config.dice * dice_loss(logits, target, weight) if config.dice else loss
 
     def _kept(self, planes: Sequence[NDArray[Any]]) -> Tensor:
         """Stack (Y, X) planes, cut to what the network returns of them."""
