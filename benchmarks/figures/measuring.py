@@ -23,6 +23,7 @@ from benchmarks.figures.images import lessons, truths
 from benchmarks.figures.plan import DATASETS, THREADS, Run
 from benchmarks.figures.probes import PROBES
 from benchmarks.figures.results import FORMAT, WEIGHTS_VARIABLE, code, commit, write
+from napari_unet.annotations import split_connected
 from napari_unet.evaluation import evaluate, otsu_watershed
 from napari_unet.prediction import labels_from, predict
 from napari_unet.training import TrainingConfig, train
@@ -33,10 +34,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmarks.figures.images import Truth
+    from benchmarks.figures.plan import Dataset
     from napari_unet.network import TrainedModel
     from napari_unet.training import TrainingReport
 
-__all__ = ["configuration", "measure"]
+__all__ = ["configuration", "measure", "scores_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,16 +78,18 @@ def measure(run: Run, tell: Callable[[float, str], None]) -> dict[str, Any]:
     """
     started, used = time.perf_counter(), time.process_time()
     load = os.getloadavg()[0]
-    tests = truths(DATASETS[run.dataset])
+    dataset = DATASETS[run.dataset]
+    tests = truths(dataset)
     found = _untrained(tests) if run.method == "otsu_watershed" else _trained(run, tests, tell)
     tell(1.0, "scores")
+    scores = scores_of(dataset, [test.labels for test in tests], found.labels)
     wall = time.perf_counter() - started
     return {
         "format": FORMAT,
         "key": run.key,
         "name": run.name,
         "run": asdict(run),
-        "scores": {**_scores(run, tests, found.labels), **found.scores},
+        "scores": {**scores, **found.scores},
         "seconds": round(wall, 1),
         # Who reads the result sees whether others worked too.
         "cpu_share": round((time.process_time() - used) / wall / THREADS, 3),
@@ -136,22 +140,21 @@ def _labels(model: TrainedModel, image: NDArray[Any]) -> NDArray[Any]:
     return np.stack([labels_from(model, probabilities) for probabilities in found])
 
 
-def _scores(
-    run: Run, tests: Sequence[Truth], labels: Sequence[NDArray[Any]]
-) -> dict[str, float | int | None]:
-    """Score labels; regions of two classes are scored alike, whichever task found them."""
-    objects = DATASETS[run.dataset].objects
-    if objects:
-        pairs = [(t.labels, found) for t, found in zip(tests, labels, strict=True)]
-    else:
-        pairs = [
-            (_interior(t.labels), _interior(found)) for t, found in zip(tests, labels, strict=True)
-        ]
-    return evaluate(pairs, task="instances" if objects else "classes").to_dict()
+def scores_of(
+    dataset: Dataset, truth: Sequence[NDArray[Any]], found: Sequence[NDArray[Any]]
+) -> dict[str, Any]:
+    """Score label images (Z, Y, X) of a set.
 
-
-def _interior(labels: NDArray[Any]) -> NDArray[np.uint8]:
-    return (labels > 0).astype(np.uint8)
+    Where membranes divide everything into regions, these are compared: as they are found, or the
+    4-connected interiors of a network that tells interior from membrane. So both tasks have the
+    same measures.
+    """
+    if not dataset.objects:
+        truth = [split_connected(labels) for labels in truth]
+    if dataset.task == "classes":
+        found = [split_connected(labels) for labels in found]
+    pairs = list(zip(truth, found, strict=True))
+    return evaluate(pairs, task="instances", em=not dataset.objects).to_dict()
 
 
 def _surroundings() -> dict[str, Any]:

@@ -43,7 +43,7 @@ class Dataset:
     sparse : tuple of str
         Images with only some cells labelled: these and a rim around each count.
     objects : bool
-        Whether the labels are cells; else two classes whose connected pieces are the regions.
+        Whether the labels are cells; else two classes, the pieces of one being the regions.
     aside : float
         Seconds that a run takes beside its minutes: start, choosing how cells are cut,
         prediction, scores. Measured.
@@ -168,6 +168,9 @@ class Column:
     style: Literal["score", "count", "percent"] = "score"
 
 
+Columns = tuple[Column, ...]
+
+
 @dataclass(frozen=True)
 class Row:
     """What is compared, and its runs, one per seed."""
@@ -182,7 +185,7 @@ class Table:
 
     key: str
     head: str
-    columns: tuple[Column, ...]
+    columns: Columns
     rows: tuple[Row, ...]
 
 
@@ -214,11 +217,14 @@ AP50 = Column("ap50", "AP50")
 SEG = Column("seg", "SEG")
 RAND = Column("rand_error", "adapted Rand error")
 PIXEL = Column("pixel_error", "pixel error")
+V_RAND = Column("v_rand", "V_rand")
+V_INFO = Column("v_info", "V_info")
+WARPING = Column("warping_error", "warping error", "percent")
 STEPS = Column("steps", "steps", "count")
 
 CELLS = (AP50, SEG, STEPS)
 REGIONS = (RAND, PIXEL, STEPS)
-COLUMNS: Mapping[str, tuple[Column, ...]] = {"nuclei": CELLS, "dic": CELLS, "em": REGIONS}
+COLUMNS: Mapping[str, Columns] = {"nuclei": CELLS, "dic": CELLS, "em": REGIONS}
 MAIN: Mapping[str, Column] = {"nuclei": AP50, "dic": SEG, "em": RAND}
 
 
@@ -238,12 +244,13 @@ def untrained(dataset: str) -> tuple[Run, ...]:
     return (Run(dataset=dataset, minutes=0.0, method="otsu_watershed"),)
 
 
-def quality_table(dataset: str) -> Table:
+def quality_table(dataset: str, key: str = "quality", columns: Columns | None = None) -> Table:
     """Return what minutes bring on one set."""
     rows = [Row(f"{minutes:g}", quality(dataset, minutes)) for minutes in MINUTES]
     if DATASETS[dataset].objects:
         rows.insert(0, Row("none: Otsu and watershed", untrained(dataset)))
-    return Table(f"quality-{dataset}", "minutes of training", COLUMNS[dataset], tuple(rows))
+    columns = columns or COLUMNS[dataset]
+    return Table(f"{key}-{dataset}", "minutes of training", columns, tuple(rows))
 
 
 def with_images(number: int) -> tuple[Run, ...]:
@@ -271,6 +278,7 @@ VALID = seeds(
 
 TABLES: tuple[Table, ...] = (
     *(quality_table(dataset) for dataset in DATASETS),
+    quality_table("em", "challenge", (V_RAND, V_INFO, WARPING)),
     Table(
         "learning-curve",
         "annotated images",

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib import import_module
 from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 
 from benchmarks.figures.images import Truth, lessons, truths
-from benchmarks.figures.measuring import configuration, measure
+from benchmarks.figures.measuring import configuration, measure, scores_of
 from benchmarks.figures.plan import DATASETS, PLAN, Run
 from benchmarks.figures.probes import (
     PROBES,
@@ -19,6 +21,7 @@ from benchmarks.figures.probes import (
     period_two_share,
     predict_in_zeros,
 )
+from napari_unet.annotations import split_connected
 from napari_unet.prediction import measure_range, predict
 from napari_unet.training import train
 from tests.prediction.models import lively_model
@@ -105,6 +108,27 @@ def test_the_untrained_network_is_the_one_that_the_training_began_with():
 
 def test_the_plan_asks_only_for_probes_that_exist():
     assert {probe for run in PLAN for probe in run.probes} == set(PROBES)
+
+
+def test_regions_are_scored_alike_whichever_task_found_them():
+    rng = np.random.default_rng(0)
+    truth = [np.where(ndimage.gaussian_filter(rng.normal(size=(1, 60, 70)), 2) > 0, 255, 0)]
+    found = [np.where(ndimage.gaussian_filter(rng.normal(size=(1, 60, 70)), 2) > 0, 255, 0)]
+    as_classes = replace(DATASETS["em"], task="classes")
+    as_instances = replace(DATASETS["em"], task="instances")
+    scores = scores_of(as_classes, truth, found)
+    assert scores == scores_of(as_instances, truth, [split_connected(found[0])])
+    assert scores["pixel_error"] == pytest.approx((truth[0] != found[0]).mean())
+    own = scores_of(as_classes, truth, truth)
+    assert (own["rand_error"], own["pixel_error"], own["warping_error"]) == (0, 0, 0)
+
+
+def test_regions_that_touch_stay_apart_where_instances_are_found():
+    truth = np.full((1, 40, 40), 255)
+    truth[:, :, 19:21] = 0
+    apart = np.repeat([1, 2], 20)[None, None].repeat(40, axis=1)
+    as_instances = replace(DATASETS["em"], task="instances")
+    assert scores_of(as_instances, [truth], [apart])["rand_error"] == 0
 
 
 @pytest.fixture
