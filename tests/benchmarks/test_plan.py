@@ -25,8 +25,7 @@ from napari_unet.training import PRESETS
 
 
 def test_everything_takes_at_most_three_hours():
-    without_a_file = [run for run in PLAN if not run.needs_weights]
-    assert total_seconds(without_a_file) <= 3600 * LIMIT_HOURS
+    assert total_seconds(PLAN) <= 3600 * LIMIT_HOURS
 
 
 def test_names_and_keys_are_unique():
@@ -68,17 +67,18 @@ def test_the_learning_curve_ends_with_the_runs_on_all_images():
     assert DATASETS["nuclei"].train == slice(0, CURVE[-1])
 
 
-ABLATIONS = ("weight-map", "elastic-warp", "batch", "skips", "depth", "encoder")
+ABLATIONS = {"weight-map": 2, "elastic-warp": 2, "batch": 2, "skips": 2, "depth": 2, "encoder": 1}
 
 
-@pytest.mark.parametrize("key", ABLATIONS)
-def test_an_ablation_is_compared_with_the_runs_that_are_measured_anyway(key):
+@pytest.mark.parametrize(("key", "number"), ABLATIONS.items())
+def test_an_ablation_is_compared_with_the_runs_that_are_measured_anyway(key, number):
     (table,) = (table for table in TABLES if table.key == key)
     (dataset,) = {run.dataset for row in table.rows for run in row.runs}
-    assert quality(dataset, ABLATION_MINUTES) in [row.runs for row in table.rows]
-    for row in table.rows:
-        assert [run.seed for run in row.runs] == list(SEEDS)
-        assert {run.minutes for run in row.runs} == {ABLATION_MINUTES}
+    usual = quality(dataset, ABLATION_MINUTES)
+    assert usual in [row.runs for row in table.rows]
+    for runs in (row.runs for row in table.rows if row.runs != usual):
+        assert [run.seed for run in runs] == list(SEEDS[:number])
+        assert {run.minutes for run in runs} == {ABLATION_MINUTES}
 
 
 def test_ablations_have_width_16_as_their_tables_say():
