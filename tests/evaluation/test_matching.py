@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from skimage.metrics import contingency_table
 
 from napari_unet.evaluation import count_matches, overlaps
+from napari_unet.evaluation.matching import contingency, unique_inverse
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -134,3 +136,34 @@ def test_only_counted_pixels_make_an_area() -> None:
     overlap = overlaps(squares((2, 8)), squares((2, 8)), annotated_left(11))
     assert overlap.true_areas.tolist() == [12]
     assert overlap.iou.tolist() == [1.0]
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        np.array([[0, 2, 2], [5, 0, 6]]),
+        np.array([[3, 3]], dtype=np.uint8),
+        np.array([[0, 7]]),  # higher than there are pixels
+        np.array([[-4, 0, 2**62]]),
+        np.array([[0, 2**64 - 1]], dtype=np.uint64),
+        np.array([[True, False]]),
+        np.zeros((0, 3), dtype=int),
+    ],
+    ids=["small", "without zero", "high", "negative", "unsigned", "bool", "empty"],
+)
+def test_values_and_their_numbers_are_those_of_numpy(labels: NDArray[Any]) -> None:
+    expected = np.unique(labels, return_inverse=True)
+    for found, wanted in zip(unique_inverse(labels), expected, strict=True):
+        np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize("highest", [6, 10**9])
+def test_combinations_are_counted_as_skimage_counts_them(highest: int) -> None:
+    rng = np.random.default_rng(0)
+    numbers = rng.integers(0, 7, (2, 30, 20))
+    first, second = np.linspace(0, highest, 7).astype(int)[numbers]
+    both, one, other = contingency(first, second)
+    table = contingency_table(*numbers).toarray()
+    np.testing.assert_array_equal(both, table[table > 0])
+    np.testing.assert_array_equal(one, table.sum(axis=1))
+    np.testing.assert_array_equal(other, table.sum(axis=0))

@@ -114,6 +114,29 @@ def test_what_is_not_annotated_changes_no_score() -> None:
     assert scores == evaluate([(TRUTH, PREDICTED)], task="instances")
 
 
+def noise_aside(labels: NDArray[Any], annotated: NDArray[Any], values: Any, seed: int) -> Any:
+    rng = np.random.default_rng(seed)
+    return np.where(annotated, labels, rng.choice(values, labels.shape))
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("task", ["instances", "classes"])
+def test_noise_where_nothing_is_annotated_changes_no_score(task: Any, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    annotated = np.kron(rng.random((4, 5)) < 0.6, np.ones((6, 6))).astype(bool)
+    if task == "instances":
+        truth = np.kron(np.arange(80).reshape(8, 10), np.ones((3, 3), dtype=int))
+        predicted, noise = np.roll(truth, 1, 1), np.arange(100, 200)
+    else:
+        truth, predicted = np.kron(rng.integers(0, 3, (2, 8, 10)), np.ones((3, 3), dtype=int))
+        noise = np.arange(3)
+    aside = [np.where(annotated, labels, 0) for labels in (truth, predicted)]
+    expected = evaluate([(*aside, annotated)], task=task, em=True)
+    noisy = [noise_aside(labels, annotated, noise, seed) for labels in (truth, predicted)]
+    assert evaluate([(*noisy, annotated)], task=task, em=True) == expected
+    assert evaluate([noisy], task=task, em=True) != expected
+
+
 def test_json_has_the_keys_and_no_nan() -> None:
     nothing = np.zeros((4, 4), dtype=int)
     for task in ("instances", "classes"):

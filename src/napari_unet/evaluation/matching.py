@@ -12,7 +12,7 @@ from scipy.sparse.csgraph import maximum_bipartite_matching
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Overlaps", "count_matches", "overlaps"]
+__all__ = ["Overlaps", "contingency", "count_matches", "overlaps", "unique_inverse"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,26 +116,50 @@ def count_matches(overlap: Overlaps, threshold: float) -> int:
     return int((maximum_bipartite_matching(graph, perm_type="column") >= 0).sum())
 
 
-def _numbered(
-    labels: NDArray[Any],
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[Any]]:
-    """Give the objects numbers 1..n and the background 0; return numbers, areas and values.
+def unique_inverse(labels: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Return what ``np.unique(labels, return_inverse=True)`` does, without sorting small values.
 
     Memory follows the pixels, never the highest value.
     """
-    if labels.size and labels.min() >= 0 and labels.max() <= labels.size:
-        values = labels.astype(np.int64)
-        present = np.bincount(values.ravel()) > 0
-        present[0] = False
-        found: NDArray[Any] = np.flatnonzero(present)
-        index = (np.cumsum(present) * present)[values]
-    else:
+    if not (labels.size and labels.min() >= 0 and labels.max() <= labels.size):
         values, inverse = np.unique(labels, return_inverse=True)
-        number = np.cumsum(values != 0) * (values != 0)
-        found = values[values != 0]
-        index = number[inverse].reshape(labels.shape)
-    areas = np.bincount(index.ravel(), minlength=found.size + 1)
-    return index.astype(np.int64, copy=False), areas, np.insert(found, 0, 0)
+        return values, inverse.reshape(labels.shape)
+    index = labels.astype(np.int64)
+    present = np.bincount(index.ravel()) > 0
+    return np.flatnonzero(present), (np.cumsum(present) - 1)[index]
+
+
+def contingency(
+    first: NDArray[Any], second: NDArray[Any]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Count the pixels of every combination of two partitions that occurs, and of their parts.
+
+    Parameters
+    ----------
+    first, second
+        Labels of one shape; every value is a part, 0 like any other.
+
+    Returns
+    -------
+    tuple of ndarray
+        Pixels per combination, per part of the first, and per part of the second.
+    """
+    _, index_1 = unique_inverse(first)
+    values, index_2 = unique_inverse(second)
+    _, both = unique_inverse(index_1 * np.int64(values.size) + index_2)
+    counts = [np.bincount(index.ravel()) for index in (both, index_1, index_2)]
+    return counts[0], counts[1], counts[2]
+
+
+def _numbered(
+    labels: NDArray[Any],
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[Any]]:
+    """Give the objects numbers 1..n and the background 0; return numbers, areas and values."""
+    values, inverse = unique_inverse(labels)
+    number = np.cumsum(values != 0) * (values != 0)
+    index = number[inverse]
+    objects = values[values != 0]
+    return index, np.bincount(index.ravel(), minlength=objects.size + 1), np.insert(objects, 0, 0)
 
 
 def _pairs(

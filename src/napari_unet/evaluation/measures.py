@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_unet.evaluation.matching import Overlaps, count_matches, overlaps
+from napari_unet.evaluation.matching import Overlaps, contingency, count_matches, overlaps
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -115,11 +115,8 @@ def adapted_rand_error(
         0 = equal partitions; NaN if `truth` has no region, or only regions of one pixel.
     """
     counted = truth != 0 if annotated is None else (truth != 0) & annotated
-    _, true_index = np.unique(truth[counted], return_inverse=True)
-    values, predicted_index = np.unique(predicted[counted], return_inverse=True)
-    both = _pixel_pairs(true_index * np.int64(values.size) + predicted_index)
-    either = _pixel_pairs(true_index) + _pixel_pairs(predicted_index)
-    return 1 - 2 * both / either if either else float("nan")
+    both, true, found = map(_pixel_pairs, contingency(truth[counted], predicted[counted]))
+    return 1 - 2 * both / (true + found) if true + found else float("nan")
 
 
 def _ap(overlap: Overlaps, threshold: float) -> float:
@@ -128,7 +125,6 @@ def _ap(overlap: Overlaps, threshold: float) -> float:
     return matches / different if different else float("nan")
 
 
-def _pixel_pairs(index: NDArray[np.int64]) -> int:
-    """Count ordered pairs of different pixels with the same index."""
-    _, areas = np.unique(index, return_counts=True)
-    return int((areas.astype(np.int64) * (areas - 1)).sum())
+def _pixel_pairs(areas: NDArray[np.int64]) -> int:
+    """Count ordered pairs of different pixels of one part."""
+    return int((areas * (areas - 1)).sum())

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import ndimage
 
+from napari_unet.evaluation.matching import contingency
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -75,7 +77,8 @@ def partition_scores(
         predicted = np.where(annotated, predicted, 0)
     if not counted.any():
         return None
-    both, found, true = _shares(thin_borders(predicted)[counted], truth[counted])
+    pixels = contingency(thin_borders(predicted)[counted], truth[counted])
+    both, found, true = (counts / counted.sum() for counts in pixels)
     together, split, merge = (float((share**2).sum()) for share in (both, true, found))
     entropies = _entropy(found), _entropy(true)
     common = max(0.0, sum(entropies) - _entropy(both))
@@ -109,18 +112,6 @@ def thin_borders(labels: NDArray[Any]) -> NDArray[Any]:
     y, x = ndimage.distance_transform_edt(border, return_distances=False, return_indices=True)
     thinned: NDArray[Any] = labels[y, x]
     return thinned
-
-
-def _shares(
-    found: NDArray[Any], true: NDArray[Any]
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Return the shares of pixels per combination, per predicted and per true region."""
-    _, found = np.unique(found, return_inverse=True)
-    values, true = np.unique(true, return_inverse=True)
-    codes = found * np.int64(values.size) + true
-    counts = (np.unique(index, return_counts=True)[1] for index in (codes, found, true))
-    both, each_found, each_true = (count / true.size for count in counts)
-    return both, each_found, each_true
 
 
 def _entropy(shares: NDArray[np.float64]) -> float:
