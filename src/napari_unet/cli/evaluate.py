@@ -30,7 +30,7 @@ _MEANINGS = {
     "ap50": "AP at IoU > 0.5: TP / (TP + FP + FN); higher is better",
     "ap": "mean AP at IoU > 0.50, 0.55 .. 0.95; higher is better",
     "f1_50": "F1 at IoU > 0.5; higher is better",
-    "seg": "Cell Tracking Challenge's SEG, mean Jaccard of true cells; higher is better",
+    "seg": "SEG, mean Jaccard index of the true cells; higher is better",
     "pixel_error": "share of counted pixels that are wrong; lower is better",
     "rand_error": "adapted Rand error of connected regions; lower is better",
     "n_true": "true cells",
@@ -44,16 +44,17 @@ _MEANINGS = {
     "n_extra": "predicted cells where there is none",
     "mean_iou": "mean IoU of the classes; higher is better",
     "mean_dice": "mean Dice coefficient of the classes; higher is better",
-    "v_rand": "Rand score after border thinning (ISBI 2012); higher is better",
+    "v_rand": "V_rand of ISBI 2012, borders thinned; higher is better",
     "v_rand_split": "its part that falls with splits",
     "v_rand_merge": "its part that falls with mergers",
-    "v_info": "information score after border thinning (ISBI 2012); higher is better",
+    "v_info": "V_info of ISBI 2012, borders thinned; higher is better",
     "v_info_split": "its part that falls with splits",
     "v_info_merge": "its part that falls with mergers",
-    "warping_error": "share of pixels in splits, mergers, holes and pieces; lower is better",
+    "warping_error": "share that no bending puts right; lower is better",
 }
 
 _SHOWN = 20  # classes that are listed for people
+_SMALL = 0.005  # three decimals would leave nothing of it: good warping errors are below
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,7 +175,9 @@ def _grid(corner: str, columns: Sequence[str], rows: Iterable[tuple[str, Sequenc
 def _shown(value: Any) -> str:
     if value is None:
         return "-"
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:.2g}" if 0 < value < _SMALL else f"{value:.3f}"
+    return str(value)
 
 
 def _row(record: CellRecord) -> list[object]:
