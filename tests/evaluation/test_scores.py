@@ -243,5 +243,5 @@ def test_nothing_to_compare_is_said() -> None:
 
 
 def test_an_unknown_task_is_refused() -> None:
-    with pytest.raises(ValueError, match="'regression'"):
-        evaluate([(TRUTH, TRUTH)], task="regression")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="'guess' has no scores"):
+        evaluate([(TRUTH, TRUTH)], task="guess")  # type: ignore[arg-type]

@@ -13,6 +13,7 @@ from napari_unet.evaluation.measures import (
     seg,
 )
 from napari_unet.evaluation.partitions import PartitionScores, partition_scores, thin_borders
+from napari_unet.evaluation.regression import ValueScores, mae, psnr, r2, rmse, value_scores
 from napari_unet.evaluation.scores import CurvePoint, Scores, evaluate
 from napari_unet.evaluation.topology import draw_borders, topological_errors, warping_error
 
@@ -25,6 +26,7 @@ __all__ = [
     "Overlaps",
     "PartitionScores",
     "Scores",
+    "ValueScores",
     "adapted_rand_error",
     "average_precision",
     "cell_report",
@@ -33,12 +35,17 @@ __all__ = [
     "evaluate",
     "f1",
     "fates",
+    "mae",
     "otsu_watershed",
     "overlaps",
     "partition_scores",
     "pixel_error",
+    "psnr",
+    "r2",
+    "rmse",
     "seg",
     "thin_borders",
     "topological_errors",
+    "value_scores",
     "warping_error",
 ]

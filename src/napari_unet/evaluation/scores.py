@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 from skimage.measure import label
@@ -14,6 +14,7 @@ from napari_unet.evaluation.matching import count_matches, overlaps
 from napari_unet.evaluation.measures import THRESHOLDS, adapted_rand_error, seg_of_each
 from napari_unet.evaluation.pairs import Pair, label_pairs, slices
 from napari_unet.evaluation.partitions import PartitionScores, partition_scores
+from napari_unet.evaluation.regression import ValueScores, value_scores
 from napari_unet.evaluation.topology import draw_borders, topological_errors
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CurvePoint", "Scores", "evaluate"]
 
-Task = Literal["instances", "classes"]
+Task = Literal["instances", "classes", "regression"]
 
 
 @dataclass(frozen=True)
@@ -122,9 +123,30 @@ class Scores:
         return asdict(self)
 
 
+@overload
+def evaluate(
+    pairs: Iterable[Sequence[NDArray[Any] | None]],
+    *,
+    task: Literal["instances", "classes"] = "instances",
+    em: bool = False,
+) -> Scores: ...
+
+
+@overload
+def evaluate(
+    pairs: Iterable[Sequence[NDArray[Any] | None]], *, task: Literal["regression"]
+) -> ValueScores: ...
+
+
+@overload
+def evaluate(
+    pairs: Iterable[Sequence[NDArray[Any] | None]], *, task: Task, em: bool = False
+) -> Scores | ValueScores: ...
+
+
 def evaluate(
     pairs: Iterable[Sequence[NDArray[Any] | None]], *, task: Task = "instances", em: bool = False
-) -> Scores:
+) -> Scores | ValueScores:
     """Compare predicted labels with the truth, over all images together.
 
     Every slice of a stack is compared by itself: an object is a cell in one slice. True and false
@@ -144,20 +166,23 @@ def evaluate(
         all occur in the truth is ranked as the truth is, one with values below the number of
         classes is taken as ranks, any other is ranked by itself. Regions are then the
         4-connected pieces of each class but the lowest, and scores of objects do not apply.
+        "regression": values, see `value_scores`.
     em
         Also take the measures of the electron microscopy challenge of 2012, `v_rand` to
-        `warping_error`: a third of a second for each 512x512 pixels.
+        `warping_error`: a third of a second for each 512x512 pixels. Not for values.
 
     Raises
     ------
     ValueError
         If two shapes differ, labels are not integers, there is no pair, or `task` is unknown.
     """
+    if task == "regression":
+        return value_scores(pairs)
     if task == "instances":
         return _instance_scores(label_pairs(pairs), em)
     if task == "classes":
         return _class_scores(label_pairs(pairs), em)
-    raise ValueError(f"task {task!r} has no scores; choose 'instances' or 'classes'")
+    raise ValueError(f"task {task!r} has no scores; choose instances, classes or regression")
 
 
 def _instance_scores(pairs: list[Pair], em: bool) -> Scores:
