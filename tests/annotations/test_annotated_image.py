@@ -3,7 +3,7 @@ import re
 import numpy as np
 import pytest
 
-from napari_unet.annotations import AnnotatedImage, annotate
+from napari_unet.annotations import AnnotatedImage, annotate, annotate_values
 
 
 def make(**changes):
@@ -81,6 +81,9 @@ def test_a_bright_float16_image_is_finite():
         ({"annotated": np.ones((4, 5), bool)}, "annotated has shape (4, 5)"),
         ({"annotated": np.ones((2, 4, 5))}, "annotated must be bool, got float64"),
         ({"pixel_size": 0.0}, "pixel size must be positive"),
+        ({"labels": np.zeros((2, 7, 5, 4))}, "the image needs (2, 7, 4, 5) (Z, K, Y, X)"),
+        ({"labels": np.zeros((2, 0, 4, 5))}, "the image needs (2, 1, 4, 5)"),
+        ({"labels": np.full((2, 1, 4, 5), np.nan)}, "40 of the annotated values are NaN"),
     ],
 )
 def test_bad_input_is_refused_with_a_sentence(changes, sentence):
@@ -109,3 +112,61 @@ def test_images_of_other_axes_are_refused(shape):
 def test_a_channel_axis_must_exist():
     with pytest.raises(ValueError, match="channel axis 4"):
         annotate(np.zeros((3, 4, 5)), np.zeros((4, 5), int), channel_axis=4)
+
+
+@pytest.mark.parametrize(
+    ("image", "values", "expected"),
+    [
+        ((4, 5), (4, 5), (1, 1, 4, 5)),
+        ((4, 5), (3, 4, 5), (1, 3, 4, 5)),
+        ((6, 4, 5), (6, 4, 5), (6, 1, 4, 5)),
+        ((6, 4, 5), (6, 3, 4, 5), (6, 3, 4, 5)),
+    ],
+)
+@pytest.mark.parametrize("dtype", [np.float64, np.uint8, np.int32, bool])
+def test_values_get_an_axis_of_outputs(image, values, expected, dtype):
+    given = np.arange(np.prod(values)).reshape(values).astype(dtype)
+    made = annotate_values(np.zeros(image), given)
+    assert made.holds_values
+    assert made.labels.dtype == np.float32
+    assert np.array_equal(made.labels, given.reshape(expected))
+    assert made.annotated.all()
+
+
+def test_a_pixel_without_a_value_in_any_output_is_not_annotated():
+    values = np.ones((2, 3, 4))
+    values[0, 0, 0] = values[1, 2, 3] = np.nan
+    values[1, 1, 1] = -9
+    mask = np.ones((3, 4))
+    mask[0, 1] = 0
+    made = annotate_values(np.zeros((3, 4)), values, annotated=mask, unlabelled=-9)
+    silent = {(0, 0), (2, 3), (1, 1), (0, 1)}
+    assert set(zip(*np.nonzero(~made.annotated[0]), strict=True)) == silent
+    assert np.array_equal(made.labels[0] == 0, np.broadcast_to(~made.annotated, (2, 3, 4)))
+
+
+def test_numbers_of_cells_are_no_values():
+    assert not make().holds_values
+
+
+@pytest.mark.parametrize(
+    ("values", "options", "sentence"),
+    [
+        (np.full((4, 5), np.inf), {}, "20 of the annotated values are NaN or infinite"),
+        (np.full((4, 5), 1e300), {}, "20 of the annotated values are NaN or infinite"),
+        (np.zeros((5, 4)), {}, "labels have shape (1, 1, 5, 4)"),
+        (np.zeros((2, 1, 4, 5)), {}, "labels have shape (2, 1, 4, 5)"),
+        (np.zeros(5), {}, "got (5,)"),
+        (np.zeros((4, 5), complex), {}, "got complex128"),
+        (np.zeros((4, 5)), {"annotated": np.ones((4, 4))}, "annotated has shape (1, 4, 4)"),
+    ],
+)
+def test_bad_values_are_refused_with_a_sentence(values, options, sentence):
+    with pytest.raises(ValueError, match=re.escape(sentence)):
+        annotate_values(np.zeros((4, 5)), values, **options)
+
+
+def test_what_is_infinite_where_nothing_counts_is_left_out():
+    values = np.array([[np.inf, 2.0]])
+    made = annotate_values(np.zeros((1, 2)), values, annotated=[[0, 1]])
+    assert made.labels.tolist() == [[[[0, 2]]]]

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_unet.annotations import annotate, count_cells, split
+from napari_unet.annotations import annotate, annotate_values, count_cells, split
 
 
 def grid_of_cells(shape=(96, 96), step=12):
@@ -120,3 +120,19 @@ def test_no_fraction_no_validation():
 def test_limits_are_named(wrong):
     with pytest.raises(ValueError, match=r"must be"):
         halves([picture(grid_of_cells())], **wrong)
+
+
+@pytest.mark.parametrize("case", ["images", "slices", "quarter"])
+def test_values_are_split_as_labels_are(case):
+    shapes = {"images": [(40, 40)] * 5, "slices": [(6, 40, 40)], "quarter": [(80, 80)]}
+    images = [annotate_values(np.zeros(shape), np.ones(shape)) for shape in shapes[case]]
+    training, validation = halves(images, task="regression")
+    counts = [sum(int(image.annotated.sum()) for image in part) for part in (training, validation)]
+    total = sum(int(image.annotated.sum()) for image in images)
+    assert counts[0] >= total / 2
+    assert total / 10 < counts[1] < total / 2
+    if case == "quarter":
+        assert not (training[0].annotated & validation[0].annotated).any()
+        assert sum(counts) < total
+    else:
+        assert sum(counts) == total

@@ -26,6 +26,10 @@ def patch(shape=(64, 80), channels=2, seed=0):
     return Patch(image, (image[0] > 0.5).astype(np.uint8), 1 + image[0])
 
 
+def rng_of(seed):
+    return np.random.default_rng(seed)
+
+
 def geometry(matrix=((1, 0), (0, 1)), controls=None, interpolation="linear"):
     return Augmentation(np.array(matrix, float), controls, Intensity(), interpolation)
 
@@ -98,6 +102,37 @@ def test_what_is_not_annotated_never_counts(seed):
     assert 0.1 < counted.mean() < 0.9
     assert np.array_equal(first.target[counted], second.target[counted])
     assert first.weight[counted].min() >= given.weight.min() - 1e-3
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_values_are_read_smoothly_and_stay_on_the_image(seed):
+    given = patch((120, 120), seed=seed)
+    values = np.stack([3 * given.image[0] - 1, given.image[1]])
+    drawn = draw(AugmentationConfig(interpolation="linear", **STILL), (60, 60), rng_of(seed))
+    done = apply(drawn, Patch(given.image, values, given.weight), output_shape=(60, 60))
+    assert done.target.dtype == np.float32
+    np.testing.assert_allclose(done.target[0], 3 * done.image[0] - 1, atol=1e-4)
+    np.testing.assert_allclose(done.target[1], done.image[1], atol=1e-4)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_values_that_are_not_annotated_never_count(seed):
+    given = patch((90, 90), seed=seed)
+    unknown = ndimage.gaussian_filter(rng_of(seed).random((90, 90)), 4) > 0.5
+    weight = np.where(unknown, 0, given.weight).astype(np.float32)
+    drawn = draw(AugmentationConfig(), (70, 70), rng_of(seed))
+    done = [
+        apply(
+            drawn,
+            Patch(given.image, np.where(unknown, other, given.image[:1]), weight),
+            output_shape=(70, 70),
+        )
+        for other in (np.float32(0), np.float32(1))
+    ]
+    counted = done[0].weight > 0
+    assert 0.1 < counted.mean() < 0.9
+    # Positions in float32 may miss by a thousandth of a pixel.
+    np.testing.assert_allclose(done[0].target[0][counted], done[1].target[0][counted], atol=2e-3)
 
 
 def test_a_source_of_the_named_shape_is_never_mirrored():
@@ -177,13 +212,17 @@ def test_a_patch_smaller_than_its_output_is_refused():
         apply(geometry(), patch(), output_shape=(65, 80))
 
 
-def test_parts_of_a_patch_must_fit():
-    with pytest.raises(ValueError, match=r"\(1, 4, 5\), \(4, 4\) and \(4, 5\)"):
-        Patch(
-            np.zeros((1, 4, 5), np.float32),
-            np.zeros((4, 4), np.uint8),
-            np.zeros((4, 5), np.float32),
-        )
+@pytest.mark.parametrize(
+    ("target", "sentence"),
+    [
+        (np.zeros((4, 4), np.uint8), r"\(1, 4, 5\), \(4, 4\) and \(4, 5\)"),
+        (np.zeros((2, 4, 5), np.uint8), r"\(1, 4, 5\), \(2, 4, 5\) and \(4, 5\)"),
+        (np.zeros((4, 5), np.float32), r"\(1, 4, 5\), \(4, 5\) and \(4, 5\)"),
+    ],
+)
+def test_parts_of_a_patch_must_fit(target, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        Patch(np.zeros((1, 4, 5), np.float32), target, np.zeros((4, 5), np.float32))
 
 
 @pytest.mark.parametrize(

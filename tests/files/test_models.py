@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ import torch
 from safetensors.torch import save
 
 from napari_unet.files import FileError, load_model, save_model
-from napari_unet.network import ClassLabel, TrainedModel, UNet
+from napari_unet.network import ClassLabel, Standardisation, TrainedModel, UNet
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,6 +64,20 @@ def test_everything_else_comes_back_too(tmp_path: Path) -> None:
         assert getattr(loaded, name) == getattr(saved, name)
     for name in ("normalisation", "instances", "configuration", "provenance"):
         assert dict(getattr(loaded, name)) == dict(getattr(saved, name))
+
+
+def test_the_units_of_a_regression_come_back(tmp_path: Path) -> None:
+    saved = replace(
+        model(), task="regression", standardisation=Standardisation((0.1, 2.0), (1 / 3, 1e5))
+    )
+    loaded = load_model(save_model(saved, tmp_path / "m.safetensors"))
+    assert loaded.standardisation == saved.standardisation
+
+
+def test_other_models_say_nothing_of_units(tmp_path: Path) -> None:
+    path = save_model(model(), tmp_path / "m.safetensors")
+    assert "standardisation" not in json.loads(header_of(path)["model"])
+    assert load_model(path).standardisation is None
 
 
 def test_a_loaded_model_can_be_trained_on(tmp_path: Path) -> None:
@@ -178,6 +193,10 @@ def test_a_newer_format_asks_for_an_update(tmp_path: Path) -> None:
         {"classes": "ab"},
         {"scale": 0},
         {"scale": "big"},
+        {"standardisation": {"mean": [0], "std": [1]}},
+        {"standardisation": {"mean": [0, 0], "std": [1, 0]}},
+        {"standardisation": {"mean": 0, "std": 1}},
+        {"standardisation": "none"},
     ],
 )
 def test_a_description_that_does_not_fit_is_refused(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from napari_unet.network import ClassLabel
+from napari_unet.network import ClassLabel, Standardisation
 from napari_unet.prediction import (
     IntensityRange,
     PredictionError,
@@ -240,3 +241,31 @@ def test_classes_come_back_as_the_painted_values():
     probabilities = np.zeros((3, 1, 3), np.float32)
     probabilities[[0, 1, 2], 0, [2, 0, 1]] = 1
     assert labels_from(model, probabilities).tolist() == [[4, 9, 1]]
+
+
+OUTPUTS = tuple(ClassLabel(k, f"value {k + 1}") for k in range(3))
+
+
+def test_a_regression_says_values_in_their_own_units_whatever_the_tile():
+    plain = lively_model(task="regression", classes=OUTPUTS)
+    units = Standardisation((5.0, -300.0, 0.0), (0.1, 40.0, 1.0))
+    image = _image((100, 90))
+    raw = predict(plain, image)
+    values = predict(replace(plain, standardisation=units), image)
+    assert raw.shape == (3, 100, 90)
+    assert raw.min() < 0, "probabilities would prove nothing"
+    np.testing.assert_array_equal(values, units.undo(raw))
+    in_tiles = predict(replace(plain, standardisation=units), image, tile=32)
+    np.testing.assert_allclose(units.apply(in_tiles), raw, atol=1e-3)
+
+
+def test_values_do_not_come_in_steps():
+    model = lively_model(task="regression", classes=OUTPUTS)
+    values = torch.from_numpy(predict(model, _image((64, 64))))
+    assert (values == values.bfloat16()).float().mean() < 0.5, "as after rounding"
+
+
+def test_values_are_no_labels():
+    model = lively_model(task="regression", classes=OUTPUTS)
+    with pytest.raises(PredictionError, match="values, not labels"):
+        labels_from(model, np.zeros((3, 4, 5), np.float32))

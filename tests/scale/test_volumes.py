@@ -90,3 +90,9 @@ def test_another_volume_in_its_place_is_refused(stack, tmp_path):
         next(predict_volume(model, stack, tmp_path / "file"))
     with pytest.raises(PredictionError, match=r"expected \(Z, C, Y, X\)"):
         next(predict_volume(model, stack[0], tmp_path / "other.zarr"))
+
+
+def test_values_are_no_labels_and_nothing_is_written(stack, tmp_path):
+    with pytest.raises(PredictionError, match="values, not labels"):
+        next(predict_volume(lively_model(task="regression"), stack, tmp_path / "labels.zarr"))
+    assert not list(tmp_path.iterdir())

@@ -67,7 +67,8 @@ def test_steps_replace_the_time_of_a_preset_and_the_other_way_round():
         ({"minutes": 0}, "minutes is 0; it must be more than 0"),
         ({"steps": 0}, "steps is 0; it must be at least 1"),
         ({"minutes": None}, "neither minutes nor steps"),
-        ({"task": "regression"}, "choose instances or classes"),
+        ({"task": "guess"}, "choose instances, classes, regression"),
+        ({"regression_loss": "l3"}, "choose mse, mae"),
         ({"validation": 0.9}, "choose a share from 0 to 0.5"),
     ],
 )

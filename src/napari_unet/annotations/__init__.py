@@ -1,6 +1,12 @@
 """What a person painted, and what a network learns from it."""
 
-from napari_unet.annotations.annotated_image import AnnotatedImage, Task, annotate, to_stack
+from napari_unet.annotations.annotated_image import (
+    AnnotatedImage,
+    Task,
+    annotate,
+    annotate_values,
+    to_stack,
+)
 from napari_unet.annotations.cells import binary_to_instances, count_cells, split_connected
 from napari_unet.annotations.coverage import coverage
 from napari_unet.annotations.joining import join_prediction
@@ -14,6 +20,7 @@ __all__ = [
     "AnnotatedImage",
     "Task",
     "annotate",
+    "annotate_values",
     "binary_to_instances",
     "cell_diameter",
     "class_balance",

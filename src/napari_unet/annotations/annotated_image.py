@@ -10,10 +10,10 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["AnnotatedImage", "Task", "annotate", "to_stack"]
+__all__ = ["AnnotatedImage", "Task", "annotate", "annotate_values", "to_stack"]
 
-Task = Literal["instances", "classes"]
-"""What the painted values mean: one number per cell, or one number per class."""
+Task = Literal["instances", "classes", "regression"]
+"""What labels mean: one number per cell, one number per class, or values to predict."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -27,7 +27,8 @@ class AnnotatedImage:
     image
         (Z, C, Y, X), any real dtype, finite. A 2D picture has Z == 1, RGB is C == 3.
     labels
-        (Z, Y, X), integers >= 0: the painted values.
+        (Z, Y, X), integers >= 0: the painted values. For regression (Z, K, Y, X), floating point:
+        the K values that each pixel should get, finite where they count.
     annotated
         (Z, Y, X) bool. True where a pixel counts, in the loss and in every score.
     name
@@ -53,10 +54,17 @@ class AnnotatedImage:
         _check_image(self.image, called)
         _check_labels(self.labels, called)
         _check_together(self.image, self.labels, self.annotated, called)
+        if self.holds_values:
+            _check_values(self.labels, self.annotated, called)
         if self.pixel_size is not None and not 0 < self.pixel_size < np.inf:
             raise ValueError(
                 f"{called}pixel size must be positive micrometres per pixel, got {self.pixel_size}"
             )
+
+    @property
+    def holds_values(self) -> bool:
+        """Whether the labels are values to predict (regression), not cells or classes."""
+        return self.labels.dtype.kind == "f"
 
 
 def _check_image(image: NDArray[Any], called: str) -> None:
@@ -90,9 +98,12 @@ def _check_finite(image: NDArray[Any], called: str) -> None:
 
 
 def _check_labels(labels: NDArray[Any], called: str) -> None:
+    if labels.dtype.kind == "f" and labels.ndim == 4:
+        return
     if labels.dtype.kind not in "biu":
         raise ValueError(
-            f"{called}labels must be integers, got {labels.dtype}; convert them with astype(int)"
+            f"{called}labels must be integers, got {labels.dtype}; convert them with astype(int), "
+            "or give values to predict (regression) to annotate_values()"
         )
     if labels.dtype.kind == "i" and labels.size and labels.min() < 0:
         raise ValueError(
@@ -105,10 +116,15 @@ def _check_together(
     image: NDArray[Any], labels: NDArray[Any], annotated: NDArray[Any], called: str
 ) -> None:
     expected = (image.shape[0], *image.shape[2:])
-    if labels.shape != expected:
+    if labels.dtype.kind == "f":
+        needed = (image.shape[0], max(labels.shape[1], 1), *image.shape[2:])
+        axes = "(Z, K, Y, X)"
+    else:
+        needed, axes = expected, "(Z, Y, X)"
+    if labels.shape != needed:
         raise ValueError(
-            f"{called}labels have shape {labels.shape}, but the image needs {expected} (Z, Y, X); "
-            "choose the labels that were painted on this image"
+            f"{called}labels have shape {labels.shape}, but the image needs {needed} {axes}; "
+            "choose the labels that belong to this image"
         )
     if annotated.shape != expected:
         raise ValueError(
@@ -116,6 +132,18 @@ def _check_together(
         )
     if annotated.dtype != bool:
         raise ValueError(f"{called}annotated must be bool, got {annotated.dtype}; use mask > 0")
+
+
+def _check_values(values: NDArray[Any], annotated: NDArray[np.bool_], called: str) -> None:
+    wrong = sum(
+        int(np.count_nonzero(~np.isfinite(plane[:, counted])))
+        for plane, counted in zip(values, annotated, strict=True)
+    )
+    if wrong:
+        raise ValueError(
+            f"{called}{wrong} of the annotated values are NaN or infinite; annotate_values() takes "
+            "NaN for not annotated, replace what is infinite"
+        )
 
 
 def annotate(
@@ -169,6 +197,74 @@ def annotate(
         name=name,
         pixel_size=pixel_size,
     )
+
+
+def annotate_values(
+    image: ArrayLike,
+    values: ArrayLike,
+    *,
+    annotated: ArrayLike | None = None,
+    unlabelled: float | None = None,
+    channel_axis: int | None = None,
+    name: str = "",
+    pixel_size: float | None = None,
+) -> AnnotatedImage:
+    """Bring a picture and the values that a network shall predict for it (regression) together.
+
+    Parameters
+    ----------
+    image
+        As in `annotate`.
+    values
+        Any real numbers, kept as float32: (Y, X); (K, Y, X) for K outputs of a 2D picture;
+        (Z, Y, X) for one output of a stack; or (Z, K, Y, X). A pixel with NaN in any output is
+        not annotated.
+    annotated
+        Where the values count, nonzero = yes: (Y, X) or (Z, Y, X). None: wherever they are known.
+    unlabelled
+        A value that says nothing, as NaN does.
+    channel_axis, name, pixel_size
+        As in `annotate`.
+
+    Returns
+    -------
+    AnnotatedImage
+        Its labels are (Z, K, Y, X) float32, 0 where they do not count.
+
+    Raises
+    ------
+    ValueError
+        As `AnnotatedImage`, or if the axes are neither of the above.
+    """
+    pixels = to_stack(np.asarray(image), channel_axis)
+    given = _with_outputs(np.asarray(values), slices=len(pixels))
+    known = ~np.isnan(given).any(axis=1)
+    if unlabelled is not None:
+        known &= (given != unlabelled).all(axis=1)
+    if annotated is not None:
+        mask = _with_slices(np.asarray(annotated), "annotated") != 0
+        if mask.shape != known.shape:
+            raise ValueError(f"annotated has shape {mask.shape}, but the values have {known.shape}")
+        known &= mask
+    with np.errstate(over="ignore"):  # becomes infinite, which is refused with a sentence
+        kept = np.where(known[:, np.newaxis], given, 0).astype(np.float32)
+    return AnnotatedImage(
+        image=pixels, labels=kept, annotated=known, name=name, pixel_size=pixel_size
+    )
+
+
+def _with_outputs(values: NDArray[Any], slices: int) -> NDArray[Any]:
+    """Bring values to (Z, K, Y, X); of three axes the first is K for a picture, Z for a stack."""
+    if values.dtype.kind not in "biuf":
+        raise ValueError(f"values must be real numbers, got {values.dtype}")
+    if not 2 <= values.ndim <= 4:
+        raise ValueError(
+            f"values must have the axes (Y, X), (K, Y, X), (Z, Y, X) or (Z, K, Y, X), "
+            f"got {values.shape}"
+        )
+    if values.ndim == 3 and slices > 1:
+        return values[:, np.newaxis]
+    return values[(np.newaxis,) * (4 - values.ndim)]
 
 
 def _with_slices(array: NDArray[Any], what: str) -> NDArray[Any]:

@@ -115,7 +115,7 @@ def _two_distances(
 
 
 def class_balance(
-    targets: Sequence[NDArray[np.uint8]],
+    targets: Sequence[NDArray[Any]],
     annotated: Sequence[NDArray[np.bool_]],
     *,
     classes: int | None = None,

@@ -35,23 +35,30 @@ class Patch:
     image
         (C, Y, X) float32.
     target
-        (Y, X) uint8: each pixel's class.
+        (Y, X) uint8: each pixel's class. For regression (K, Y, X) float32, finite: its values.
     weight
         (Y, X) float32: how much it counts, 0 where nothing is known.
     """
 
     image: NDArray[np.float32]
-    target: NDArray[np.uint8]
+    target: NDArray[np.uint8 | np.float32]
     weight: NDArray[np.float32]
 
     def __post_init__(self) -> None:
         """Refuse parts that do not lie on each other."""
         shape = self.image.shape[1:]
-        if self.image.ndim != 3 or self.target.shape != shape or self.weight.shape != shape:
+        taught = self.target.shape[1:] if self.holds_values else self.target.shape
+        if self.image.ndim != 3 or taught != shape or self.weight.shape != shape:
             raise ValueError(
-                f"a patch needs an image (C, Y, X) with target and weight (Y, X), "
-                f"got {self.image.shape}, {self.target.shape} and {self.weight.shape}"
+                "a patch needs an image (C, Y, X) with target (Y, X), or (K, Y, X) of values, and "
+                f"weight (Y, X), got {self.image.shape}, {self.target.shape} and "
+                f"{self.weight.shape}"
             )
+
+    @property
+    def holds_values(self) -> bool:
+        """Whether the target is values (regression), not classes."""
+        return self.target.dtype.kind == "f"
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,9 +134,10 @@ def apply(augmentation: Augmentation, patch: Patch, *, output_shape: Shape | Non
     Returns
     -------
     Patch
-        Its weight is 0 wherever any pixel that it was read from had weight 0.
+        Its weight is 0 wherever any pixel that it was read from had weight 0, so that values
+        beside what is not annotated never count.
     """
-    size = patch.target.shape
+    size = patch.weight.shape
     shape = (size[0], size[1]) if output_shape is None else output_shape
     if shape[0] > size[0] or shape[1] > size[1]:
         raise ValueError(f"the output {shape} is larger than the patch {size}; read a larger one")
@@ -140,13 +148,22 @@ def apply(augmentation: Augmentation, patch: Patch, *, output_shape: Shape | Non
     image = _read(
         patch.image, grid, "bicubic" if augmentation.interpolation == "cubic" else "bilinear"
     )
-    target = _read(patch.target[np.newaxis], grid, "nearest")
     weight, known = _read(np.stack([patch.weight, patch.weight > 0]), grid, "bilinear")
     return Patch(
         change_intensity(image, augmentation.intensity),
-        target[0].astype(np.uint8),
+        _read_target(patch, grid),
         np.where(known > 1 - _ROUNDING, weight, np.float32(0)),
     )
+
+
+def _read_target(patch: Patch, grid: torch.Tensor) -> NDArray[np.uint8 | np.float32]:
+    """Read classes from the nearest pixel; values from the pixels that the weight is read from."""
+    if patch.holds_values:
+        return _read(patch.target, grid, "bilinear")
+    classes: NDArray[np.uint8] = _read(patch.target[np.newaxis], grid, "nearest")[0].astype(
+        np.uint8
+    )
+    return classes
 
 
 _ROUNDING = 1e-3

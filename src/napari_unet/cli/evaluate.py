@@ -12,7 +12,14 @@ from rich.table import Table
 from napari_unet.cli.failures import Failures, UsageError
 from napari_unet.cli.inputs import compared_pairs
 from napari_unet.cli.outputs import prepare_folder, refuse_existing, refuse_inputs
-from napari_unet.evaluation import CellRecord, ClassScore, Scores, cell_report, evaluate
+from napari_unet.evaluation import (
+    CellRecord,
+    ClassScore,
+    Scores,
+    ValueScores,
+    cell_report,
+    evaluate,
+)
 from napari_unet.files import image_paths, write_table
 
 if TYPE_CHECKING:
@@ -30,9 +37,14 @@ _MEANINGS = {
     "ap50": "AP at IoU > 0.5: TP / (TP + FP + FN); higher is better",
     "ap": "mean AP at IoU > 0.50, 0.55 .. 0.95; higher is better",
     "f1_50": "F1 at IoU > 0.5; higher is better",
-    "seg": "SEG, mean Jaccard index of the true cells; higher is better",
+    "seg": "Cell Tracking Challenge's SEG, mean Jaccard of true cells; higher is better",
     "pixel_error": "share of counted pixels that are wrong; lower is better",
     "rand_error": "adapted Rand error of connected regions; lower is better",
+    "mae": "mean absolute error, in the values' unit; lower is better",
+    "rmse": "root of the mean squared error, in the values' unit; lower is better",
+    "psnr": "peak signal-to-noise ratio in decibel; higher is better",
+    "r2": "coefficient of determination, 1 is perfect; higher is better",
+    "outputs": "outputs; with several, the scores are their means",
     "n_true": "true cells",
     "n_predicted": "predicted cells",
     "images": "images compared",
@@ -44,17 +56,16 @@ _MEANINGS = {
     "n_extra": "predicted cells where there is none",
     "mean_iou": "mean IoU of the classes; higher is better",
     "mean_dice": "mean Dice coefficient of the classes; higher is better",
-    "v_rand": "V_rand of ISBI 2012, borders thinned; higher is better",
+    "v_rand": "Rand score after border thinning (ISBI 2012); higher is better",
     "v_rand_split": "its part that falls with splits",
     "v_rand_merge": "its part that falls with mergers",
-    "v_info": "V_info of ISBI 2012, borders thinned; higher is better",
+    "v_info": "information score after border thinning (ISBI 2012); higher is better",
     "v_info_split": "its part that falls with splits",
     "v_info_merge": "its part that falls with mergers",
-    "warping_error": "share that no bending puts right; lower is better",
+    "warping_error": "share of pixels in splits, mergers, holes and pieces; lower is better",
 }
 
 _SHOWN = 20  # classes that are listed for people
-_SMALL = 0.005  # three decimals would leave nothing of it: good warping errors are below
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +93,8 @@ class EvaluateCommand:
         Reported
             If a pair of files could not be compared; the scores of the others were printed.
         """
+        if self.em and self.task == "regression":
+            raise UsageError("--em compares regions; leave it out with --task regression")
         if self.cells:
             self._check_output(self.cells)
         failures = Failures(debug=self.debug)
@@ -118,15 +131,17 @@ class EvaluateCommand:
         columns = [field.name for field in fields(CellRecord)]
         write_table(path, columns, map(_row, records), overwrite=self.overwrite)
 
-    def _print(self, scores: Scores) -> None:
+    def _print(self, scores: Scores | ValueScores) -> None:
         if self.json:
             print(json.dumps(scores.to_dict(), indent=2))
         else:
             Console(highlight=False).print(score_tables(scores))
 
 
-def score_tables(scores: Scores) -> RenderableType:
+def score_tables(scores: Scores | ValueScores) -> RenderableType:
     """Return scores with what they mean; those that do not apply are left out."""
+    if isinstance(scores, ValueScores):
+        return _single_numbers(scores)
     tables: list[RenderableType] = [_single_numbers(scores)]
     if scores.curve and scores.ap50 is not None:
         rows = [("AP", [point.ap for point in scores.curve])]
@@ -139,12 +154,13 @@ def score_tables(scores: Scores) -> RenderableType:
     return Group(*tables)
 
 
-def _single_numbers(scores: Scores) -> Table:
+def _single_numbers(scores: Scores | ValueScores) -> Table:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for name, meaning in _MEANINGS.items():
-        value = getattr(scores, name)
+        value = getattr(scores, name, None)
         if value is not None:
-            table.add_row(name, _shown(value), meaning)
+            in_unit = isinstance(scores, ValueScores) and isinstance(value, float)
+            table.add_row(name, f"{value:.4g}" if in_unit else _shown(value), meaning)
     return table
 
 
@@ -175,9 +191,7 @@ def _grid(corner: str, columns: Sequence[str], rows: Iterable[tuple[str, Sequenc
 def _shown(value: Any) -> str:
     if value is None:
         return "-"
-    if isinstance(value, float):
-        return f"{value:.2g}" if 0 < value < _SMALL else f"{value:.3f}"
-    return str(value)
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
 def _row(record: CellRecord) -> list[object]:

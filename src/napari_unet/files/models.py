@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from safetensors.torch import save
 
 from napari_unet.files.atomic import writing
 from napari_unet.files.errors import FileError, reading
-from napari_unet.network import ClassLabel, TrainedModel, build_network
+from napari_unet.network import ClassLabel, Standardisation, TrainedModel, build_network
 
 if TYPE_CHECKING:
     import os
@@ -76,6 +77,8 @@ def _described(model: TrainedModel) -> str:
     description: dict[str, Any] = {name: getattr(model, name) for name in (*_PLAIN, *_RECORDS)}
     description["architecture"] = dict(model.architecture)
     description["classes"] = [[label.value, label.name] for label in model.classes]
+    if model.standardisation:
+        description["standardisation"] = asdict(model.standardisation)
     try:
         return json.dumps(description, default=_plain, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError) as error:
@@ -119,8 +122,17 @@ def _built(
     return TrainedModel(
         network=network.eval(),
         classes=tuple(ClassLabel(int(value), name) for value, name in description["classes"]),
+        standardisation=_standardisation(description.get("standardisation")),
         **{name: description[name] for name in (*_PLAIN, *_RECORDS)},
     )
+
+
+def _standardisation(stored: Mapping[str, Any] | None) -> Standardisation | None:
+    """Read how a regression's outputs are standardised; other models say nothing of it."""
+    if not stored:
+        return None
+    mean, std = (tuple(float(value) for value in stored[name]) for name in ("mean", "std"))
+    return Standardisation(mean, std)
 
 
 def _shapes(state: Mapping[str, torch.Tensor]) -> dict[str, tuple[torch.Size, torch.dtype]]:

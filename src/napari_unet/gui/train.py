@@ -21,7 +21,7 @@ from napari_unet.training import PRESETS, TrainingConfig, devices, gpu_advice
 __all__ = ["TrainDock"]
 
 _FIRST = ("minutes", "device")
-_HIDDEN = ("preset", "task")
+_HIDDEN = ("preset", "task", "regression_loss")
 _REDRAW_MS = 250
 _PLAIN_WORDS = {
     "quick": "A small network, useful after minutes on any computer.",

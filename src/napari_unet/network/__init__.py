@@ -17,6 +17,7 @@ from napari_unet.network.geometry import (
 )
 from napari_unet.network.network import Network, activate
 from napari_unet.network.sliding_window import SlidingWindow
+from napari_unet.network.standardisation import Standardisation
 from napari_unet.network.steps import LEVEL_HEAD, Level, level_rows
 from napari_unet.network.trained_model import ClassLabel, TrainedModel
 from napari_unet.network.unet import UNet
@@ -29,6 +30,7 @@ __all__ = [
     "Level",
     "Network",
     "SlidingWindow",
+    "Standardisation",
     "TileArithmetic",
     "TrainedModel",
     "UNet",

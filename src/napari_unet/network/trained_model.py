@@ -9,13 +9,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from napari_unet.network.network import Network
+    from napari_unet.network.standardisation import Standardisation
 
 __all__ = ["ClassLabel", "TrainedModel"]
 
 
 @dataclass(frozen=True)
 class ClassLabel:
-    """The value that was painted for a class, and its name."""
+    """The value that was painted for a class, and its name; for regression an output's number."""
 
     value: int
     name: str
@@ -29,10 +30,11 @@ class TrainedModel:
     ----------
     network : Network
         In evaluation mode, float32, on the CPU.
-    task : {"instances", "classes"}
-        What the output classes mean.
+    task : {"instances", "classes", "regression"}
+        What the outputs mean.
     classes : tuple of ClassLabel
-        One per output channel, in channel order; the background first.
+        One per output channel, in channel order; the background first. For regression the outputs
+        by their numbers 0, 1 ..., and what their values are called.
     scale : float
         The working scale: pixels that the network sees per pixel of the image.
     pixel_size : float or None
@@ -41,6 +43,9 @@ class TrainedModel:
         ``low`` and ``high``: the percentiles of the whole image that become 0 and 1.
     instances : mapping
         Keyword arguments of `napari_unet.prediction.InstanceOptions`.
+    standardisation : Standardisation or None
+        For regression: what brings the network's outputs to the values' own units. None: they
+        are in it.
     configuration : mapping
         The training configuration, plain values only.
     provenance : mapping
@@ -54,6 +59,7 @@ class TrainedModel:
     pixel_size: float | None = None
     normalisation: Mapping[str, float] = field(default_factory=lambda: {"low": 1.0, "high": 99.8})
     instances: Mapping[str, Any] = field(default_factory=dict)
+    standardisation: Standardisation | None = None
     configuration: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
@@ -62,6 +68,11 @@ class TrainedModel:
         if len(self.classes) != outputs:
             raise ValueError(
                 f"{len(self.classes)} classes are named but the network has {outputs} outputs"
+            )
+        if self.standardisation and len(self.standardisation.mean) != outputs:
+            raise ValueError(
+                f"{len(self.standardisation.mean)} outputs are standardised but the network has "
+                f"{outputs}"
             )
         if not 0 < self.scale <= 16:
             raise ValueError(f"the working scale is {self.scale}; it must lie in (0, 16]")

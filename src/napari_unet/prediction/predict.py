@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from napari_unet.annotations import to_stack
@@ -50,7 +50,8 @@ class PredictionReport:
     index : int or None
         The slice that this report completes.
     probabilities : (C, Y, X) float32 array or None
-        The probabilities of that slice.
+        The probabilities of that slice; for regression the values of each output, in their own
+        units.
     message : str
         Something a person should know; mostly empty.
     """
@@ -121,6 +122,19 @@ def _channels(count: int) -> str:
     return {1: "1 channel", 3: "3 channels (such as RGB)"}.get(count, f"{count} channels")
 
 
+class _Unrounded(nn.Module):
+    """A last layer that computes in float32, so that values do not come in bfloat16's steps."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, features: Tensor) -> Tensor:
+        with torch.autocast(features.device.type, enabled=False):
+            values: Tensor = self.layer(features.float())
+        return values
+
+
 class _Runner:
     """A network on its device, ready for one (C, Y, X) tile at a time."""
 
@@ -128,8 +142,9 @@ class _Runner:
         self.device = device
         self.views = views
         self.task = model.task
+        self.standardisation = model.standardisation
         self.dtype = fast_dtype(device)
-        self.network = _ready(model.network, device, self.dtype)
+        self.network = _ready(model.network, device, self.dtype, exact=self.task == "regression")
 
     def __call__(self, tile: NDArray[np.float32], keep: tuple[slice, slice]) -> NDArray[np.float32]:
         image = torch.from_numpy(tile)[None].to(self.device)
@@ -138,7 +153,7 @@ class _Runner:
         height, width = (geometry.output_size(size) for size in image.shape[-2:])
         found = average_views(self._look, image, Part(*keep, height, width), views)
         result: NDArray[np.float32] = found[0].cpu().numpy()
-        return result
+        return self.standardisation.undo(result) if self.standardisation else result
 
     def _look(self, image: torch.Tensor, keep: tuple[slice, slice]) -> torch.Tensor:
         image = image.contiguous(memory_format=torch.channels_last)
@@ -150,20 +165,33 @@ class _Runner:
         return activate(output, self.task)
 
 
-def _ready(network: Network, device: torch.device, dtype: torch.dtype | None) -> Network:
+def _ready(
+    network: Network, device: torch.device, dtype: torch.dtype | None, *, exact: bool
+) -> Network:
     """Copy a network to its device, its convolutions already in the dtype of autocast.
 
-    Autocast alone would convert them again for every tile.
+    Autocast alone would convert them again for every tile. An exact network computes its last
+    layer in float32.
     """
     copied: dict[int, object] = {}
+    last = _last_layer(network) if exact else None
     for layer in network.modules():
         convolves = isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d))
         for values in layer.parameters(recurse=False):
             layout = torch.channels_last if values.ndim == 4 else torch.preserve_format
-            wanted = dtype if convolves and dtype is not None else values.dtype
+            fast = convolves and layer is not last and dtype is not None
+            wanted = dtype if fast else values.dtype
             moved = values.detach().to(device, wanted, copy=True, memory_format=layout)
             copied[id(values)] = nn.Parameter(moved, requires_grad=False)
-    return copy.deepcopy(network, copied).eval().to(device)
+    made = copy.deepcopy(network, copied).eval().to(device)
+    if last is not None:
+        made.classify = _Unrounded(cast("nn.Module", made.classify))
+    return made
+
+
+def _last_layer(network: Network) -> nn.Module | None:
+    layer = getattr(network, "classify", None)
+    return layer if isinstance(layer, nn.Module) else None
 
 
 @dataclass(frozen=True)
@@ -336,7 +364,7 @@ def predict(
     normalisation: IntensityRange | None = None,
     pixel_size: float | None = None,
 ) -> NDArray[np.float32]:
-    """Return the class probabilities of an image or a stack.
+    """Return the class probabilities of an image or a stack, or the values of a regression.
 
     Parameters
     ----------
@@ -351,7 +379,8 @@ def predict(
     Returns
     -------
     (C, Y, X) or, for a stack, (Z, C, Y, X) float32 array
-        C classes, channel 0 the background; they sum to 1 at every pixel.
+        C classes, channel 0 the background; they sum to 1 at every pixel. For regression C
+        outputs, in the units that were trained on.
 
     Raises
     ------
@@ -407,7 +436,16 @@ def labels_from(
     (Y, X) int32 array
         Task instances: cells numbered from 1, by `options` or the model's own. Task classes: the
         painted value of the most probable class.
+
+    Raises
+    ------
+    PredictionError
+        If the model predicts values (task regression), which are no labels.
     """
+    if model.task == "regression":
+        raise PredictionError(
+            "a regression model predicts values, not labels; use what predict() returns as it is"
+        )
     if model.task == "instances":
         own = at_pixel_size(model, pixel_size).instances
         return instances(probabilities, options=options or InstanceOptions(**own))

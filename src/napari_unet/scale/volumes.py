@@ -113,13 +113,18 @@ def predict_volume(
     Raises
     ------
     PredictionError
-        If the stack does not fit the model, or `path` holds something else: another volume, or
-        labels of another model.
+        If the stack does not fit the model, the model predicts values (task regression), or
+        `path` holds something else: another volume, or labels of another model.
     """
     if len(stack.shape) != 4:
         raise PredictionError(f"the stack has shape {stack.shape}; expected (Z, C, Y, X)")
     message = rescaling(model, pixel_size)
     model = at_pixel_size(model, pixel_size)
+    if model.task == "regression":
+        raise PredictionError(
+            "a regression model predicts values, not labels; predict slice by slice with "
+            "predict_slices() and write each as it comes"
+        )
     ranged = sample_range(stack, model)
     out = _open(Path(path), (stack.shape[0], *stack.shape[2:]), _fingerprint(model, ranged))
     first, last = (int(str(out.attrs[key])) for key in ("slices_done", "last_label"))

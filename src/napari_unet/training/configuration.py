@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -27,10 +27,12 @@ class TrainingConfig:
     """
 
     preset: str = option("quick", "Where the values below come from.", title="Preset")
-    task: Literal["instances", "classes"] = option(
+    task: Literal["instances", "classes", "regression"] = option(
         "instances",
-        "Instances: every cell has its own number. Classes: every value is a kind of tissue.",
+        "Instances: every cell has its own number. Classes: every value is a kind of tissue. "
+        "Regression: labels are values to predict.",
         title="Task",
+        choices=("instances", "classes", "regression"),
     )
     minutes: float | None = option(
         3.0,
@@ -200,6 +202,14 @@ class TrainingConfig:
         choices=("mean", "sum"),
         advanced=True,
     )
+    regression_loss: Literal["mse", "mae"] = option(
+        "mse",
+        "Error of a regression's values: squares (mse), which large errors dominate, or absolute "
+        "differences (mae), which forgive outliers.",
+        title="Regression loss",
+        choices=("mse", "mae"),
+        advanced=True,
+    )
     views: int = option(
         2,
         "Predict mirrored and turned views of every image too, and average them: better, and as "
@@ -307,8 +317,7 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         self._check_budget()
-        if self.task not in ("instances", "classes"):
-            raise ValueError(f"task is {self.task!r}; choose instances or classes")
+        self._check_choices()
         if not 0 <= self.validation <= 0.5:
             raise ValueError(
                 f"validation is {self.validation}; choose a share from 0 to 0.5 of the images"
@@ -322,6 +331,14 @@ class TrainingConfig:
             raise ValueError(f"steps is {self.steps}; it must be at least 1")
         if self.minutes is not None and self.minutes <= 0:
             raise ValueError(f"minutes is {self.minutes}; it must be more than 0")
+
+    def _check_choices(self) -> None:
+        for entry in fields(self):
+            choices = entry.metadata.get("choices")
+            value = getattr(self, entry.name)
+            if choices and value not in choices:
+                allowed = ", ".join(map(str, choices))
+                raise ValueError(f"{entry.name} is {value!r}; choose {allowed}")
 
     def architecture(self, *, in_channels: int, out_channels: int) -> dict[str, Any]:
         """Return what `napari_unet.network.build_network` builds the network from."""
@@ -375,6 +392,8 @@ class TrainingConfig:
         """Return a preset with some values changed.
 
         ``steps`` given without ``minutes`` replaces the preset's time, and the other way round.
+        For the task regression neither sizes nor grey values of patches are changed unless
+        `changes` say so: the values to predict may depend on both.
 
         Raises
         ------
@@ -383,6 +402,8 @@ class TrainingConfig:
         """
         if name not in PRESETS:
             raise ValueError(f"there is no preset {name!r}; choose {', '.join(PRESETS)}")
+        if changes.get("task") == "regression":
+            changes = {**_REGRESSION, **changes}
         if changes.get("steps") is not None:
             changes.setdefault("minutes", None)
         elif changes.get("minutes") is not None:
@@ -393,6 +414,8 @@ class TrainingConfig:
         """Return the options as plain values, for a file."""
         return asdict(self)
 
+
+_REGRESSION: Mapping[str, Any] = MappingProxyType({"scaling": 0.0, "intensity": 0.0})
 
 PRESETS: Mapping[str, TrainingConfig] = MappingProxyType(
     {

@@ -14,6 +14,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from napari_unet.network import Network, fast_dtype
 from napari_unet.training.overlap import dice_loss, focus
+from napari_unet.training.regression import value_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -126,8 +127,8 @@ class Learner:
             torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None),
         ):
             torch.manual_seed(self.config.seed + self._steps)  # dropout, repeatable
-            logits = self.network(image)
-        loss = self._energy(logits, target, weight)
+            output = self.network(image)
+        loss = self._energy(output, target, weight)
         value = float(loss.detach())
         if not math.isfinite(value):
             raise FloatingPointError(_DIVERGED)
@@ -140,17 +141,23 @@ class Learner:
             self._average.update_parameters(self.network)
         return value
 
-    def _energy(self, logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    def _energy(self, output: Tensor, target: Tensor, weight: Tensor) -> Tensor:
         config = self.config
-        loss = energy(logits, target, weight, reduction=config.energy, focal=config.focal)
-        return loss + config.dice * dice_loss(logits, target, weight) if config.dice else loss
+        if config.task == "regression":
+            return value_error(
+                output, target, weight, loss=config.regression_loss, reduction=config.energy
+            )
+        loss = energy(output, target, weight, reduction=config.energy, focal=config.focal)
+        return loss + config.dice * dice_loss(output, target, weight) if config.dice else loss
 
     def _kept(self, planes: Sequence[NDArray[Any]]) -> Tensor:
-        """Stack (Y, X) planes, cut to what the network returns of them."""
+        """Stack (..., Y, X) planes, cut to what the network returns of them."""
         geometry, size = self.network.geometry, self.config.input_size
         first = geometry.offset(size)
         kept = slice(first, first + geometry.output_size(size))
-        return torch.from_numpy(np.stack([plane[kept, kept] for plane in planes])).to(self.device)
+        return torch.from_numpy(np.stack([plane[..., kept, kept] for plane in planes])).to(
+            self.device
+        )
 
     def snapshot(self) -> Network:
         """Return a copy of the (averaged) network on the CPU, in evaluation mode.

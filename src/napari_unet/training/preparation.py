@@ -18,7 +18,7 @@ from napari_unet.annotations import (
     working_scale,
 )
 from napari_unet.augmentation import Patch
-from napari_unet.network import ClassLabel
+from napari_unet.network import ClassLabel, Standardisation
 from napari_unet.prediction import (
     PredictionError,
     measure_range,
@@ -27,6 +27,7 @@ from napari_unet.prediction import (
     resize,
 )
 from napari_unet.training.errors import TrainingError
+from napari_unet.training.regression import check_values, name_outputs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -50,6 +51,7 @@ __all__ = [
 ]
 
 PERCENTILES: Mapping[str, float] = {"low": 1.0, "high": 99.8}
+_ROUNDING = 1e-5  # of a pixel's share, in float32
 _POSITIONS = 20_000  # annotated pixels kept per slice as centres of patches
 
 
@@ -74,7 +76,8 @@ def counted_only(image: AnnotatedImage) -> AnnotatedImage:
 
     What is not annotated must not decide anything: not the weights, not the working scale.
     """
-    return replace(image, labels=np.where(image.annotated, image.labels, 0))
+    counts = image.annotated[:, np.newaxis] if image.holds_values else image.annotated
+    return replace(image, labels=np.where(counts, image.labels, 0))
 
 
 def without_exam(image: AnnotatedImage, exam: AnnotatedImage | None, gap: int) -> AnnotatedImage:
@@ -111,17 +114,25 @@ def check_annotations(images: Sequence[AnnotatedImage], config: TrainingConfig) 
         raise TrainingError(
             f"some images have {counts} channels; train on images with equal channels"
         )
+    if config.task == "regression":
+        check_values(images)
+    elif any(image.holds_values for image in images):
+        raise TrainingError(
+            f"some labels are values to predict, which the task {config.task} does not learn; "
+            "choose the task regression, or give whole numbers"
+        )
     if not any(image.annotated.any() for image in images):
         raise TrainingError("nothing is annotated; paint some cells or mark a region first")
-    painted = any((image.labels[image.annotated] > 0).any() for image in images)
-    if config.task == "instances" and not painted:
+    if config.task == "instances" and not any(
+        (image.labels[image.annotated] > 0).any() for image in images
+    ):
         raise TrainingError("no cell is painted where it counts; paint at least one cell first")
 
 
 def find_classes(
     images: Sequence[AnnotatedImage], task: str, names: Mapping[int, str] | None
 ) -> tuple[ClassLabel, ...]:
-    """Return the classes in channel order, the background first.
+    """Return the classes in channel order, the background first; for regression the outputs.
 
     Raises
     ------
@@ -131,6 +142,8 @@ def find_classes(
     names = names or {}
     if task == "instances":
         return (ClassLabel(0, "background"), ClassLabel(1, names.get(1, "cell")))
+    if task == "regression":
+        return name_outputs(images[0].labels.shape[1], names)
     values = sorted({int(v) for image in images for v in np.unique(image.labels[image.annotated])})
     if not 2 <= len(values) <= 255:
         raise TrainingError(
@@ -225,21 +238,29 @@ def nearest(array: NDArray[Any], shape: tuple[int, int]) -> NDArray[Any]:
 
 @dataclass(frozen=True, eq=False)
 class _Scaled:
-    """One slice at the working scale, before it is weighted."""
+    """One slice at the working scale, before it is weighted; `labels` are cells or classes."""
 
     image: NDArray[np.float32]
     labels: NDArray[Any]
-    target: NDArray[np.uint8]
+    target: NDArray[np.uint8 | np.float32]
     annotated: NDArray[np.bool_]
 
 
 def _scaled_slices(
-    image: AnnotatedImage, scale: float, config: TrainingConfig, classes: Sequence[ClassLabel]
+    image: AnnotatedImage,
+    scale: float,
+    config: TrainingConfig,
+    classes: Sequence[ClassLabel],
+    standardisation: Standardisation | None,
 ) -> Iterator[_Scaled]:
     ranged = measure_range(image.image, PERCENTILES)
     values = [label.value for label in classes]
     size = _size(image, scale)
     for index in np.flatnonzero(image.annotated.any(axis=(1, 2))):
+        if standardisation is not None:
+            shown = resize(ranged.apply(image.image[index]), size)
+            yield _with_values(shown, image.labels[index], image.annotated[index], standardisation)
+            continue
         labels = nearest(image.labels[index], size)
         annotated = nearest(image.annotated[index], size)
         if config.task == "instances":
@@ -251,10 +272,28 @@ def _scaled_slices(
         yield _Scaled(resize(ranged.apply(image.image[index]), size), labels, target, annotated)
 
 
+def _with_values(
+    shown: NDArray[np.float32],
+    values: NDArray[Any],
+    annotated: NDArray[np.bool_],
+    standardisation: Standardisation,
+) -> _Scaled:
+    """Standardise values and bring them to the size of what is shown.
+
+    They count where only annotated pixels went into them.
+    """
+    size = (shown.shape[1], shown.shape[2])
+    target = resize(np.where(annotated, standardisation.apply(values), np.float32(0)), size)
+    share = resize(annotated[np.newaxis].astype(np.float32), size)[0]
+    return _Scaled(shown, target, target, share > 1 - _ROUNDING)
+
+
 def _weights(
     part: _Scaled, balance: Sequence[float], scale: float, config: TrainingConfig
 ) -> NDArray[np.float32]:
     """Return the weight of each pixel in the loss; 0 where nothing is annotated."""
+    if config.task == "regression":
+        return part.annotated.astype(np.float32)
     weight = np.asarray(balance, np.float32)[part.target]
     if config.task == "instances" and config.w0 > 0:
         border = weight_map(part.labels, w0=config.w0, sigma=config.sigma * scale)
@@ -270,6 +309,7 @@ def prepare(
     rng: np.random.Generator,
     *,
     reference: float | None = None,
+    standardisation: Standardisation | None = None,
 ) -> list[Lesson]:
     """Bring every annotated slice to the working scale, with target and weight.
 
@@ -285,12 +325,18 @@ def prepare(
     reference : float or None
         Micrometres per pixel for which `scale` and sigma hold; images with other pixels are
         brought to it.
+    standardisation : Standardisation, optional
+        For regression: in which units the network learns the values.
     """
     parts = [
         part
         for image in images
         for part in _scaled_slices(
-            image, scale * pixel_ratio(image.pixel_size, reference), config, classes
+            image,
+            scale * pixel_ratio(image.pixel_size, reference),
+            config,
+            classes,
+            standardisation,
         )
     ]
     parts = [part for part in parts if part.annotated.any()]
@@ -300,7 +346,7 @@ def prepare(
             f"{scale:.2g}; annotate larger parts or set the scale by hand"
         )
     balance = (1.0,) * len(classes)
-    if config.balance:
+    if config.balance and config.task != "regression":
         balance = class_balance(
             [part.target for part in parts],
             [part.annotated for part in parts],

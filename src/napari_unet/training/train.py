@@ -33,11 +33,13 @@ from napari_unet.training.preparation import (
     prepare,
     without_exam,
 )
+from napari_unet.training.regression import measure_standardisation
 from napari_unet.training.tuning import as_mapping, examine, score_of, sit, tune, usual_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from napari_unet.network import Standardisation
     from napari_unet.training.configuration import TrainingConfig
 
 __all__ = ["TrainingReport", "train"]
@@ -127,7 +129,7 @@ def train(
     should_stop: Callable[[], bool] = never,
     updates: Callable[[], Sequence[AnnotatedImage] | None] | None = None,
 ) -> Iterator[TrainingReport]:
-    """Train a U-Net on annotated images, reporting after every step.
+    """Train a network on annotated images, reporting after every step.
 
     Parameters
     ----------
@@ -136,7 +138,7 @@ def train(
     config : TrainingConfig
         Everything that decides how; see `TrainingConfig.from_preset`.
     class_names : mapping, optional
-        Names of painted values, kept in the model.
+        Names of painted values, or of a regression's outputs from 0; kept in the model.
     should_stop : callable
         Asked before every step; once True, the best model so far is finished and reported.
     updates : callable, optional
@@ -213,6 +215,7 @@ class _Training:
         self.classes = find_classes(self.images, config.task, class_names)
         self.pixel_size = common_pixel_size(self.images)
         self.scale = choose_scale(self.images, config, self.pixel_size)
+        self.standardisation: Standardisation | None = None
         self.best: tuple[float, Network] | None = None
         self.batch = config.batch
 
@@ -221,13 +224,19 @@ class _Training:
         if self._pixel_message():
             yield self.clock.report(phase="preparing", message=self._pixel_message())
         self.lessons, self.exams = self._split()
+        if self.config.task == "regression":
+            self.standardisation = measure_standardisation(self.lessons)
         self.source = self._prepare(self.lessons)
         if not self.exams:
             yield self.clock.report(phase="preparing", message=self._no_validation_message())
         self.learner = Learner(self._new_network(), self.config, self.device)
         with Batches(self._draw_patch, threads=_threads_for_patches(self.device)) as self.batches:
             yield from self._learn()
-        yield self.clock.report(message="Choosing how probabilities become cells")
+        yield self.clock.report(
+            message="Choosing how probabilities become cells"
+            if self.cells
+            else "Measuring the quality"
+        )
         yield from self._finish()
 
     def _scale_message(self) -> str:
@@ -276,7 +285,13 @@ class _Training:
 
     def _prepare(self, images: Sequence[AnnotatedImage]) -> PatchSource:
         lessons = prepare(
-            images, self.config, self.scale, self.classes, self.rng, reference=self.pixel_size
+            images,
+            self.config,
+            self.scale,
+            self.classes,
+            self.rng,
+            reference=self.pixel_size,
+            standardisation=self.standardisation,
         )
         size = self.config.input_size
         kept = self.config.geometry.output_size(size)
@@ -355,6 +370,7 @@ class _Training:
             pixel_size=self.pixel_size,
             normalisation=dict(PERCENTILES),
             instances=as_mapping(usual_options(self.scale)) if self.cells else {},
+            standardisation=self.standardisation,
             configuration=self.config.to_dict(),
         )
 
@@ -415,7 +431,7 @@ class _Training:
             "seconds": round(self.clock.seconds, 1),
             "data": fingerprint(self.images),
             "images": [image.name for image in self.images],
-            "cells": sum(count_cells(image.labels) for image in self.images),
+            **({"cells": sum(count_cells(i.labels) for i in self.images)} if self.cells else {}),
             "scores": dict(scores),
             "scored_on": [exam.name for exam in self.exams] or "the training images",
         }

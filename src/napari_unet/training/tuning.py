@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_unet.evaluation import Scores, adapted_rand_error, evaluate
+from napari_unet.evaluation import Scores, ValueScores, adapted_rand_error, evaluate
 from napari_unet.evaluation.matching import count_matches, overlaps
 from napari_unet.evaluation.measures import seg_of_each
 from napari_unet.prediction import (
@@ -51,9 +51,9 @@ class Exam:
     Parameters
     ----------
     probabilities : (C, Y, X) float32 array
-        Predicted.
+        Predicted; for regression values.
     labels : (Y, X) integer array
-        Painted.
+        Painted; for regression true values (C, Y, X).
     annotated : (Y, X) bool array
         Where that counts.
     """
@@ -109,20 +109,28 @@ def examine(
                 yield exam if model.task != "instances" else exam.scaled(ratio)
 
 
-def sit(model: TrainedModel, exams: Sequence[Exam]) -> Scores:
+def sit(model: TrainedModel, exams: Sequence[Exam]) -> Scores | ValueScores:
     """Score a model on predicted slices; what is not annotated does not count."""
+    if model.task == "regression":
+        return evaluate(
+            [(exam.labels, exam.probabilities, exam.annotated) for exam in exams],
+            task="regression",
+        )
     return evaluate(
         [(exam.labels, labels_from(model, exam.probabilities), exam.annotated) for exam in exams],
         task="classes" if model.task == "classes" else "instances",
     )
 
 
-def score_of(scores: Scores) -> float:
+def score_of(scores: Scores | ValueScores) -> float:
     """Return one number between 0 and 1, higher is better, to compare models of one training.
 
     Instances: the mean of F1 at IoU 0.5 and SEG, so that both the count and the outlines matter.
-    Classes: the share of pixels that are right.
+    Classes: the share of pixels that are right. Regression: R², or 0 where it is negative or
+    all true values are equal.
     """
+    if isinstance(scores, ValueScores):
+        return max(0.0, scores.r2 or 0.0)
     if scores.f1_50 is None:
         return 1 - (scores.pixel_error if scores.pixel_error is not None else 1.0)
     return (scores.f1_50 + (scores.seg or 0.0)) / 2
