@@ -16,8 +16,10 @@ from napari_unet.files import (
     probability_file,
     read_image,
     read_labels,
+    read_values,
     write_labels,
     write_probabilities,
+    write_values,
 )
 
 if TYPE_CHECKING:
@@ -50,6 +52,46 @@ def test_probabilities_come_back(tmp_path: Path, name: str, shape: tuple[int, ..
     expected = probabilities.astype(np.float32).reshape(-1, *shape[-3:])
     np.testing.assert_array_equal(image.data, expected)
     assert image.pixel_size == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.zarr"])
+@pytest.mark.parametrize(
+    ("shape", "stored"),
+    [
+        ((1, 30, 40), (30, 40)),
+        ((2, 30, 40), (2, 30, 40)),
+        ((3, 30, 40), (3, 30, 40)),
+        ((5, 1, 30, 40), (5, 30, 40)),
+        ((5, 4, 30, 40), (5, 4, 30, 40)),
+        ((1, 1, 1), (1, 1)),
+    ],
+)
+def test_values_come_back(
+    tmp_path: Path, name: str, shape: tuple[int, ...], stored: tuple[int, ...]
+) -> None:
+    values = RNG.normal(0, 1e3, shape)
+    values.flat[0] = np.nan
+    write_values(tmp_path / name, values, pixel_size=0.5)
+    found = read_values(tmp_path / name)
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, values.astype(np.float32).reshape(-1, *shape[-3:]))
+    if name == "a.tif":
+        assert tifffile.imread(tmp_path / name).shape == stored
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.uint8, np.int16])
+def test_planes_of_a_picture_are_its_outputs(tmp_path: Path, dtype: Any) -> None:
+    values = RNG.integers(0, 99, (5, 30, 40)).astype(dtype)
+    tifffile.imwrite(tmp_path / "a.tif", values)
+    assert read_values(tmp_path / "a.tif").shape == (5, 1, 30, 40)
+    found = read_values(tmp_path / "a.tif", slices=1)
+    np.testing.assert_array_equal(found, values[None])
+    assert found.dtype == dtype
+
+
+def test_values_need_their_axes(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"\(30, 40\) must have the axes"):
+        write_values(tmp_path / "a.tif", np.zeros((30, 40)))
 
 
 def test_a_tiff_is_compressed_and_its_axes_and_calibration_are_imagej_s(tmp_path: Path) -> None:

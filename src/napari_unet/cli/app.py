@@ -33,10 +33,18 @@ class _Task(StrEnum):
 
     instances = "instances"
     classes = "classes"
+    regression = "regression"
 
     @property
     def name_of_task(self) -> Task:
         return self.value
+
+
+class _RegressionLoss(StrEnum):
+    """How the error of predicted values is measured."""
+
+    mse = "mse"
+    mae = "mae"
 
 
 class _TrainHelp(TyperCommand):
@@ -84,7 +92,8 @@ TaskOption = Annotated[
     _Task,
     typer.Option(
         help="instances: 0 is background, every other value one cell; a 0/255 mask is split into "
-        "its connected pieces. classes: every value is a class, 0 the background."
+        "its connected pieces. classes: every value is a class, 0 the background. regression: the "
+        "values themselves; NaN says nothing, channels are several outputs."
     ),
 ]
 Unlabelled = Annotated[
@@ -170,6 +179,10 @@ def train(
     unlabelled: Unlabelled = None,
     regions: Regions = None,
     device: Annotated[str | None, typer.Option(help="{device} (default: {default_device})")] = None,
+    regression_loss: Annotated[
+        _RegressionLoss | None,
+        typer.Option(help="{regression_loss} (default: {default_regression_loss})"),
+    ] = None,
     seed: Annotated[
         int | None, typer.Option(min=0, help="{seed} (default: {default_seed})")
     ] = None,
@@ -197,6 +210,7 @@ def train(
     given = {"minutes": minutes, "steps": steps, "device": device, "seed": seed}
     given |= {"validation": validation, "task": task.name_of_task}
     given |= {"use_pixel_size": False if ignore_pixel_size else None}
+    given |= {"regression_loss": regression_loss and regression_loss.value}
     TrainCommand(
         images=images,
         labels=labels,
@@ -249,8 +263,9 @@ def predict(
     """Segment images with a model, and write a label file STEM.tif for each.
 
     Instances are numbered from 1 and unique per file; classes are numbered from 0 in the order of
-    the values trained on (napari-unet info shows them). Where the files say that their pixels are
-    larger or smaller than those trained on, the network sees the images at the size it knows.
+    the values trained on (napari-unet info shows them). A regression's values are written as
+    float32, with one channel per output. Where the files say that their pixels are larger or
+    smaller than those trained on, the network sees the images at the size it knows.
 
     Example: napari-unet predict cells.safetensors images --out results
     """
@@ -301,7 +316,8 @@ def evaluate(
 ) -> None:
     """Compare predicted labels with true ones, over all images together.
 
-    Classes compare by the rank of their values, so that 0/255 equals 0/1.
+    Classes compare by the rank of their values, so that 0/255 equals 0/1. Values of a regression
+    are not counted where the truth is NaN.
 
     Example: napari-unet evaluate labels results --cells cells.csv
     """

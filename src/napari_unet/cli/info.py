@@ -56,14 +56,13 @@ def describe(model: TrainedModel) -> dict[str, Any]:
     """Return everything about a model but its weights, as plain values.
 
     ``classes`` holds for each class its ``index`` (the channel of the probabilities and the number
-    in label files of the task classes), the painted ``value`` and the ``name``.
+    in label files of the task classes), the painted ``value`` and the ``name``. A regression has
+    ``outputs`` instead: ``index``, ``name``, and the ``mean`` and ``std`` of the values trained
+    on, in their own unit.
     """
     return {
         "task": model.task,
-        "classes": [
-            {"index": index, "value": label.value, "name": label.name}
-            for index, label in enumerate(model.classes)
-        ],
+        **(_outputs(model) if model.task == "regression" else _classes(model)),
         "channels": model.channels,
         "scale": model.scale,
         "pixel_size": model.pixel_size,
@@ -77,6 +76,28 @@ def describe(model: TrainedModel) -> dict[str, Any]:
     }
 
 
+def _classes(model: TrainedModel) -> dict[str, Any]:
+    classes = [
+        {"index": index, "value": label.value, "name": label.name}
+        for index, label in enumerate(model.classes)
+    ]
+    return {"classes": classes}
+
+
+def _outputs(model: TrainedModel) -> dict[str, Any]:
+    units = model.standardisation
+    outputs = [
+        {
+            "index": index,
+            "name": label.name,
+            "mean": units.mean[index] if units else 0.0,
+            "std": units.std[index] if units else 1.0,
+        }
+        for index, label in enumerate(model.classes)
+    ]
+    return {"outputs": outputs}
+
+
 def _table(described: dict[str, Any]) -> Table:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for name, value in described.items():
@@ -87,6 +108,12 @@ def _table(described: dict[str, Any]) -> Table:
             shown = _short(single)[1:-1]
         elif name == "classes":
             shown = ", ".join(f"{c['index']} = {c['name']} (painted {c['value']})" for c in value)
+        elif name == "outputs":
+            shown = ", ".join(
+                f"{k['index']} = {k['name']} (mean {k['mean']:.4g}, standard deviation "
+                f"{k['std']:.4g})"
+                for k in value
+            )
         elif isinstance(value, dict):
             shown = _short(value)[1:-1]
         else:

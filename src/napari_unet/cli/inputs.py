@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_unet.annotations import AnnotatedImage, Task, annotate, binary_to_instances
+from napari_unet.annotations import (
+    AnnotatedImage,
+    Task,
+    annotate,
+    annotate_values,
+    binary_to_instances,
+)
 from napari_unet.cli.failures import CommandError
 from napari_unet.files import (
     FileError,
@@ -15,6 +21,7 @@ from napari_unet.files import (
     match_labels,
     read_image,
     read_labels,
+    read_values,
     stem,
 )
 
@@ -25,6 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_unet.cli.failures import Failures
+    from napari_unet.files import ImagePair
 
 __all__ = [
     "BAD_FILE",
@@ -43,7 +51,7 @@ BAD_FILE = (FileError, ValueError, OSError, MemoryError)
 
 @dataclass(frozen=True, eq=False)
 class Counted:
-    """Labels (Z, Y, X) and where they count."""
+    """Labels (Z, Y, X), or values (Z, K, Y, X), and where they count."""
 
     labels: NDArray[Any]
     annotated: NDArray[np.bool_]
@@ -71,6 +79,8 @@ def annotated_images(
     """Read every image with its labels; what is wrong with one is reported, the rest returned."""
     pairs = match_labels(images, labels)
     masks = matching_masks({pair.image: {stem(pair.image)} for pair in pairs}, regions)
+    if task == "regression":
+        return _images_with_values(pairs, masks, unlabelled, failures)
     read = []
     for pair in pairs:
         try:
@@ -97,6 +107,33 @@ def annotated_images(
     return annotated
 
 
+def _images_with_values(
+    pairs: Sequence[ImagePair],
+    masks: Mapping[Path, Path],
+    unlabelled: int | None,
+    failures: Failures,
+) -> list[AnnotatedImage]:
+    """Read every image with the values to predict for it; as `annotated_images`."""
+    annotated = []
+    for pair in pairs:
+        try:
+            image = read_image(pair.image)
+            slices = len(image.data)
+            values = _read_values(pair.labels, masks.get(pair.image), unlabelled, slices=slices)
+            annotated.append(
+                annotate_values(
+                    image.data,
+                    _fitting(values, image.data, pair.labels).labels,
+                    annotated=values.annotated,
+                    name=image.name,
+                    pixel_size=image.pixel_size,
+                )
+            )
+        except BAD_FILE as error:
+            failures.add(error, pair.image.name)
+    return annotated
+
+
 def compared_pairs(
     truth: Path,
     predicted: Path,
@@ -106,14 +143,22 @@ def compared_pairs(
     unlabelled: int | None,
     failures: Failures,
 ) -> list[Compared]:
-    """Read true and predicted labels that belong together, and where they count."""
+    """Read true and predicted labels that belong together, and where they count.
+
+    (Z, Y, X) each; for regression values (Z, K, Y, X).
+    """
     pairs = _match_predictions(truth, predicted)
     masks = matching_masks({found: {stem(found), stem(true)} for true, found in pairs}, regions)
     names, true, found = [], [], []
     for truth_path, predicted_path in pairs:
         try:
-            counted = _read_counted(truth_path, masks.get(predicted_path), unlabelled)
-            labels = read_labels(predicted_path)
+            mask = masks.get(predicted_path)
+            if task == "regression":
+                labels = read_values(predicted_path)
+                counted = _read_values(truth_path, mask, unlabelled, slices=len(labels))
+            else:
+                labels = read_labels(predicted_path)
+                counted = _read_counted(truth_path, mask, unlabelled)
             if labels.shape != counted.labels.shape:
                 raise CommandError(
                     f"{predicted_path.name} has shape {_shape(labels)}, but the truth "
@@ -221,6 +266,25 @@ def _all(names: set[str]) -> set[str]:
 def _read_counted(path: Path, mask: Path | None, unlabelled: int | None) -> Counted:
     """Read labels and where they count: inside the mask, and where they say something."""
     labels = read_labels(path, unlabelled=unlabelled)
+    annotated = _inside(mask, labels, path)
+    if unlabelled is not None:
+        silent = labels == unlabelled
+        annotated &= ~silent
+        labels = np.where(silent, 0, labels)
+    return Counted(labels, annotated)
+
+
+def _read_values(path: Path, mask: Path | None, unlabelled: int | None, *, slices: int) -> Counted:
+    """Read values (Z, K, Y, X) and where they count: inside the mask, and where all are known."""
+    values = read_values(path, slices=slices)
+    annotated = _inside(mask, values[:, 0], path) & ~np.isnan(values).any(axis=1)
+    if unlabelled is not None:
+        annotated &= (values != unlabelled).all(axis=1)
+    return Counted(values, annotated)
+
+
+def _inside(mask: Path | None, labels: NDArray[Any], path: Path) -> NDArray[np.bool_]:
+    """Read where the labels (Z, Y, X) of a file count; without a mask everywhere."""
     annotated = np.ones(labels.shape, dtype=bool)
     if mask is not None:
         region = read_labels(mask) != 0
@@ -229,18 +293,14 @@ def _read_counted(path: Path, mask: Path | None, unlabelled: int | None) -> Coun
                 f"{mask.name} has shape {_shape(region)}, but {path.name} has {_shape(labels)}"
             )
         annotated &= region
-    if unlabelled is not None:
-        silent = labels == unlabelled
-        annotated &= ~silent
-        labels = np.where(silent, 0, labels)
-    return Counted(labels, annotated)
+    return annotated
 
 
 def _fitting(counted: Counted, image: NDArray[Any], path: Path) -> Counted:
     planes = (image.shape[0], *image.shape[2:])
-    if counted.labels.shape != planes:
+    if counted.annotated.shape != planes:
         raise ValueError(
-            f"{path.name} has shape {_shape(counted.labels)}, but its image has "
+            f"{path.name} has shape {_shape(counted.annotated)}, but its image has "
             f"{_shape(np.empty(planes, dtype=bool))}; choose the labels of this image"
         )
     return counted

@@ -20,6 +20,7 @@ from napari_unet.files import (
     stem,
     write_labels,
     write_probabilities,
+    write_values,
 )
 from napari_unet.network import choose_device
 from napari_unet.prediction import (
@@ -75,6 +76,11 @@ class PredictCommand:
         refuse_inputs(outputs, paths)
         refuse_existing(outputs, overwrite=self.overwrite)
         model = load_model(self.model)
+        if self.probabilities and model.task == "regression":
+            raise UsageError(
+                f"{self.model} predicts values, which have no probabilities; "
+                "leave --probabilities away"
+            )
         prepare_folder(self.out)
         failures = Failures(debug=self.debug)
         with PredictionProgress(len(paths)) as progress:
@@ -110,13 +116,27 @@ class PredictCommand:
             progress.show(image.name, report.done / report.total)
             notes += [report.message] if report.message else []
             if report.probabilities is not None:
-                slices.append(labels_from(model, report.probabilities, pixel_size=pixel_size))
-                if self.probabilities:
+                if self.probabilities or model.task == "regression":
                     maps.append(report.probabilities)
-        labels = file_labels(model, slices)
-        found = f"{labels.max()} cells" if model.task == "instances" else "classes"
-        self._write(image, labels, maps)
+                if model.task != "regression":
+                    slices.append(labels_from(model, report.probabilities, pixel_size=pixel_size))
+        if model.task == "regression":
+            found = self._write_values(image, maps)
+        else:
+            labels = file_labels(model, slices)
+            found = f"{labels.max()} cells" if model.task == "instances" else "classes"
+            self._write(image, labels, maps)
         return ". ".join([f"{image.path.name}: {found}", *notes])
+
+    def _write_values(self, image: ImageFile, maps: Sequence[NDArray[np.float32]]) -> str:
+        written = np.stack(maps) if image.is_stack else maps[0]
+        write_values(
+            label_file(self.out, image.name),
+            written,
+            pixel_size=image.pixel_size,
+            overwrite=self.overwrite,
+        )
+        return f"values from {written.min():.4g} to {written.max():.4g}"
 
     def _write(
         self, image: ImageFile, labels: NDArray[Any], maps: Sequence[NDArray[np.float32]]

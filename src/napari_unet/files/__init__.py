@@ -1,7 +1,7 @@
-"""Images in; labels, probabilities, tables, models and recovery files out."""
+"""Images in; labels, values, probabilities, tables, models and recovery files out."""
 
 from napari_unet.files.errors import FileError
-from napari_unet.files.images import ImageFile, read_image, read_labels
+from napari_unet.files.images import ImageFile, read_image, read_labels, read_values
 from napari_unet.files.models import load_model, save_model
 from napari_unet.files.names import ImagePair, image_paths, match_labels, stem
 from napari_unet.files.recovery import (
@@ -20,6 +20,7 @@ from napari_unet.files.results import (
     probability_file,
     write_labels,
     write_probabilities,
+    write_values,
 )
 from napari_unet.files.tables import write_table
 
@@ -41,6 +42,7 @@ __all__ = [
     "probability_file",
     "read_image",
     "read_labels",
+    "read_values",
     "recovery_folder",
     "save_model",
     "save_recovery",
@@ -48,4 +50,5 @@ __all__ = [
     "write_labels",
     "write_probabilities",
     "write_table",
+    "write_values",
 ]

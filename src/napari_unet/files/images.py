@@ -1,4 +1,4 @@
-"""Images and labels in."""
+"""Images, labels and values in."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["ImageFile", "read_image", "read_labels"]
+__all__ = ["ImageFile", "read_image", "read_labels", "read_values"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +97,33 @@ def read_labels(path: str | os.PathLike[str], *, unlabelled: int | None = None) 
     return _whole_numbers(source, data[:, 0], unlabelled)
 
 
+def read_values(path: str | os.PathLike[str], *, slices: int | None = None) -> NDArray[Any]:
+    """Read the values that a regression learns or has predicted.
+
+    Parameters
+    ----------
+    path
+        A file, or an OME-Zarr folder. Its channels are the outputs.
+    slices
+        How many slices the image of these values has, where it is known: for a 2D picture, planes
+        that a file takes for slices are outputs.
+
+    Returns
+    -------
+    ndarray
+        (Z, K, Y, X) in the file's own type, Z == 1 for a 2D picture; NaN where nothing is known.
+
+    Raises
+    ------
+    FileError
+        If the file is missing, damaged, or holds no real numbers.
+    """
+    source = Path(path)
+    values = _to_zcyx(source, _read(source, labels=False))
+    planes = slices == 1 and values.shape[0] > 1 and values.shape[1] == 1
+    return np.moveaxis(values, 0, 1) if planes else values
+
+
 def _read(path: Path, *, labels: bool) -> StoredArray:
     name = path.name.lower()
     if path.is_dir():
@@ -131,7 +158,10 @@ def _whole_numbers(path: Path, labels: NDArray[Any], unlabelled: int | None) -> 
     if labels.dtype.kind == "f":
         rounded = np.round(labels)
         if not (np.array_equal(rounded, labels) and abs(labels).max() <= 2**53):
-            raise FileError(f"{path} holds fractions or NaN; labels are whole numbers")
+            raise FileError(
+                f"{path} holds fractions or NaN; labels are whole numbers, values are "
+                "for the task regression"
+            )
         labels = rounded.astype(np.int64)
     if labels.min() < 0:
         negative = labels[labels < 0]

@@ -1,4 +1,4 @@
-"""Labels and probabilities out."""
+"""Labels, probabilities and values out."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["label_file", "probability_file", "write_labels", "write_probabilities"]
+__all__ = ["label_file", "probability_file", "write_labels", "write_probabilities", "write_values"]
 
 _LARGEST = 2**32 - 1
 
@@ -96,6 +96,34 @@ def write_probabilities(
         )
     data = probabilities.astype(np.float32, copy=False)
     return _write(path, data, "ZCYX", pixel_size, overwrite, labels=False)
+
+
+def write_values(
+    path: str | os.PathLike[str],
+    values: NDArray[Any],
+    *,
+    pixel_size: float | None = None,
+    overwrite: bool = False,
+) -> Path:
+    """Write the values of a regression as float32; else like `write_labels`.
+
+    Parameters
+    ----------
+    path
+        The file. Its folder must exist.
+    values
+        (K, Y, X) or (Z, K, Y, X); a single output is written without an axis of its own.
+    pixel_size
+        Micrometres per pixel in y and x.
+    overwrite
+        Replace a file that is there.
+    """
+    if values.ndim not in (3, 4) or values.size == 0:
+        raise ValueError(f"values {values.shape} must have the axes (K, Y, X) or (Z, K, Y, X)")
+    data, axes = values.astype(np.float32, copy=False), "ZCYX"
+    if data.shape[-3] == 1:
+        data, axes = data[..., 0, :, :], "ZYX"
+    return _write(path, data, axes, pixel_size, overwrite, labels=False)
 
 
 def _write(
