@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from array import array
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -126,7 +127,7 @@ def _left_wrong(
     around = bytearray(_neighbourhoods(start).tobytes())
     # Whoever lies in direction k of a pixel sees it in the direction opposite to k.
     ring = [(dy * start.shape[1] + dx, 1 << (k + 4) % 8) for k, (dy, dx) in enumerate(_RING)]
-    order = (-_depth(goal)).ravel().tolist()
+    order = array("d", (-_depth(goal)).tobytes())  # a list would hold an object for every pixel
     candidates = np.flatnonzero((start != goal) & ~fixed).tolist()
     heap = [(order[at], at) for at in candidates if simple[around[at]]]
     heapq.heapify(heap)
