@@ -391,6 +391,98 @@ def test_pixel_sizes_go_into_the_model_unless_they_are_ignored(
     assert load_model(folders / "new.safetensors").pixel_size is None
 
 
+@pytest.mark.usefixtures("tiny")
+def test_a_training_goes_on_from_a_model(folders: Path, run: Callable[..., Result]) -> None:
+    start = save_model(untrained(), folders / "old.safetensors")
+    before = start.read_bytes()
+    for kind in ("images", "labels"):
+        (folders / f"old-{kind}").mkdir()
+    image, labels = draw_touching_cells((SIDE, SIDE), 6, 9)
+    tifffile.imwrite(folders / "old-images" / "q.tif", image)
+    tifffile.imwrite(folders / "old-labels" / "q.tif", labels.astype(np.uint16))
+    old = ["--old-images", folders / "old-images", "--old-labels", folders / "old-labels"]
+    done = run(*train_on(folders, "--from", start, *old, "--steps", 2))
+    assert (done.code, done.err) == (0, "")
+    assert "Goes on from old" in done.out
+    assert start.read_bytes() == before
+    described = json.loads(run("info", folders / "new.safetensors", "--json").out)
+    assert described["provenance"]["parent"]["name"] == "old"
+    known = json.loads(run("info", start, "--json").out)["fingerprint"]
+    assert described["provenance"]["parent"]["fingerprint"] == known
+    assert "q" in described["provenance"]["images"]
+    assert "q" not in described["provenance"]["scored_on"]
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_training_that_goes_on_has_the_task_of_its_model(
+    folders: Path, run: Callable[..., Result]
+) -> None:
+    for path in (folders / "labels").iterdir():
+        tifffile.imwrite(path, (tifffile.imread(path) > 0).astype(np.uint8))
+    start = save_model(untrained(task="classes"), folders / "old.safetensors")
+    assert run(*train_on(folders, "--from", start, "--steps", 1)).code == 0
+    assert load_model(folders / "new.safetensors").task == "classes"
+    done = run(
+        *train_on(folders, "--from", start, "--steps", 1, "--overwrite", "--task", "instances")
+    )
+    assert done.code == 0
+    assert "new last layer" in done.out
+    assert load_model(folders / "new.safetensors").task == "instances"
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_model_is_replaced_by_what_goes_on_from_it_only_when_asked_and_at_the_end(
+    folders: Path, run: Callable[..., Result]
+) -> None:
+    start = save_model(untrained(), folders / "new.safetensors")
+    before = start.read_bytes()
+    done = run(*train_on(folders, "--from", start, "--steps", 1))
+    assert done.code == 1
+    assert "--overwrite" in done.sentence
+    assert run(*train_on(folders, "--from", start, "--steps", 0, "--overwrite")).code == 2
+    (folders / "images" / "p0.tif").rename(folders / "p0.tif")
+    (folders / "images" / "p0.tif").write_text("broken")
+    assert run(*train_on(folders, "--from", start, "--steps", 1, "--overwrite")).code == 1
+    assert start.read_bytes() == before
+    (folders / "p0.tif").replace(folders / "images" / "p0.tif")
+    assert run(*train_on(folders, "--from", start, "--steps", 1, "--overwrite")).code == 0
+    assert load_model(start).provenance["parent"]["name"] == "new"
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "about"),
+    [
+        (["--from", "absent"], 2, "absent"),
+        (["--from", "images/p0.tif"], 1, "--from: "),
+        (["--old-images", "images"], 2, "--old-labels"),
+        (["--old-labels", "labels"], 2, "--old-images"),
+        (["--old-regions", "labels"], 2, "--old-images"),
+    ],
+)
+def test_what_cannot_be_gone_on_from_is_refused(
+    options: list[str],
+    code: int,
+    about: str,
+    folders: Path,
+    run: Callable[..., Result],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(folders)
+    done = run(*train_on(folders, *options, "--steps", 1))
+    assert done.code == code
+    assert about in done.sentence
+
+
+@pytest.mark.usefixtures("tiny")
+def test_no_old_image_is_replaced_by_the_model(folders: Path, run: Callable[..., Result]) -> None:
+    old = folders / "old.tif"
+    tifffile.imwrite(old, np.ones((SIDE, SIDE), np.uint8))
+    ask = ["train", folders / "images", folders / "labels", "--model", old, "--overwrite"]
+    done = run(*ask, "--old-images", old, "--old-labels", old, "--steps", 1)
+    assert done.code == 1
+    assert "own result" in done.sentence
+
+
 def test_an_existing_model_is_refused_before_anything_is_read(
     folders: Path, run: Callable[..., Result]
 ) -> None:

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from qtpy.QtWidgets import QFileDialog
 
-from napari_unet.files import load_model
+from napari_unet.files import load_model, save_model
 from napari_unet.gui import trainer
 from napari_unet.gui.train import TrainDock
 from napari_unet.gui.trainer import Curve, Trainer
+from napari_unet.network import ClassLabel, TrainedModel, UNet
 from napari_unet.training import TrainingConfig, TrainingReport
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from napari_unet.gui.session import Session
 
+CELLS = (ClassLabel(0, "background"), ClassLabel(1, "cell"))
 TINY = {"depth": 1, "width": 2, "patch": 32, "batch": 1}
 
 
@@ -43,7 +46,20 @@ def painted(session: Session, stack: Any) -> Session:
 
 
 def choose(dock: TrainDock, **changes: Any) -> None:
-    dock._form.set_value(replace(dock._form.value(), **TINY, **changes))
+    dock._form.set_value(replace(dock._form.value(), **{**TINY, **changes}))
+
+
+def pick(dock: TrainDock, text: str) -> None:
+    """Choose what to start from, as the mouse does."""
+    index = dock._from.findText(text)
+    assert index >= 0, text
+    dock._from.setCurrentIndex(index)
+    dock._from.activated.emit(index)
+
+
+def small_model() -> TrainedModel:
+    network = UNet(depth=1, width=3, padding="same", dropout=0.0).eval()
+    return TrainedModel(network=network, task="instances", classes=CELLS)
 
 
 def wait(session: Session, qtbot: Any) -> None:
@@ -121,10 +137,84 @@ def test_a_training_survives_its_dock_and_its_layers(viewer, painted, press, qtb
     assert "Trained for 6 steps" in again.message
 
 
+def test_the_next_training_goes_on_from_the_model_in_the_window(
+    viewer, dock, painted, press, qtbot
+):
+    assert dock._from.findText("The model in the window") == -1
+    choose(dock, steps=2, minutes=None)
+    press(dock, "Start training")
+    wait(painted, qtbot)
+    first = painted.model
+    assert "Start from" in dock.message
+    pick(dock, "The model in the window")
+    assert not dock._form.widget("width").isEnabled()
+    assert "Goes on with the network" in dock._about.text()
+    choose(dock, steps=2, minutes=None, width=7)
+    press(dock, "Start training")
+    wait(painted, qtbot)
+    assert painted.model is not first
+    assert painted.model.architecture == first.architecture
+    parent = painted.model.provenance["parent"]
+    assert parent["fingerprint"] == first.fingerprint
+    assert first.provenance["date"] == parent["date"]
+    again = TrainDock(viewer)
+    viewer.window.add_dock_widget(again, name="again")
+    assert again._from.start is painted.model
+    painted.set_model(None)
+    assert again._from.start is None
+    assert again._from.currentText() == "A new network"
+    assert again._form.widget("width").isEnabled()
+
+
+def test_a_training_goes_on_from_a_file_which_is_remembered(
+    viewer, dock, painted, press, qtbot, tmp_path: Path
+):
+    path = save_model(small_model(), tmp_path / "other cells.safetensors")
+    dock._from.choose_file(str(path))
+    assert dock._from.currentText() == "other cells.safetensors"
+    choose(dock, steps=2, minutes=None)
+    press(dock, "Start training")
+    wait(painted, qtbot)
+    assert painted.model.provenance["parent"]["name"] == "other cells"
+    assert painted.model.architecture["width"] == 3
+    again = TrainDock(viewer)
+    viewer.window.add_dock_widget(again, name="again")
+    assert again._from.start == path
+    pick(again, "A new network")
+    assert again._from.start is None
+
+
+@pytest.mark.parametrize("content", [None, b"no model at all"])
+def test_a_file_that_cannot_be_gone_on_from_gives_one_sentence(
+    dock, painted, press, button, qtbot, tmp_path: Path, content
+):
+    path = tmp_path / "broken.safetensors"
+    if content is not None:
+        path.write_bytes(content)
+    dock._from.choose_file(str(path))
+    press(dock, "Start training")
+    wait(painted, qtbot)
+    assert dock.message.startswith("⚠")
+    assert "broken.safetensors" in dock.message
+    assert "another model under “Start from”" in dock.message
+    assert button(dock, "Start training").isEnabled()
+    assert painted.model is None
+
+
+def test_a_cancelled_choice_of_a_file_changes_nothing(dock, qtbot):
+    pick(dock, "A file…")
+    dialog = dock._from.findChild(QFileDialog)
+    dialog.reject()
+    assert dock._from.currentText() == "A new network"
+    pick(dock, "A file…")
+    dock._from.findChild(QFileDialog).fileSelected.emit("/models/cells.safetensors")
+    assert dock._from.currentText() == "cells.safetensors"
+
+
 def test_painting_joins_the_training(dock, painted, press, qtbot, monkeypatch):
     seen = []
 
-    def follow(images, config, *, class_names, should_stop, updates):
+    def follow(images, config, *, should_stop, updates, **_):
         while not should_stop():
             fresh = updates()
             seen.extend(fresh or [])
@@ -145,7 +235,7 @@ def test_painting_joins_the_training(dock, painted, press, qtbot, monkeypatch):
 def test_painting_on_another_image_does_not_join(viewer, dock, painted, press, qtbot, monkeypatch):
     seen = []
 
-    def follow(images, config, *, class_names, should_stop, updates):
+    def follow(images, config, *, should_stop, updates, **_):
         while not should_stop():
             seen.extend(updates() or [])
             time.sleep(0.01)

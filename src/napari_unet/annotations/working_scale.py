@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from napari_unet.annotations.annotated_image import AnnotatedImage, Task
 
-__all__ = ["cell_diameter", "working_scale"]
+__all__ = ["cell_diameter", "typical_diameter", "working_scale"]
 
 
 _SPECK = 0.2
@@ -47,6 +47,28 @@ def cell_diameter(labels: NDArray[Any], annotated: NDArray[np.bool_] | None = No
     counted = np.ones(labels.shape, dtype=bool) if annotated is None else annotated
     diameters = _diameters([(labels, counted)])
     return float(np.median(diameters)) if len(diameters) else None
+
+
+def typical_diameter(images: Sequence[AnnotatedImage], *, fewest: int = 1) -> float | None:
+    """Measure how large cells typically are, where their size says at which scale to see them.
+
+    Parameters
+    ----------
+    images
+        What is annotated.
+    fewest
+        With fewer cells than this it is not known.
+
+    Returns
+    -------
+    float or None
+        As `cell_diameter`, in pixels; None without cells, and where cells fill the picture and
+        are of any size, as between membranes.
+    """
+    diameters = _diameters([(image.labels, image.annotated) for image in images])
+    if len(diameters) < fewest or _between_membranes(images, diameters):
+        return None
+    return float(np.median(diameters))
 
 
 def working_scale(
@@ -88,10 +110,10 @@ def working_scale(
         raise ValueError(f"the target diameter must be above 0 pixels, got {target_diameter}")
     if task != "instances":
         return 1.0
-    diameters = _diameters([(image.labels, image.annotated) for image in images])
-    if not len(diameters) or _between_membranes(images, diameters):
+    diameter = typical_diameter(images)
+    if diameter is None:
         return 1.0
-    factor = float(np.clip(target_diameter / np.median(diameters), smallest, largest))
+    factor = float(np.clip(target_diameter / diameter, smallest, largest))
     return 1.0 if 1 / (1 + tolerance) <= factor <= 1 + tolerance else factor
 
 

@@ -88,14 +88,12 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that
 Device = Annotated[
     str, typer.Option(help="Processor: auto takes a GPU if there is one; cpu, cuda.")
 ]
-TaskOption = Annotated[
-    _Task,
-    typer.Option(
-        help="instances: 0 is background, every other value one cell; a 0/255 mask is split into "
-        "its connected pieces. classes: every value is a class, 0 the background. regression: the "
-        "values themselves; NaN says nothing, channels are several outputs."
-    ),
-]
+_TASK_HELP = (
+    "instances: 0 is background, every other value one cell; a 0/255 mask is split into its "
+    "connected pieces. classes: every value is a class, 0 the background. regression: the "
+    "values themselves; NaN says nothing, channels are several outputs."
+)
+TaskOption = Annotated[_Task, typer.Option(help=_TASK_HELP)]
 Unlabelled = Annotated[
     int | None,
     typer.Option(metavar="VALUE", help="Label value that says nothing; its pixels do not count."),
@@ -175,7 +173,37 @@ def train(
         ),
     ] = None,
     steps: Annotated[int | None, typer.Option(metavar="N", help="{steps}")] = None,
-    task: TaskOption = _Task.instances,
+    start: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            exists=True,
+            dir_okay=False,
+            metavar="FILE",
+            help="Go on from this model instead of a new network. It stays as it is, unless "
+            "--model names it too and --overwrite is given.",
+        ),
+    ] = None,
+    old_images: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            metavar="DIR",
+            help="Images to train on as well, but never to validate on: those of --from, so that "
+            "it does not forget them. Needs --old-labels.",
+        ),
+    ] = None,
+    old_labels: Annotated[
+        Path | None, typer.Option(exists=True, metavar="DIR", help="Labels of --old-images.")
+    ] = None,
+    old_regions: Annotated[
+        Path | None,
+        typer.Option(exists=True, metavar="DIR", help="As --regions, for --old-images."),
+    ] = None,
+    task: Annotated[
+        _Task | None,
+        typer.Option(help=_TASK_HELP + " (default: instances, or the task of --from)"),
+    ] = None,
     unlabelled: Unlabelled = None,
     regions: Regions = None,
     device: Annotated[str | None, typer.Option(help="{device} (default: {default_device})")] = None,
@@ -204,11 +232,22 @@ def train(
     early and keeps the best network so far.
 
     Example: napari-unet train images labels --model cells.safetensors --minutes 5
-    """
-    from napari_unet.cli.train import TrainCommand, configure
 
+    Go on from a model: napari-unet train new new-labels --model better.safetensors
+    --from cells.safetensors --old-images images --old-labels labels
+    """
+    from napari_unet.cli.train import Annotations, TrainCommand, configure, read_start
+
+    old = None
+    if old_images is not None and old_labels is not None:
+        old = Annotations(old_images, old_labels, old_regions)
+    elif old_images or old_labels or old_regions:
+        raise UsageError("--old-images and --old-labels belong together; give both")
+    model_before = None if start is None else read_start(start)
     given = {"minutes": minutes, "steps": steps, "device": device, "seed": seed}
-    given |= {"validation": validation, "task": task.name_of_task}
+    given |= {"validation": validation, "task": task and task.name_of_task}
+    if task is None and model_before is not None:
+        given["task"] = model_before.task
     given |= {"use_pixel_size": False if ignore_pixel_size else None}
     given |= {"regression_loss": regression_loss and regression_loss.value}
     TrainCommand(
@@ -218,6 +257,9 @@ def train(
         regions=regions,
         unlabelled=unlabelled,
         config=configure(preset, given),
+        start=model_before,
+        start_name="" if start is None else start.stem,
+        old=old,
         overwrite=overwrite,
         debug=debug,
     ).run()

@@ -66,6 +66,7 @@ def describe(model: TrainedModel) -> dict[str, Any]:
         "channels": model.channels,
         "scale": model.scale,
         "pixel_size": model.pixel_size,
+        "fingerprint": model.fingerprint,
         "parameters": sum(p.numel() for p in model.network.parameters()),
         "scores": dict(model.provenance.get("scores", {})),
         "architecture": dict(model.architecture),

@@ -12,7 +12,7 @@ from napari_unet.cli.inputs import annotated_images
 from napari_unet.cli.interrupt import stop_on_interrupt
 from napari_unet.cli.outputs import prepare_folder, refuse_existing, refuse_inputs
 from napari_unet.cli.progress import TrainingProgress
-from napari_unet.files import FileError, image_paths, save_model
+from napari_unet.files import FileError, image_paths, load_model, save_model
 from napari_unet.training import TrainingConfig, TrainingReport, choose_device, train
 
 if TYPE_CHECKING:
@@ -21,9 +21,23 @@ if TYPE_CHECKING:
     from napari_unet.annotations import AnnotatedImage
     from napari_unet.network import TrainedModel
 
-__all__ = ["TrainCommand", "configure"]
+__all__ = ["Annotations", "TrainCommand", "configure", "read_start"]
 
 _KEEPING = "Stopping: the best model so far is kept. Ctrl-C again aborts without it."
+
+
+@dataclass(frozen=True)
+class Annotations:
+    """Where images, their labels, and masks of what counts lie."""
+
+    images: Path
+    labels: Path
+    regions: Path | None
+
+    def paths(self) -> list[Path]:
+        """List every file that is read."""
+        folders = [self.images, self.labels, *([self.regions] if self.regions else [])]
+        return [path for folder in folders for path in image_paths(folder)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +52,9 @@ class TrainCommand:
     config: TrainingConfig
     overwrite: bool
     debug: bool
+    start: TrainedModel | None = None
+    start_name: str = ""
+    old: Annotations | None = None
 
     def run(self) -> None:
         """Check, read, train, save.
@@ -52,32 +69,39 @@ class TrainCommand:
         if self.model.is_dir():
             raise CommandError(f"{self.model} is a folder; name a file to write")
         refuse_existing([self.model], overwrite=self.overwrite)
-        refuse_inputs([self.model], self._inputs())
+        new = Annotations(self.images, self.labels, self.regions)
+        old = [self.old] if self.old else []
+        refuse_inputs([self.model], [path for each in (new, *old) for path in each.paths()])
         prepare_folder(self.model.parent)
-        model = self._train(self._read())
+        model = self._train(self._read(new), [image for each in old for image in self._read(each)])
         self.save(model)
 
-    def _inputs(self) -> list[Path]:
-        folders = [self.images, self.labels, *([self.regions] if self.regions else [])]
-        return [path for folder in folders for path in image_paths(folder)]
-
-    def _read(self) -> list[AnnotatedImage]:
+    def _read(self, annotations: Annotations) -> list[AnnotatedImage]:
         failures = Failures(debug=self.debug)
         images = annotated_images(
-            self.images,
-            self.labels,
+            annotations.images,
+            annotations.labels,
             task=self.config.task,
-            regions=self.regions,
+            regions=annotations.regions,
             unlabelled=self.unlabelled,
             failures=failures,
         )
         failures.finish()
         return images
 
-    def _train(self, images: Sequence[AnnotatedImage]) -> TrainedModel:
+    def _train(
+        self, images: Sequence[AnnotatedImage], old_images: Sequence[AnnotatedImage]
+    ) -> TrainedModel:
         report: TrainingReport | None = None
         with stop_on_interrupt(_KEEPING) as should_stop, TrainingProgress() as progress:
-            for report in train(images, self.config, should_stop=should_stop):
+            for report in train(
+                images,
+                self.config,
+                start=self.start,
+                start_name=self.start_name,
+                old_images=old_images,
+                should_stop=should_stop,
+            ):
                 progress.show(report)
         if report is None or report.model is None or report.step == 0:
             raise CommandError("stopped before the first step; no model was written")
@@ -92,6 +116,20 @@ class TrainCommand:
             save_model(model, spare)
             raise CommandError(f"{sentence(error)}; the model is at {spare}") from error
         print(f"Wrote {self.model}{_score(model.provenance)}")
+
+
+def read_start(path: Path) -> TrainedModel:
+    """Read the model that a training goes on from.
+
+    Raises
+    ------
+    CommandError
+        If the file is no model, with what to do.
+    """
+    try:
+        return load_model(path)
+    except FileError as error:
+        raise CommandError(f"--from: {sentence(error)}") from error
 
 
 def configure(preset: str | None, changes: Mapping[str, Any]) -> TrainingConfig:

@@ -123,6 +123,12 @@ class OptionsForm(QWidget):
         """Return the widget of one option."""
         return self._rows[name].widget
 
+    def enable(self, names: Iterable[str], enabled: bool) -> None:
+        """Let some options be edited, or not; those that are not shown are left alone."""
+        for name in names:
+            if name in self._rows:
+                self._rows[name].widget.setEnabled(enabled)
+
     def _lay_out(self) -> None:
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)

@@ -15,8 +15,9 @@ from napari_unet.gui.form import OptionsForm
 from napari_unet.gui.jobs import Job
 from napari_unet.gui.loss_plot import DARK, LIGHT, LossPlot
 from napari_unet.gui.settings import remember, remembered
+from napari_unet.gui.start_choice import StartChoice
 from napari_unet.gui.trainer import Trainer
-from napari_unet.training import PRESETS, TrainingConfig, devices, gpu_advice
+from napari_unet.training import PRESETS, TrainingConfig, devices, gpu_advice, network_options
 
 __all__ = ["TrainDock"]
 
@@ -28,6 +29,10 @@ _PLAIN_WORDS = {
     "balanced": "A larger network: better with a GPU, or over lunch.",
     "paper": "The network of 2015, literally; needs a GPU and hours.",
 }
+_GOING_ON = (
+    "Goes on with the network of the model and the cell size that it knows; the preset decides "
+    "the rest."
+)
 
 
 class TrainDock(Dock):
@@ -59,13 +64,15 @@ class TrainDock(Dock):
     # -------------------------------------------------------------------------------- building
 
     def _build_choices(self) -> None:
-        self._preset = combo("Where to start from; every value can be changed.")
+        self._preset = combo("Values that suit a purpose; every one can be changed.")
         for name in PRESETS:
             self._preset.addItem(name.capitalize(), name)
         kept = self._preset.findData(remembered("train/preset", next(iter(PRESETS))))
         self._preset.setCurrentIndex(max(kept, 0))
+        self._from = StartChoice(self.session)
         form = fields()
         add_field(form, "Preset", self._preset)
+        add_field(form, "Start from", self._from)
         self.column.addLayout(form)
         self._about = words()
         self.column.addWidget(self._about)
@@ -120,13 +127,14 @@ class TrainDock(Dock):
 
     def _connect(self) -> None:
         self._preset.currentIndexChanged.connect(self._on_preset)
+        self._from.changed.connect(self._show_choices)
         self._form.changed.connect(self._on_option)
         self._trainer.changed.connect(self._on_training)
         self.session.border_changed.connect(self._on_border)
         self.session.model_changed.connect(self._show_buttons)
         self._saving.reported.connect(self._on_saved)
         self._saving.failed.connect(self.warn)
-        self._show_preset()
+        self._show_choices()
 
     def apply_theme(self) -> None:
         """Draw the curves on the background of napari's theme."""
@@ -154,11 +162,15 @@ class TrainDock(Dock):
 
     def _on_preset(self) -> None:
         remember("train/preset", self._preset.currentData())
-        self._show_preset()
+        self._show_choices()
         self._form.set_value(self._from_preset())
 
-    def _show_preset(self) -> None:
-        self._about.setText(_PLAIN_WORDS.get(self._preset.currentData(), ""))
+    def _show_choices(self) -> None:
+        """Say what preset and start mean; the options of the network are those of the model."""
+        about = _PLAIN_WORDS.get(self._preset.currentData(), "")
+        goes_on = self._from.start is not None
+        self._about.setText(_GOING_ON if goes_on else about)
+        self._form.enable(network_options(), not goes_on)
 
     def _on_option(self) -> None:
         try:
@@ -181,7 +193,7 @@ class TrainDock(Dock):
     def _on_start(self) -> None:
         self.say("")
         try:
-            self._trainer.start(self._form.value())
+            self._trainer.start(self._form.value(), self._from.start, self._from.name)
         except ValueError as error:
             self.warn(str(error))
 

@@ -7,6 +7,7 @@ import threading
 import time
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject, QTimer, Signal
@@ -16,7 +17,6 @@ from napari_unet.gui.settings import home
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from napari.layers import Image
 
@@ -136,8 +136,19 @@ class Trainer(QObject):
         """Whether the training was told to stop and is finishing its best model."""
         return self._job.stopping
 
-    def start(self, config: TrainingConfig) -> None:
+    def start(
+        self, config: TrainingConfig, start: TrainedModel | Path | None = None, name: str = ""
+    ) -> None:
         """Train on a copy of what is annotated now.
+
+        Parameters
+        ----------
+        config
+            How to train.
+        start
+            A model to go on from, or the file that holds it; None begins with a new network.
+        name
+            What that model is called.
 
         Raises
         ------
@@ -156,8 +167,8 @@ class Trainer(QObject):
         self._images = self._session.image_layers
         names = self._session.class_names if snapshot.task == "classes" else None
         config = replace(config, task=snapshot.task, threads=config.threads or _threads())
-        slot = self._slot
-        self._job.start(lambda stop: _train(snapshot, config, names, slot, stop))
+        work = _Work(snapshot, config, names, self._slot, start, name)
+        self._job.start(lambda stop: _train(work, stop))
         self.changed.emit()
 
     def stop(self) -> None:
@@ -203,7 +214,10 @@ class Trainer(QObject):
         if stored.problem:
             self.notes.append(f"The model could not be kept as a file: {stored.problem}")
         else:
-            self.notes.append("Go on with Predict, or paint more and train again")
+            self.notes.append(
+                "Go on with Predict, or paint more and train again; “Start from” lets a training "
+                "go on from this model"
+            )
         if stored.path is not None and self._session.model is self._model:
             self._session.set_model(self._model, stored.path)
         self.changed.emit()
@@ -224,27 +238,48 @@ def _threads() -> int:
     return max(1, (os.cpu_count() or 2) - 1)
 
 
-def _train(
-    snapshot: Snapshot,
-    config: TrainingConfig,
-    names: dict[int, str] | None,
-    slot: _Slot,
-    should_stop: ShouldStop,
-) -> Iterator[TrainingReport | _Stored]:
+@dataclass(frozen=True, eq=False)
+class _Work:
+    """What a training needs, copied: it runs in another thread."""
+
+    snapshot: Snapshot
+    config: TrainingConfig
+    names: dict[int, str] | None
+    slot: _Slot
+    start: TrainedModel | Path | None
+    start_name: str
+
+
+def _train(work: _Work, should_stop: ShouldStop) -> Iterator[TrainingReport | _Stored]:
     """Train, and put the model into a file at once so that it cannot be lost."""
     from napari_unet.training import train
 
     def updates() -> list[AnnotatedImage] | None:
-        newer = slot.take()
+        newer = work.slot.take()
         return None if newer is None else [_lesson(newer)]
 
     reports = train(
-        [_lesson(snapshot)], config, class_names=names, should_stop=should_stop, updates=updates
+        [_lesson(work.snapshot)],
+        work.config,
+        start=_read(work.start) if isinstance(work.start, Path) else work.start,
+        start_name=work.start_name,
+        class_names=work.names,
+        should_stop=should_stop,
+        updates=updates,
     )
     for report in reports:
         yield report
         if report.model is not None:
-            yield _store(report.model, snapshot.name)
+            yield _store(report.model, work.snapshot.name)
+
+
+def _read(path: Path) -> TrainedModel:
+    from napari_unet.files import FileError, load_model
+
+    try:
+        return load_model(path)
+    except FileError as error:
+        raise FileError(f"{error}. Choose another model under “Start from”.") from error
 
 
 def _lesson(snapshot: Snapshot) -> AnnotatedImage:

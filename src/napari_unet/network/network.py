@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +26,8 @@ class Network(nn.Module):
     architecture : dict
         Plain values from which `build_network` builds it again: ``kind``, ``in_channels``,
         ``out_channels`` and what else that kind needs.
+    last_layer : str
+        The name of the layer that gives the outputs: what begins anew when they change.
 
     Notes
     -----
@@ -34,6 +36,7 @@ class Network(nn.Module):
 
     geometry: TileArithmetic
     architecture: dict[str, Any]
+    last_layer: ClassVar[str] = "classify"
 
     @staticmethod
     def geometry_for(architecture: Mapping[str, Any]) -> TileArithmetic:

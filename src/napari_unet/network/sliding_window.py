@@ -148,6 +148,7 @@ class SlidingWindow(Network):
     """
 
     geometry: WindowGeometry
+    last_layer = "fully_connected.4"
 
     def __init__(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -76,6 +77,15 @@ class TrainedModel:
             )
         if not 0 < self.scale <= 16:
             raise ValueError(f"the working scale is {self.scale}; it must lie in (0, 16]")
+
+    @property
+    def fingerprint(self) -> str:
+        """A short hash of the weights, by which a model is known again."""
+        digest = hashlib.sha256()
+        for name, values in sorted(self.network.state_dict().items()):
+            digest.update(f"{name} {values.dtype} {tuple(values.shape)}".encode())
+            digest.update(values.cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()[:16]
 
     @property
     def architecture(self) -> Mapping[str, Any]:

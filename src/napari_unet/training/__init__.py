@@ -5,6 +5,7 @@ from napari_unet.training.configuration import PRESETS, TrainingConfig
 from napari_unet.training.errors import TrainingError
 from napari_unet.training.optimisation import energy
 from napari_unet.training.train import TrainingReport, train
+from napari_unet.training.transfer import network_options
 
 __all__ = [
     "PRESETS",
@@ -16,5 +17,6 @@ __all__ = [
     "devices",
     "energy",
     "gpu_advice",
+    "network_options",
     "train",
 ]

@@ -181,6 +181,16 @@ class TrainingConfig:
         max=1.0,
         advanced=True,
     )
+    fine_tuning: float = option(
+        0.3,
+        "Share of the learning rate when the training goes on from a model: smaller steps keep "
+        "more of what it knows.",
+        title="Rate from a model",
+        min=0.001,
+        max=1.0,
+        step=0.05,
+        advanced=True,
+    )
     momentum: float = option(
         0.99, "Momentum of SGD.", title="Momentum", min=0.0, max=0.999, advanced=True
     )

@@ -14,6 +14,7 @@ from napari_unet.annotations import (
     class_target,
     listed,
     separate,
+    typical_diameter,
     weight_map,
     working_scale,
 )
@@ -34,11 +35,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_unet.network import TrainedModel
     from napari_unet.training.configuration import TrainingConfig
 
 __all__ = [
     "Lesson",
     "PatchSource",
+    "at_one_size",
     "check_annotations",
     "choose_scale",
     "common_pixel_size",
@@ -46,12 +49,14 @@ __all__ = [
     "find_classes",
     "fingerprint",
     "nearest",
+    "only_others",
     "prepare",
     "without_exam",
 ]
 
 PERCENTILES: Mapping[str, float] = {"low": 1.0, "high": 99.8}
 _ROUNDING = 1e-5  # of a pixel's share, in float32
+_FEWEST_SIZES = 3  # cells from which on their size says more than the scale of a known model
 _POSITIONS = 20_000  # annotated pixels kept per slice as centres of patches
 
 
@@ -96,6 +101,18 @@ def without_exam(image: AnnotatedImage, exam: AnnotatedImage | None, gap: int) -
             max(columns.min() - gap, 0) : columns.max() + gap + 1,
         ] = False
     return replace(image, annotated=annotated)
+
+
+def only_others(
+    images: Sequence[AnnotatedImage], known: Sequence[AnnotatedImage]
+) -> list[AnnotatedImage]:
+    """Return the images with something annotated whose pictures are none of the known ones."""
+    return [
+        image
+        for image in images
+        if image.annotated.any()
+        and not any(np.array_equal(image.image, other.image) for other in known)
+    ]
 
 
 def check_annotations(images: Sequence[AnnotatedImage], config: TrainingConfig) -> None:
@@ -156,8 +173,17 @@ def find_classes(
     return tuple(ClassLabel(v, names.get(v, first.get(v, f"class {v}"))) for v in values)
 
 
-def common_pixel_size(images: Sequence[AnnotatedImage]) -> float | None:
+def common_pixel_size(
+    images: Sequence[AnnotatedImage], others: Sequence[AnnotatedImage] = ()
+) -> float | None:
     """Return the pixel size that the images are brought to: the median of those that are known.
+
+    Parameters
+    ----------
+    images
+        What decides.
+    others
+        What decides only if none of `images` tells its pixel size, and is brought to it, too.
 
     Returns
     -------
@@ -169,9 +195,9 @@ def common_pixel_size(images: Sequence[AnnotatedImage]) -> float | None:
     TrainingError
         If an image has pixels more than 8 times larger or smaller.
     """
-    known = sorted(image.pixel_size for image in images if image.pixel_size is not None)
+    known = _pixel_sizes(images) or _pixel_sizes(others)
     reference = known[(len(known) - 1) // 2] if known else None
-    for image in images:
+    for image in [*images, *others]:
         try:
             pixel_ratio(image.pixel_size, reference)
         except PredictionError as error:
@@ -179,8 +205,15 @@ def common_pixel_size(images: Sequence[AnnotatedImage]) -> float | None:
     return reference
 
 
+def _pixel_sizes(images: Sequence[AnnotatedImage]) -> list[float]:
+    return sorted(image.pixel_size for image in images if image.pixel_size is not None)
+
+
 def choose_scale(
-    images: Sequence[AnnotatedImage], config: TrainingConfig, reference: float | None = None
+    images: Sequence[AnnotatedImage],
+    config: TrainingConfig,
+    reference: float | None = None,
+    start: TrainedModel | None = None,
 ) -> float:
     """Return the working scale: the configured one, or the one that suits the cells' size.
 
@@ -190,12 +223,24 @@ def choose_scale(
         What is annotated, and how it is learnt.
     reference : float or None
         The pixel size, in micrometres, for which the scale holds.
+    start : TrainedModel or None
+        The model that the training goes on from. Its scale, for pixels of its size, is taken
+        where fewer than three cells, or none of a size, say better.
     """
     if config.working_scale is not None:
         return config.working_scale
     if config.task == "instances":
-        images = [_painted_at(image, pixel_ratio(image.pixel_size, reference)) for image in images]
+        images = at_one_size(images, reference)
+    if start is not None and (
+        config.task != "instances" or typical_diameter(images, fewest=_FEWEST_SIZES) is None
+    ):
+        return start.scale * pixel_ratio(reference, start.pixel_size)
     return working_scale(images, task=config.task, target_diameter=config.cell_diameter)
+
+
+def at_one_size(images: Sequence[AnnotatedImage], reference: float | None) -> list[AnnotatedImage]:
+    """Return what is painted, without the pictures, in pixels of the reference."""
+    return [_painted_at(image, pixel_ratio(image.pixel_size, reference)) for image in images]
 
 
 def _painted_at(image: AnnotatedImage, factor: float) -> AnnotatedImage:

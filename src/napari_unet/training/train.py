@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import torch
 
-from napari_unet.annotations import AnnotatedImage, count_cells, split
+from napari_unet.annotations import AnnotatedImage, count_cells, split, typical_diameter
 from napari_unet.augmentation import Patch, apply, draw, source_shape
 from napari_unet.network import Network, TrainedModel, build_network, choose_device
 from napari_unet.prediction import PredictionError, never, out_of_memory, pixel_ratio
@@ -24,16 +24,25 @@ from napari_unet.training.optimisation import Learner
 from napari_unet.training.preparation import (
     PERCENTILES,
     PatchSource,
+    at_one_size,
     check_annotations,
     choose_scale,
     common_pixel_size,
     counted_only,
     find_classes,
     fingerprint,
+    only_others,
     prepare,
     without_exam,
 )
 from napari_unet.training.regression import measure_standardisation
+from napari_unet.training.transfer import (
+    adapted_network,
+    ancestry,
+    continued,
+    known_classes,
+    network_changes,
+)
 from napari_unet.training.tuning import as_mapping, examine, score_of, sit, tune, usual_options
 
 if TYPE_CHECKING:
@@ -125,6 +134,9 @@ def train(
     images: Sequence[AnnotatedImage],
     config: TrainingConfig,
     *,
+    start: TrainedModel | None = None,
+    start_name: str = "",
+    old_images: Sequence[AnnotatedImage] = (),
     class_names: Mapping[int, str] | None = None,
     should_stop: Callable[[], bool] = never,
     updates: Callable[[], Sequence[AnnotatedImage] | None] | None = None,
@@ -137,6 +149,16 @@ def train(
         What a person painted; pixels that are not annotated never count.
     config : TrainingConfig
         Everything that decides how; see `TrainingConfig.from_preset`.
+    start : TrainedModel, optional
+        Go on from this model, which stays as it is. Its network takes the place of the one that
+        `config` describes; the last layer begins anew where task or classes differ, the first is
+        spread over the channels where their number does. Cells come to the size at which it knows
+        them; with too few cells to tell, or none, its working scale holds.
+    start_name : str
+        What the new model's provenance calls it.
+    old_images : sequence of AnnotatedImage
+        Trained on as well, never validated on: what `start` has learnt from, so that it is not
+        forgotten. At least half of the patches come from `images`.
     class_names : mapping, optional
         Names of painted values, or of a regression's outputs from 0; kept in the model.
     should_stop : callable
@@ -157,7 +179,9 @@ def train(
         small patch.
     """
     with _threads(config.threads), _sentences():
-        yield from _Training(images, config, class_names, should_stop, updates).run()
+        yield from _Training(
+            images, config, class_names, should_stop, updates, start, start_name, old_images
+        ).run()
 
 
 @contextmanager
@@ -203,33 +227,42 @@ class _Training:
         class_names: Mapping[int, str] | None,
         should_stop: Callable[[], bool],
         updates: Callable[[], Sequence[AnnotatedImage] | None] | None,
+        start: TrainedModel | None,
+        start_name: str,
+        old_images: Sequence[AnnotatedImage],
     ) -> None:
         check_annotations(images, config)
+        check_annotations([*images, *old_images], config)
+        config = config if start is None else continued(config, start)
         self.config = config
+        self.start = start
+        self.start_name = start_name or "a model without a name"
         self.clock = _Clock(config)
         self.should_stop = should_stop
         self.updates = updates
         self.device = choose_device(config.device)
         self.rng = np.random.default_rng(config.seed)
         self.images = [self._taken(image) for image in images]
-        self.classes = find_classes(self.images, config.task, class_names)
-        self.pixel_size = common_pixel_size(self.images)
-        self.scale = choose_scale(self.images, config, self.pixel_size)
+        self.old = [self._taken(image) for image in only_others(old_images, images)]
+        found = find_classes([*self.images, *self.old], config.task, class_names)
+        known = start and known_classes(start, config.task, found, class_names)
+        self.goes_on = known is not None
+        self.classes = known or found
+        self.pixel_size = common_pixel_size(self.images, self.old)
+        self.scale = choose_scale(self.images, config, self.pixel_size, start)
         self.standardisation: Standardisation | None = None
         self.best: tuple[float, Network] | None = None
         self.batch = config.batch
 
     def run(self) -> Iterator[TrainingReport]:
-        yield self.clock.report(phase="preparing", message=self._scale_message())
-        if self._pixel_message():
-            yield self.clock.report(phase="preparing", message=self._pixel_message())
         self.lessons, self.exams = self._split()
         if self.config.task == "regression":
-            self.standardisation = measure_standardisation(self.lessons)
+            self.standardisation = self._units()
+        for message in self._messages():
+            yield self.clock.report(phase="preparing", message=message)
         self.source = self._prepare(self.lessons)
-        if not self.exams:
-            yield self.clock.report(phase="preparing", message=self._no_validation_message())
-        self.learner = Learner(self._new_network(), self.config, self.device)
+        self.old_source = self._prepare(self.old) if self.old else None
+        self.learner = Learner(self._new_network(), self._rated(), self.device)
         with Batches(self._draw_patch, threads=_threads_for_patches(self.device)) as self.batches:
             yield from self._learn()
         yield self.clock.report(
@@ -239,6 +272,18 @@ class _Training:
         )
         yield from self._finish()
 
+    def _units(self) -> Standardisation:
+        """Return in which units values are learnt: the model's, where its last layer goes on."""
+        known = self.start.standardisation if self.start and self.goes_on else None
+        return known or measure_standardisation([*self.lessons, *self.old])
+
+    def _messages(self) -> list[str]:
+        """Return what a person should know before the first step."""
+        messages = [self._scale_message(), self._pixel_message(), self._start_message()]
+        if not self.exams:
+            messages.append(self._no_validation_message())
+        return [message for message in messages if message]
+
     def _scale_message(self) -> str:
         if self.scale == 1:
             return "The network sees the images at full resolution"
@@ -246,13 +291,23 @@ class _Training:
 
     def _pixel_message(self) -> str:
         """Say that images are brought to one pixel size; empty where all have it."""
-        known = [image.pixel_size for image in self.images if image.pixel_size is not None]
+        every = [*self.images, *self.old]
+        known = [image.pixel_size for image in every if image.pixel_size is not None]
         if all(pixel_ratio(size, self.pixel_size) == 1 for size in known):
             return ""
         return (
             f"The images have pixels of {min(known):.3g} to {max(known):.3g} µm; the network sees "
             f"them as if all had {self.pixel_size:.3g} µm"
         )
+
+    def _start_message(self) -> str:
+        """Say which model is gone on from, and what of it is new; empty without one."""
+        if self.start is None:
+            return ""
+        changes = network_changes(
+            self.start, channels=self._channels, fresh_last_layer=not self.goes_on
+        )
+        return f"Goes on from {self.start_name}" + (f" with {changes}" if changes else "")
 
     def _no_validation_message(self) -> str:
         if self.config.validation == 0:
@@ -263,6 +318,10 @@ class _Training:
     def cells(self) -> bool:
         """Whether the network finds single cells, not classes."""
         return self.config.task == "instances"
+
+    @property
+    def _channels(self) -> int:
+        return int(self.images[0].image.shape[1])
 
     def _taken(self, image: AnnotatedImage) -> AnnotatedImage:
         """Return an image with nothing in it that must not decide anything."""
@@ -297,18 +356,33 @@ class _Training:
         kept = self.config.geometry.output_size(size)
         return PatchSource(lessons, jitter=min(size // 4, kept // 2))
 
+    def _rated(self) -> TrainingConfig:
+        """Return the configuration with the learning rate of this training."""
+        if self.start is None:
+            return self.config
+        rate = self.config.learning_rate * self.config.fine_tuning
+        return replace(self.config, learning_rate=rate)
+
     def _new_network(self) -> Network:
+        channels, outputs = self._channels, len(self.classes)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.config.seed)
-            return build_network(
-                self.config.architecture(
-                    in_channels=self.images[0].image.shape[1], out_channels=len(self.classes)
+            if self.start is not None:
+                return adapted_network(
+                    self.start,
+                    channels=channels,
+                    outputs=outputs,
+                    fresh_last_layer=not self.goes_on,
                 )
+            return build_network(
+                self.config.architecture(in_channels=channels, out_channels=outputs)
             )
 
     def _learn(self) -> Iterator[TrainingReport]:
         """Take steps until the end; whatever goes wrong after the first, what is learnt stays."""
         next_exam = 1 / (_EXAMS + 1)
+        if self.goes_on and self.exams:  # so that a good model never becomes a worse one
+            yield self.clock.report(validation=self._validate())
         while self.clock.progress < 1 and not self.should_stop():
             yield from self._join_updates()
             try:
@@ -341,8 +415,15 @@ class _Training:
         """Draw a change, then a patch with just the surroundings that it reads; change it later."""
         shape = (self.config.input_size, self.config.input_size)
         drawn = draw(self.config.augmentation, shape, self.rng)
-        whole = self.source.draw(source_shape(drawn, shape), self.rng)
+        whole = self._next_source().draw(source_shape(drawn, shape), self.rng)
         return partial(apply, drawn, whole, output_shape=shape)
+
+    def _next_source(self) -> PatchSource:
+        """Return the new images, or the old ones in their turn: at most every second time."""
+        if self.old_source is None:
+            return self.source
+        new, old = len(self.source.lessons), len(self.old_source.lessons)
+        return self.old_source if self.rng.random() < min(0.5, old / (new + old)) else self.source
 
     def _join_updates(self) -> Iterator[TrainingReport]:
         """Take over what was painted since the training began, except on validation."""
@@ -429,12 +510,21 @@ class _Training:
             "precision": str(self.learner.dtype or torch.float32).removeprefix("torch."),
             "steps": self.clock.step,
             "seconds": round(self.clock.seconds, 1),
-            "data": fingerprint(self.images),
-            "images": [image.name for image in self.images],
-            **({"cells": sum(count_cells(i.labels) for i in self.images)} if self.cells else {}),
+            "data": fingerprint([*self.images, *self.old]),
+            "images": [image.name for image in [*self.images, *self.old]],
+            **(self._cells() if self.cells else {}),
+            **({"parent": ancestry(self.start, self.start_name)} if self.start else {}),
             "scores": dict(scores),
             "scored_on": [exam.name for exam in self.exams] or "the training images",
         }
+
+    def _cells(self) -> dict[str, float]:
+        """Return how many cells were learnt from, and their diameter in pixels at work."""
+        count = sum(count_cells(image.labels) for image in [*self.images, *self.old])
+        diameter = typical_diameter(at_one_size(self.images, self.pixel_size))
+        if diameter is None:
+            return {"cells": count}
+        return {"cells": count, "cell_diameter": round(diameter * self.scale, 1)}
 
 
 def _stopped_early(error: BaseException) -> str:
