@@ -574,6 +574,24 @@ def give_values(folders: Path, outputs: int = 2) -> None:
         tifffile.imwrite(path, np.squeeze(values), photometric="minisblack")
 
 
+def test_a_prediction_with_gaps_is_named_and_the_rest_compared(
+    folders: Path, run: Callable[..., Result]
+) -> None:
+    for kind in ("truth", "found"):
+        (folders / kind).mkdir()
+        for number in range(2):
+            values = np.full((8, 8), number + 1.5, np.float32)
+            values[0] = np.nan if kind == "truth" or number else 7
+            values[1, :2] = np.inf if kind == "found" and number else 0
+            tifffile.imwrite(folders / kind / f"p{number}.tif", values)
+    ask = ["evaluate", folders / "truth", folders / "found", "--task", "regression", "--json"]
+    done = run(*ask)
+    assert done.code == 1
+    assert "p1.tif holds 2 values that are NaN or infinite" in done.sentence
+    assert json.loads(done.out)["images"] == 1
+    assert json.loads(done.out)["mae"] == 0
+
+
 @pytest.mark.usefixtures("tiny")
 @pytest.mark.parametrize("outputs", [1, 2])
 def test_values_are_trained_predicted_and_evaluated(
@@ -594,12 +612,19 @@ def test_values_are_trained_predicted_and_evaluated(
     done = run("evaluate", folders / "labels", out, "--task", "regression", "--json")
     assert (done.code, done.err) == (0, "")
     scores = json.loads(done.out)
-    assert set(scores) == {"mae", "rmse", "psnr", "r2", "outputs", "images"}
+    assert set(scores) == {"mae", "rmse", "psnr", "r2", "outputs", "images", "each"}
     truth = tifffile.imread(folders / "labels" / "p0_masks.tif")
     one = ["evaluate", folders / "labels" / "p0_masks.tif", out / "p0.tif"]
     scores = json.loads(run(*one, "--task", "regression", "--json").out)
     assert scores["mae"] == pytest.approx(np.nanmean(np.abs(truth - written)), rel=1e-4)
-    assert "mean absolute error" in " ".join(run(*one, "--task", "regression").out.split())
+    shown = {
+        line.split()[0]: line
+        for line in run(*one, "--task", "regression").out.splitlines()
+        if line.strip()
+    }
+    assert "mean absolute error" in shown["mae"]
+    reach = f"{scores['each'][-1]['data_range']:.4g}"
+    assert reach in shown["data_range" if outputs == 1 else "1"]
     described = json.loads(run("info", model, "--json").out)
     assert described["task"] == "regression"
     assert [o["index"] for o in described["outputs"]] == list(range(outputs))

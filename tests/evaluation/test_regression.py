@@ -77,8 +77,20 @@ def test_images_count_by_their_pixels_and_outputs_alike() -> None:
             for k in range(2)
         ]
         assert getattr(scores, name) == pytest.approx(np.mean(each))
+        assert [getattr(output, name) for output in scores.each] == pytest.approx(each)
     assert (scores.outputs, scores.images) == (2, 2)
-    assert json.loads(json.dumps(scores.to_dict())) == scores.to_dict()
+    written = json.loads(json.dumps(scores.to_dict(), allow_nan=False))
+    assert written == {**scores.to_dict(), "each": list(scores.to_dict()["each"])}
+
+
+def test_the_range_behind_the_psnr_is_told() -> None:
+    scores = value_scores([(TRUTH, PREDICTED)])
+    assert [output.data_range for output in scores.each] == pytest.approx(np.ptp(TRUTH, (1, 2)))
+    assert scores.data_range is None
+    one = value_scores([(TRUTH[:1], PREDICTED[:1])])
+    assert one.data_range == pytest.approx(np.ptp(TRUTH[0]))
+    known = psnr(TRUTH[0], PREDICTED[0], data_range=one.data_range)
+    assert one.psnr == pytest.approx(known)
 
 
 @pytest.mark.parametrize("stack", [False, True])

@@ -15,6 +15,7 @@ from napari_unet.cli.outputs import prepare_folder, refuse_existing, refuse_inpu
 from napari_unet.evaluation import (
     CellRecord,
     ClassScore,
+    OutputScore,
     Scores,
     ValueScores,
     cell_report,
@@ -43,6 +44,7 @@ _MEANINGS = {
     "mae": "mean absolute error, in the values' unit; lower is better",
     "rmse": "root of the mean squared error, in the values' unit; lower is better",
     "psnr": "peak signal-to-noise ratio in decibel; higher is better",
+    "data_range": "what PSNR is taken against: largest minus smallest true value",
     "r2": "coefficient of determination, 1 is perfect; higher is better",
     "outputs": "outputs; with several, the scores are their means",
     "n_true": "true cells",
@@ -141,7 +143,7 @@ class EvaluateCommand:
 def score_tables(scores: Scores | ValueScores) -> RenderableType:
     """Return scores with what they mean; those that do not apply are left out."""
     if isinstance(scores, ValueScores):
-        return _single_numbers(scores)
+        return _value_tables(scores)
     tables: list[RenderableType] = [_single_numbers(scores)]
     if scores.curve and scores.ap50 is not None:
         rows = [("AP", [point.ap for point in scores.curve])]
@@ -162,6 +164,17 @@ def _single_numbers(scores: Scores | ValueScores) -> Table:
             in_unit = isinstance(scores, ValueScores) and isinstance(value, float)
             table.add_row(name, f"{value:.4g}" if in_unit else _shown(value), meaning)
     return table
+
+
+def _value_tables(scores: ValueScores) -> RenderableType:
+    if scores.outputs == 1:
+        return _single_numbers(scores)
+    columns = [field.name for field in fields(OutputScore)]
+    rows = [
+        (str(number), ["-" if value is None else f"{value:.4g}" for value in astuple(each)])
+        for number, each in enumerate(scores.each)
+    ]
+    return Group(_single_numbers(scores), "", _grid("output", columns, rows))
 
 
 def _class_table(classes: Sequence[ClassScore]) -> Table:

@@ -164,6 +164,8 @@ def compared_pairs(
                     f"{predicted_path.name} has shape {_shape(labels)}, but the truth "
                     f"{truth_path.name} has {_shape(counted.labels)}"
                 )
+            if task == "regression":
+                _refuse_unknown(labels, counted.annotated, predicted_path)
         except (*BAD_FILE, CommandError) as error:
             failures.add(error, predicted_path.name)
             continue
@@ -281,6 +283,16 @@ def _read_values(path: Path, mask: Path | None, unlabelled: int | None, *, slice
     if unlabelled is not None:
         annotated &= (values != unlabelled).all(axis=1)
     return Counted(values, annotated)
+
+
+def _refuse_unknown(values: NDArray[Any], annotated: NDArray[np.bool_], path: Path) -> None:
+    """Refuse predicted values that are none where they count: only a truth may have gaps."""
+    wrong = int(np.count_nonzero(~np.isfinite(np.moveaxis(values, 1, -1)[annotated])))
+    if wrong:
+        raise CommandError(
+            f"{path.name} holds {wrong} values that are NaN or infinite; predict it again, or "
+            "leave it out"
+        )
 
 
 def _inside(mask: Path | None, labels: NDArray[Any], path: Path) -> NDArray[np.bool_]:

@@ -13,7 +13,15 @@ from napari_unet.evaluation.measures import (
     seg,
 )
 from napari_unet.evaluation.partitions import PartitionScores, partition_scores, thin_borders
-from napari_unet.evaluation.regression import ValueScores, mae, psnr, r2, rmse, value_scores
+from napari_unet.evaluation.regression import (
+    OutputScore,
+    ValueScores,
+    mae,
+    psnr,
+    r2,
+    rmse,
+    value_scores,
+)
 from napari_unet.evaluation.scores import CurvePoint, Scores, evaluate
 from napari_unet.evaluation.topology import draw_borders, topological_errors, warping_error
 
@@ -23,6 +31,7 @@ __all__ = [
     "ClassScore",
     "CurvePoint",
     "Fates",
+    "OutputScore",
     "Overlaps",
     "PartitionScores",
     "Scores",

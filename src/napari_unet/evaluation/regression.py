@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["ValueScores", "mae", "psnr", "r2", "rmse", "value_scores"]
+__all__ = ["OutputScore", "ValueScores", "mae", "psnr", "r2", "rmse", "value_scores"]
 
 
 def mae(
@@ -110,6 +110,29 @@ def _compared(
 
 
 @dataclass(frozen=True, kw_only=True)
+class OutputScore:
+    """How well one output's values are predicted; None where a score does not apply.
+
+    Attributes
+    ----------
+    mae, rmse
+        In the output's own unit.
+    psnr
+        In decibel, against `data_range`; None also without an error.
+    data_range
+        Largest minus smallest true value that counts, over all images.
+    r2
+        Coefficient of determination.
+    """
+
+    mae: float | None
+    rmse: float | None
+    psnr: float | None
+    data_range: float | None
+    r2: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class ValueScores:
     """How well predicted values agree with the true ones; None where a score does not apply.
 
@@ -126,6 +149,8 @@ class ValueScores:
         have it: R² and PSNR need true values that differ, PSNR an error.
     images
         Images that were compared; a stack is one.
+    each
+        The scores of each output, whose units may differ.
     """
 
     mae: float | None
@@ -134,8 +159,14 @@ class ValueScores:
     r2: float | None
     outputs: int
     images: int
+    each: tuple[OutputScore, ...] = ()
 
-    def to_dict(self) -> dict[str, float | int | None]:
+    @property
+    def data_range(self) -> float | None:
+        """What PSNR is taken against where there is one output."""
+        return self.each[0].data_range if len(self.each) == 1 else None
+
+    def to_dict(self) -> dict[str, Any]:
         """Return the scores as plain numbers, ready for JSON."""
         return asdict(self)
 
@@ -164,14 +195,25 @@ def value_scores(pairs: Iterable[Sequence[NDArray[Any] | None]]) -> ValueScores:
             "give at least one pair, and equally many outputs in each"
         )
     truth, predicted = (np.concatenate(part) for part in zip(*counted, strict=True))
-    columns = list(zip(truth.T, predicted.T, strict=True))
+    each = tuple(map(_output_score, truth.T, predicted.T))
     return ValueScores(
-        mae=_mean([mae(*column) for column in columns]),
-        rmse=_mean([rmse(*column) for column in columns]),
-        psnr=_mean([psnr(*column) for column in columns]),
-        r2=_mean([r2(*column) for column in columns]),
+        mae=_mean(output.mae for output in each),
+        rmse=_mean(output.rmse for output in each),
+        psnr=_mean(output.psnr for output in each),
+        r2=_mean(output.r2 for output in each),
         outputs=outputs.pop(),
         images=len(counted),
+        each=each,
+    )
+
+
+def _output_score(truth: NDArray[Any], predicted: NDArray[Any]) -> OutputScore:
+    return OutputScore(
+        mae=_finite(mae(truth, predicted)),
+        rmse=_finite(rmse(truth, predicted)),
+        psnr=_finite(psnr(truth, predicted)),
+        data_range=float(np.ptp(truth.astype(np.float64))) if truth.size else None,
+        r2=_finite(r2(truth, predicted)),
     )
 
 
@@ -199,7 +241,11 @@ def _counted(number: int, pair: Sequence[NDArray[Any] | None]) -> tuple[NDArray[
     return true, found
 
 
-def _mean(values: Sequence[float]) -> float | None:
+def _finite(value: float) -> float | None:
+    return value if np.isfinite(value) else None
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
     """Return the mean over the outputs that have such a score; None where none has."""
-    finite = [value for value in values if np.isfinite(value)]
-    return float(np.mean(finite)) if finite else None
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None
