@@ -5,7 +5,7 @@
 #   make lint    ruff, mypy, import-linter, the manifest
 #   make docs    the documentation into site/
 #   make screenshots   the pictures in docs/images, by doing the work in napari
-#   make bench   the quick measurements
+#   make bench   how fast it is, beside a plain loop, MONAI and others: 4 minutes on 2 quiet cores
 #   make figures the quality figures of the documentation: 3 hours on 2 cores; stop it and run it
 #                again as you like, what is finished is kept (FIGURES="--list" shows the plan)
 #   make clean   remove what these made
@@ -44,9 +44,12 @@ docs: $(VENV)/.docs
 screenshots: $(VENV)/.demo
 	$(BIN)/python docs/make_screenshots.py
 
-bench: $(VENV)/.demo
+bench: $(VENV)/.bench
+	$(BIN)/python benchmarks/speed.py $(BENCH)
+	$(BIN)/python benchmarks/tiles.py
 	$(BIN)/python benchmarks/weight_map.py
 	$(BIN)/python benchmarks/warp.py
+	$(BIN)/python benchmarks/precision.py
 
 figures: $(VENV)/.demo
 	$(BIN)/python -m benchmarks.figures --publish $(FIGURES)
@@ -59,8 +62,9 @@ $(VENV)/.demo: EXTRAS := all
 $(VENV)/.test: EXTRAS := all,test
 $(VENV)/.lint: EXTRAS := all,lint
 $(VENV)/.docs: EXTRAS := all,docs
+$(VENV)/.bench: EXTRAS := all,bench
 
-$(VENV)/.demo $(VENV)/.test $(VENV)/.lint $(VENV)/.docs: \
+$(VENV)/.demo $(VENV)/.test $(VENV)/.lint $(VENV)/.docs $(VENV)/.bench: \
 		pyproject.toml constraints.txt napari.yaml | system-packages $(VENV)/pyvenv.cfg
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[$(EXTRAS)]"
 	@touch $@

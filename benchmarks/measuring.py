@@ -72,6 +72,11 @@ def fastest(
     return best
 
 
+def milliseconds(seconds: float) -> str:
+    """Write a time with three digits or so."""
+    return f"{seconds * 1e3:.0f} ms" if seconds > 0.1 else f"{seconds * 1e3:.1f} ms"
+
+
 def show(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a table that can be pasted into docs/benchmarks.md."""
     widths = [max(len(row[i]) for row in (header, *rows)) for i in range(len(header))]

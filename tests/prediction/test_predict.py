@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from napari_unet.network import ClassLabel, Standardisation
 from napari_unet.prediction import (
@@ -179,6 +180,20 @@ def test_nan_is_refused_with_a_count():
     image[3, 4] = np.nan
     with pytest.raises(PredictionError, match="1 pixels that are NaN"):
         predict(lively_model(), image)
+
+
+@pytest.mark.parametrize("normalisation", ["none", "batch", "group"])
+def test_a_network_made_ready_says_what_it_said(normalisation):
+    network = lively_model(normalisation=normalisation, width=8).network
+    before = {name: values.clone() for name, values in network.state_dict().items()}
+    make_ready = predict_function.__globals__["_ready"]
+    ready = make_ready(network, torch.device("cpu"), None, exact=False)
+    image = torch.randn(1, 1, 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(ready(image), network(image), atol=1e-4, rtol=1e-4)
+    kinds = {type(layer) for layer in ready.modules()}
+    assert nn.BatchNorm2d not in kinds
+    assert all(torch.equal(network.state_dict()[name], before[name]) for name in before)
 
 
 def test_memory_grows_by_the_output_alone():

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from napari_unet.annotations import to_stack
 from napari_unet.network import Network, TrainedModel, activate, choose_device, fast_dtype
@@ -173,6 +175,7 @@ def _ready(
     Autocast alone would convert them again for every tile. An exact network computes its last
     layer in float32.
     """
+    network = _folded(network)
     copied: dict[int, object] = {}
     last = _last_layer(network) if exact else None
     for layer in network.modules():
@@ -192,6 +195,23 @@ def _ready(
 def _last_layer(network: Network) -> nn.Module | None:
     layer = getattr(network, "classify", None)
     return layer if isinstance(layer, nn.Module) else None
+
+
+def _folded(network: Network) -> Network:
+    """Return a network whose convolutions do what the batch normalisation after them would do.
+
+    Once trained, that is a factor and an offset per channel, and to apply them is a twentieth of
+    the time of a small network.
+    """
+    if not any(isinstance(layer, nn.BatchNorm2d) for layer in network.modules()):
+        return network
+    network = copy.deepcopy(network).eval()
+    for chain in [layer for layer in network.modules() if isinstance(layer, nn.Sequential)]:
+        for index, (first, second) in enumerate(pairwise(list(chain))):
+            if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
+                chain[index] = fuse_conv_bn_eval(first, second)
+                chain[index + 1] = nn.Identity()
+    return network
 
 
 @dataclass(frozen=True)
