@@ -6,6 +6,7 @@ napari.
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -14,6 +15,11 @@ try:
     __version__ = version("napari-unet")
 except PackageNotFoundError:  # a source tree that was never installed
     __version__ = "0.0.0"
+
+# Linux hands out memory in pages of 4 kB unless it is asked for large ones. A network writes
+# gigabytes a second: with large pages, steps and predictions take up to a tenth less time. Torch
+# reads this when it is imported.
+os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
 _HOMES = {
     "AnnotatedImage": "annotations",

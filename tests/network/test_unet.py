@@ -247,3 +247,8 @@ def test_a_part_costs_less_than_the_whole():
     network.expanding[-1].register_forward_hook(lambda _m, _i, out: sizes.append(out.shape[-2:]))
     network.part(torch.zeros(1, 1, 256, 256), (slice(96, 160), slice(0, 64)))
     assert sizes == [(68, 66)]
+
+
+def test_wide_networks_get_smaller_tiles():
+    small, wide = (UNet(width=width, depth=1).usual_tile for width in (32, 64))
+    assert small > wide

@@ -54,6 +54,11 @@ class Network(nn.Module):
         self.geometry.output_size(size)
         return ()
 
+    @property
+    def usual_tile(self) -> int:
+        """Pixels that are kept of one tile per side, where nobody asks for another size."""
+        return self.geometry.usual_tile
+
     def part(self, image: Tensor, keep: tuple[slice, slice]) -> Tensor:
         """Return `forward(image)[..., keep]`, in less time where a network knows how.
 

@@ -164,6 +164,14 @@ class UNet(Network):
         """Return the levels of the contracting path, then those of the expanding path."""
         return self.geometry.levels(size, self.architecture["width"], skips=self.skips != "none")
 
+    @property
+    def usual_tile(self) -> int:
+        """Pixels that are kept of one tile per side, where nobody asks for another size.
+
+        The larger, the less is read twice; but a wide network needs a gigabyte for a large tile.
+        """
+        return 1024 if self.architecture["width"] <= 32 else super().usual_tile
+
     def forward(self, image: Tensor) -> Tensor:
         """Return logits (N, classes, Y', X') for images (N, C, Y, X)."""
         skips, x = self._contract(image)

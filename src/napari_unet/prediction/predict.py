@@ -231,7 +231,7 @@ class _Plan:
             raise PredictionError(
                 f"a tile of {tile} pixels is too small for this model; choose at least {smallest}"
             )
-        usual = model.network.geometry.usual_tile
+        usual = model.network.usual_tile
         return cls(shape, working, usual if tile is None else int(tile * scale))
 
 
