@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
 
-__all__ = ["monai_unet", "plain_step", "sliding_window", "smp_unet"]
+__all__ = ["import_smp", "monai_unet", "plain_step", "sliding_window", "smp_unet"]
 
 
 def plain_step(network: nn.Module, image: Tensor, target: Tensor) -> Callable[[], object]:
@@ -61,13 +61,18 @@ def smp_unet() -> nn.Module:
     ImportError
         If segmentation-models-pytorch is not installed.
     """
-    return _import_smp().Unet("resnet18", encoder_weights=None, in_channels=1, classes=2)
+    return import_smp().Unet("resnet18", encoder_weights=None, in_channels=1, classes=2)
 
 
-def _import_smp() -> ModuleType:
+def import_smp() -> ModuleType:
+    """Import segmentation-models-pytorch, also beside a torch that torchvision was not built for.
+
+    PyPI's torchvision is built for CUDA. Beside a CPU build of torch its import asks for two
+    operators that only its compiled part defines, and that no network here calls.
+    """
     try:
         import segmentation_models_pytorch as smp
-    except RuntimeError:  # torchvision's wheel beside a CPU build of torch: two operators miss
+    except RuntimeError:
         for name in list(sys.modules):
             if name.split(".")[0] in ("torchvision", "timm", "segmentation_models_pytorch"):
                 del sys.modules[name]

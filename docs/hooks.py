@@ -104,7 +104,7 @@ def plain(value: Any) -> str:
 def limits(metadata: Any) -> str:
     """Return what values an option takes."""
     if metadata.get("choices"):
-        return ", ".join(map(str, metadata["choices"]))
+        return ", ".join(map(plain, metadata["choices"]))
     ends = [plain(metadata[end]) for end in ("min", "max") if end in metadata]
     return " ".join([" to ".join(ends), metadata.get("unit", "")]).strip()
 

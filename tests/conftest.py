@@ -28,6 +28,14 @@ def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
 
 
 @pytest.fixture(scope="session")
+def loadable_torchvision() -> None:
+    """Let networks with encoders be built beside a torch that torchvision was not built for."""
+    from benchmarks.peers import import_smp
+
+    import_smp()
+
+
+@pytest.fixture(scope="session")
 def real_data() -> Path:
     """Give the folder of real annotated images; tests that need it are skipped without it.
 

@@ -23,6 +23,7 @@ from benchmarks.figures.images import lessons, truths
 from benchmarks.figures.plan import DATASETS, THREADS, Run
 from benchmarks.figures.probes import PROBES
 from benchmarks.figures.results import FORMAT, WEIGHTS_VARIABLE, code, commit, write
+from benchmarks.peers import import_smp
 from napari_unet.annotations import split_connected
 from napari_unet.evaluation import evaluate, otsu_watershed
 from napari_unet.prediction import labels_from, predict
@@ -78,6 +79,8 @@ def measure(run: Run, tell: Callable[[float, str], None]) -> dict[str, Any]:
     """
     started, used = time.perf_counter(), time.process_time()
     load = os.getloadavg()[0]
+    if "encoder" in dict(run.changes):
+        import_smp()
     dataset = DATASETS[run.dataset]
     tests = truths(dataset)
     found = _untrained(tests) if run.method == "otsu_watershed" else _trained(run, tests, tell)

@@ -268,7 +268,7 @@ def change(dataset: str, variant: str, **changes: Any) -> tuple[Run, ...]:
 LARGE_PATCH = change("em", "1x448", batch=1, patch=448)
 """As many pixels per step as the preset's 4 x 224 x 224."""
 
-RESNET = change("dic", "resnet18", encoder="resnet18")[:1]
+RESNET = change("dic", "resnet18", encoder="resnet18", encoder_weights=None)[:1]
 RESNET_PRETRAINED = change(
     "dic", "resnet18-pretrained", encoder="resnet18", encoder_weights=LOCAL_WEIGHTS
 )[:1]

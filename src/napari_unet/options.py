@@ -19,7 +19,7 @@ def option(default: Any, tooltip: str, **limits: Any) -> Any:
         One or two sentences for somebody who has not read the paper.
     **limits
         What a form needs besides: ``title``, ``min``, ``max``, ``step``, ``choices``, ``unit``,
-        ``advanced`` (hidden until asked for).
+        ``none`` (the words for None), ``advanced`` (hidden until asked for).
 
     Returns
     -------

@@ -24,6 +24,8 @@ class Options:
     flips: bool = option(True, "Mirror the image.")
     device: str = option("auto", "Where to compute.", choices=("auto", "cpu"))
     note: str = option("", "Words.")
+    source: str | None = option("hub", "Where from.", none="nowhere")
+    shape: str | None = option(None, "What.", choices=(None, "round"), none="any")
     depth: int = option(4, "Levels.", min=1, max=6, advanced=True)
     hidden: int = 7
 
@@ -46,6 +48,8 @@ def test_unedited_gives_back_what_was_shown(form: OptionsForm) -> None:
         flips=False,
         device="cpu",
         note="x",
+        source=None,
+        shape="round",
         depth=2,
     )
     form.set_value(other)
@@ -62,6 +66,9 @@ def test_unedited_gives_back_what_was_shown(form: OptionsForm) -> None:
         ("flips", ("click",), False),
         ("device", ("setCurrentText", "cpu"), "cpu"),
         ("note", ("setText", "hello"), "hello"),
+        ("source", ("setText", "a file"), "a file"),
+        ("source", ("clear",), None),
+        ("shape", ("setCurrentText", "round"), "round"),
         ("depth", ("setValue", 2), 2),
     ],
 )
@@ -71,6 +78,12 @@ def test_each_kind_of_option_can_be_edited(
     with qtbot.waitSignal(form.changed):
         getattr(form.widget(name), act[0])(*act[1:])
     assert getattr(form.value(), name) == value
+
+
+def test_none_is_shown_in_words(form: OptionsForm) -> None:
+    assert form.widget("source").placeholderText() == "nowhere"
+    assert form.widget("shape").currentText() == "any"
+    assert form.widget("minutes").specialValueText() == "automatic"
 
 
 def test_titles_tooltips_and_what_is_hidden(qtbot: Any, form: OptionsForm) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from napari_unet.network import ClassLabel, SlidingWindow, TrainedModel, UNet
+from napari_unet.network import ClassLabel, EncoderUNet, SlidingWindow, TrainedModel, UNet
 
 TWO = (ClassLabel(0, "background"), ClassLabel(1, "cell"))
 
@@ -43,6 +43,18 @@ def lively_model(
     return TrainedModel(
         network=network.eval(), task=task, classes=classes, scale=scale, pixel_size=pixel_size
     )
+
+
+def lively_encoder(encoder, *, depth=2, seed=0):
+    """Return a model around an encoder, with lively weights and statistics."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = EncoderUNet(encoder=encoder, depth=depth, width=4)
+        for _ in range(20):
+            network.train()(torch.rand(2, 1, 64, 64))
+    with torch.no_grad():
+        network.classify.weight *= 3
+    return TrainedModel(network=network.eval(), task="instances", classes=TWO)
 
 
 def brightness_model(*, low=0.3, **values):

@@ -22,7 +22,7 @@ from napari_unet.prediction import (
 )
 from napari_unet.prediction import predict as predict_function
 from napari_unet.training import PRESETS
-from tests.prediction.models import lively_model, lively_windows
+from tests.prediction.models import lively_encoder, lively_model, lively_windows
 
 
 def _image(shape=(150, 201), seed=0):
@@ -53,6 +53,26 @@ def test_upsampling_networks_keep_the_law():
     image = _image()
     whole = predict(model, image, tile=10_000)
     assert np.abs(predict(model, image, tile=40) - whole).max() < 1e-4
+
+
+@pytest.mark.usefixtures("loadable_torchvision")
+@pytest.mark.parametrize("encoder", ["resnet18", "resnext50_32x4d", "densenet121"])
+def test_an_encoder_that_sees_no_farther_than_the_context_keeps_the_law(encoder):
+    model = lively_encoder(encoder)
+    image = _image()
+    whole = predict(model, image, tile=10_000)
+    assert whole.std() > 0.05, "a constant prediction would prove nothing"
+    assert np.abs(predict(model, image, tile=40) - whole).max() < 1e-4
+
+
+@pytest.mark.usefixtures("loadable_torchvision")
+def test_an_efficientnet_sees_the_whole_tile_and_breaks_the_law():
+    model = lively_encoder("efficientnet_b0")
+    image = _image()
+    image[:, 120:] *= 5
+    difference = np.abs(predict(model, image, tile=40) - predict(model, image, tile=10_000))
+    assert np.isfinite(difference).all()
+    assert difference.max() > 0.01, "or else docs should stop to warn"
 
 
 @pytest.mark.parametrize("normalisation", ["none", "group", "instance"])

@@ -14,7 +14,13 @@ from safetensors.torch import save
 
 from napari_unet.files.atomic import writing
 from napari_unet.files.errors import FileError, reading
-from napari_unet.network import ClassLabel, Standardisation, TrainedModel, build_network
+from napari_unet.network import (
+    ClassLabel,
+    EncoderError,
+    Standardisation,
+    TrainedModel,
+    build_network,
+)
 
 if TYPE_CHECKING:
     import os
@@ -114,8 +120,11 @@ def _built(
     path: Path, description: Mapping[str, Any], state: Mapping[str, torch.Tensor]
 ) -> TrainedModel:
     """Build the network without memory first, so that a wrong header cannot ask for much."""
-    with torch.device("meta"):
-        network = build_network(description["architecture"])
+    try:
+        with torch.device("meta"):
+            network = build_network(description["architecture"])
+    except EncoderError as error:
+        raise FileError(f"{path} cannot be used here: {error}") from error
     if _shapes(network.state_dict()) != _shapes(state):
         raise FileError(f"{path} is damaged: its tensors do not fit the network it describes")
     network.load_state_dict(dict(state), assign=True)

@@ -171,7 +171,7 @@ def _make_row(
         choices = typing.get_args(kind)
     made: tuple[QWidget, Callable[[], Any], Callable[[Any], None]]
     if choices is not None:
-        made = _combo(choices, changed)
+        made = _combo(_in_words(choices, limits), changed)
     elif kind is bool:
         made = _check(changed)
     elif kind is int:
@@ -179,7 +179,7 @@ def _make_row(
     elif kind is float:
         made = _double(limits, optional, changed)
     elif kind is str:
-        made = _line(changed)
+        made = _line(limits, optional, changed)
     else:
         return None
     widget, get, set_ = made
@@ -206,8 +206,21 @@ def _wrapped(tooltip: str) -> str:
 _Made = tuple[QWidget, Callable[[], Any], Callable[[Any], None]]
 
 
-def _combo(choices: Sequence[Any] | Mapping[Any, str], changed: Callable[[], None]) -> _Made:
-    texts = choices if isinstance(choices, Mapping) else {c: str(c) for c in choices}
+def _in_words(
+    choices: Sequence[Any] | Mapping[Any, str], limits: Mapping[str, Any]
+) -> Mapping[Any, str]:
+    """Return value -> text; the text of None is the option's ``none``."""
+    if isinstance(choices, Mapping):
+        return choices
+    return {value: _nothing(limits) if value is None else str(value) for value in choices}
+
+
+def _nothing(limits: Mapping[str, Any]) -> str:
+    """Return what stands for None on the screen."""
+    return str(limits.get("none", "automatic"))
+
+
+def _combo(texts: Mapping[Any, str], changed: Callable[[], None]) -> _Made:
     values = list(texts)
     box = QComboBox()
     box.addItems([texts[value] for value in values])
@@ -227,10 +240,18 @@ def _check(changed: Callable[[], None]) -> _Made:
     return box, box.isChecked, box.setChecked
 
 
-def _line(changed: Callable[[], None]) -> _Made:
+def _line(limits: Mapping[str, Any], optional: bool, changed: Callable[[], None]) -> _Made:
+    """Make a line of text; where None is allowed, an empty line stands for it."""
     line = QLineEdit()
+    if optional:
+        line.setPlaceholderText(_nothing(limits))
     line.textChanged.connect(lambda _: changed())
-    return line, line.text, line.setText
+
+    def get() -> str | None:
+        text = line.text()
+        return None if optional and not text.strip() else text
+
+    return line, get, lambda value: line.setText(value or "")
 
 
 def _spin(limits: Mapping[str, Any], optional: bool, changed: Callable[[], None]) -> _Made:
@@ -276,7 +297,7 @@ def _number(
     if "unit" in limits:
         box.setSuffix(f" {limits['unit']}")
     if nothing is not None:
-        box.setSpecialValueText(str(limits.get("none", "automatic")))
+        box.setSpecialValueText(_nothing(limits))
     box.valueChanged.connect(lambda _: changed())
 
     # The box rounds to its decimals: what nobody has edited stays exactly what it was.

@@ -8,6 +8,8 @@ from napari_unet.network.device import (
     fast_dtype,
     gpu_advice,
 )
+from napari_unet.network.encoder_weights import EncoderError
+from napari_unet.network.encoders import ENCODERS, EncoderUNet
 from napari_unet.network.geometry import (
     Geometry,
     TileArithmetic,
@@ -23,9 +25,12 @@ from napari_unet.network.trained_model import ClassLabel, TrainedModel
 from napari_unet.network.unet import UNet
 
 __all__ = [
+    "ENCODERS",
     "LEVEL_HEAD",
     "ClassLabel",
     "Device",
+    "EncoderError",
+    "EncoderUNet",
     "Geometry",
     "Level",
     "Network",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from napari_unet.network.encoders import EncoderUNet
 from napari_unet.network.sliding_window import SlidingWindow
 from napari_unet.network.unet import UNet
 
@@ -15,7 +16,11 @@ if TYPE_CHECKING:
 
 __all__ = ["build_network", "geometry_of"]
 
-_KINDS: Mapping[str, type[Network]] = {"unet": UNet, "sliding_window": SlidingWindow}
+_KINDS: Mapping[str, type[Network]] = {
+    "unet": UNet,
+    "encoder": EncoderUNet,
+    "sliding_window": SlidingWindow,
+}
 
 
 def build_network(architecture: Mapping[str, Any]) -> Network:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from napari_unet.augmentation import AugmentationConfig
 from napari_unet.network.building import geometry_of
+from napari_unet.network.encoders import ENCODERS
 from napari_unet.network.geometry import Padding, UpConvolution  # noqa: TC001 - read by the form
 from napari_unet.options import option
 
@@ -151,6 +152,38 @@ class TrainingConfig:
         "Xavier lets them fade.",
         title="Initial weights",
         choices=("he", "xavier"),
+        advanced=True,
+    )
+    encoder: str | None = option(
+        None,
+        "The contracting path: that of the U-Net, or a network known from photographs. It has its "
+        "own layers and upsampling, and of the options above it takes depth, width and dropout.",
+        title="Encoder",
+        choices=(None, *ENCODERS),
+        none="U-Net",
+        advanced=True,
+    )
+    encoder_weights: str | None = option(
+        "imagenet",
+        "What the encoder knows at the start: imagenet (downloaded once), a file of weights, or "
+        "nothing.",
+        title="Encoder weights",
+        none="nothing",
+        advanced=True,
+    )
+    freeze_encoder: bool = option(
+        False,
+        "Train the expanding path only: faster, and nothing that the encoder knows is lost.",
+        title="Freeze the encoder",
+        advanced=True,
+    )
+    encoder_rate: float = option(
+        0.1,
+        "Share of the learning rate for an encoder with weights: what it knows needs small steps.",
+        title="Rate of the encoder",
+        min=0.001,
+        max=1.0,
+        step=0.05,
         advanced=True,
     )
     patch: int = option(
@@ -332,7 +365,18 @@ class TrainingConfig:
             raise ValueError(
                 f"validation is {self.validation}; choose a share from 0 to 0.5 of the images"
             )
+        if self.encoder is not None:
+            self._check_encoder()
         self.geometry.output_size(self.input_size)
+
+    def _check_encoder(self) -> None:
+        if self.network != "unet":
+            raise ValueError(f"network is {self.network!r}, which has no encoder; choose unet")
+        if self.padding != "same":
+            raise ValueError(
+                f"padding is {self.padding!r}; an encoder needs same padding: choose that, or a "
+                "preset other than paper"
+            )
 
     def _check_budget(self) -> None:
         if self.steps is None and self.minutes is None:
@@ -352,6 +396,16 @@ class TrainingConfig:
 
     def architecture(self, *, in_channels: int, out_channels: int) -> dict[str, Any]:
         """Return what `napari_unet.network.build_network` builds the network from."""
+        if self.encoder is not None:
+            return {
+                "kind": "encoder",
+                "in_channels": in_channels,
+                "out_channels": out_channels,
+                "encoder": self.encoder,
+                "depth": self.depth,
+                "width": self.width,
+                "dropout": self.dropout,
+            }
         common = {
             "kind": self.network,
             "in_channels": in_channels,

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel
 
-from napari_unet.network import Network, fast_dtype
+from napari_unet.network import EncoderUNet, Network, fast_dtype
 from napari_unet.training.overlap import dice_loss, focus
 from napari_unet.training.regression import value_error
 
@@ -100,7 +100,10 @@ class Learner:
     def __init__(self, network: Network, config: TrainingConfig, device: torch.device) -> None:
         self.config = config
         self.device = device
-        self.network = network.to(device).train()
+        self.network = network.to(device)
+        if isinstance(network, EncoderUNet):
+            network.freeze_encoder(config.freeze_encoder)
+        self.network.train()
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimiser = _optimiser(self.network, config)
         self.dtype = fast_dtype(device)
@@ -119,7 +122,7 @@ class Learner:
         target = self._kept([patch.target for patch in patches])
         weight = self._kept([patch.weight for patch in patches])
         for group in self.optimiser.param_groups:
-            group["lr"] = rate_at(progress, self.config)
+            group["lr"] = group["share"] * rate_at(progress, self.config)
         self.optimiser.zero_grad(set_to_none=True)
         image = image.to(self.device).contiguous(memory_format=torch.channels_last)
         with (
@@ -179,17 +182,29 @@ class Learner:
         return copied
 
 
-def _optimiser(network: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
+def _optimiser(network: Network, config: TrainingConfig) -> torch.optim.Optimizer:
+    groups = _parameter_groups(network, config)
     if config.optimiser == "sgd":
         return torch.optim.SGD(
-            network.parameters(),
+            groups,
             lr=config.learning_rate,
             momentum=config.momentum,
             weight_decay=config.weight_decay,
         )
-    return torch.optim.AdamW(
-        network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
-    )
+    return torch.optim.AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay)
+
+
+def _parameter_groups(network: Network, config: TrainingConfig) -> list[dict[str, Any]]:
+    """Return what learns, each group with its share of the learning rate."""
+    careful: list[nn.Parameter] = []
+    if isinstance(network, EncoderUNet) and config.encoder_weights is not None:
+        careful = list(network.encoder.parameters())
+    known = {id(parameter) for parameter in careful}
+    others = [parameter for parameter in network.parameters() if id(parameter) not in known]
+    groups = [{"params": others, "share": 1.0}]
+    if careful:
+        groups.append({"params": careful, "share": config.encoder_rate})
+    return groups
 
 
 def _average(network: nn.Module, config: TrainingConfig) -> AveragedModel | None:

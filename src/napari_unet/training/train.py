@@ -16,7 +16,8 @@ import torch
 
 from napari_unet.annotations import AnnotatedImage, count_cells, split, typical_diameter
 from napari_unet.augmentation import Patch, apply, draw, source_shape
-from napari_unet.network import Network, TrainedModel, build_network, choose_device
+from napari_unet.network import EncoderUNet, Network, TrainedModel, build_network, choose_device
+from napari_unet.network.encoder_weights import HUB
 from napari_unet.prediction import PredictionError, never, out_of_memory, pixel_ratio
 from napari_unet.training.batches import Batches
 from napari_unet.training.errors import TrainingError
@@ -279,7 +280,8 @@ class _Training:
 
     def _messages(self) -> list[str]:
         """Return what a person should know before the first step."""
-        messages = [self._scale_message(), self._pixel_message(), self._start_message()]
+        messages = [self._scale_message(), self._pixel_message()]
+        messages += [self._start_message(), self._encoder_message()]
         if not self.exams:
             messages.append(self._no_validation_message())
         return [message for message in messages if message]
@@ -308,6 +310,12 @@ class _Training:
             self.start, channels=self._channels, fresh_last_layer=not self.goes_on
         )
         return f"Goes on from {self.start_name}" + (f" with {changes}" if changes else "")
+
+    def _encoder_message(self) -> str:
+        """Say what the encoder begins with, because a download takes a while; empty else."""
+        if self.config.encoder is None or self.start is not None:
+            return ""
+        return f"The encoder {self.config.encoder} starts from {_weights_in_words(self.config)}"
 
     def _no_validation_message(self) -> str:
         if self.config.validation == 0:
@@ -374,9 +382,12 @@ class _Training:
                     outputs=outputs,
                     fresh_last_layer=not self.goes_on,
                 )
-            return build_network(
+            network = build_network(
                 self.config.architecture(in_channels=channels, out_channels=outputs)
             )
+        if isinstance(network, EncoderUNet):
+            _load_encoder(network, self.config)
+        return network
 
     def _learn(self) -> Iterator[TrainingReport]:
         """Take steps until the end; whatever goes wrong after the first, what is learnt stays."""
@@ -525,6 +536,25 @@ class _Training:
         if diameter is None:
             return {"cells": count}
         return {"cells": count, "cell_diameter": round(diameter * self.scale, 1)}
+
+
+def _load_encoder(network: EncoderUNet, config: TrainingConfig) -> None:
+    """Let an encoder begin with what it learnt elsewhere, if anything."""
+    if config.encoder_weights is not None:
+        network.load_pretrained(config.encoder_weights)
+    elif config.freeze_encoder:
+        raise TrainingError(
+            "the encoder is frozen but its weights are random, so that it never learns anything; "
+            "choose encoder weights, or do not freeze it"
+        )
+
+
+def _weights_in_words(config: TrainingConfig) -> str:
+    if config.encoder_weights is None:
+        return "random weights"
+    if config.encoder_weights == HUB:
+        return "what it learnt from the photographs of ImageNet (downloaded the first time)"
+    return f"the weights in {config.encoder_weights}"
 
 
 def _stopped_early(error: BaseException) -> str:

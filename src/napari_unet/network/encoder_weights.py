@@ -1,0 +1,154 @@
+"""Weights that an encoder learnt elsewhere: from the hub or from a file, never unpickled."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["HUB", "EncoderError", "pretrained_tensors"]
+
+HUB = "imagenet"
+"""The source that stands for the weights learnt on ImageNet, on the Hugging Face hub."""
+
+# What other programs put before the encoder's own names, and around its tensors.
+_PREFIXES = ("", "module.", "model.", "encoder.", "encoder.model.", "backbone.")
+_WRAPPINGS = ("state_dict", "model", "model_state_dict")
+# torchvision's first DenseNets wrote "norm.1" for what is "norm1" today.
+_OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12])\.")
+_COUNTER = "num_batches_tracked"  # missing in old files, and used by nothing
+
+
+class EncoderError(ValueError):
+    """A network with an encoder cannot be built or loaded; the message says what to do."""
+
+
+def pretrained_tensors(encoder: nn.Module, name: str, source: str, hub: str) -> dict[str, Tensor]:
+    """Return a state for `encoder` from weights that were learnt elsewhere.
+
+    Parameters
+    ----------
+    encoder : nn.Module
+        timm's encoder as segmentation-models-pytorch wraps it, for any number of channels.
+    name : str
+        What a person calls it.
+    source : str
+        `HUB`, or a file: safetensors, or tensors saved by torch.
+    hub : str
+        The repository of its weights on the Hugging Face hub.
+
+    Raises
+    ------
+    EncoderError
+        If they cannot be downloaded or read, or are those of another network.
+    """
+    path = _downloaded(hub) if source == HUB else Path(source).expanduser()
+    given = _read(path)
+    wanted = encoder.state_dict()
+    found = _named_alike(given, wanted)
+    stem = next(key for key, tensor in wanted.items() if tensor.ndim == 4)
+    if stem in found:
+        found[stem] = _for_channels(found[stem], wanted[stem].shape[1])
+    odd = [k for k, tensor in wanted.items() if k not in found or found[k].shape != tensor.shape]
+    if odd:
+        raise EncoderError(
+            f"{path} does not hold the weights of {name}: {len(odd)} of {len(wanted)} tensors are "
+            f"missing or of another size, {odd[0]} first; choose the file that belongs to {name}"
+        )
+    return found
+
+
+def _downloaded(hub: str) -> Path:
+    """Return where the weights from the hub lie, downloading them the first time."""
+    from huggingface_hub import hf_hub_download
+
+    for cached in (True, False):
+        try:
+            return Path(hf_hub_download(hub, "model.safetensors", local_files_only=cached))
+        except (OSError, ValueError) as error:
+            problem = error
+    raise EncoderError(
+        f"could not download {hub} from the Hugging Face hub ({_first_line(problem)}); connect to "
+        "the internet, give a local file with encoder_weights=PATH, or start from random weights "
+        "with encoder_weights=None"
+    ) from problem
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    """Read named tensors; nothing in the file is executed."""
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        return _tensors(torch.load(path, map_location="cpu", weights_only=True))
+    except OSError as error:
+        reason = error.strerror or _first_line(error)
+        raise EncoderError(
+            f"{path} cannot be read as weights of an encoder: {reason}; give a file that exists, "
+            f"{HUB!r} or nothing"
+        ) from error
+    except (SafetensorError, UnpicklingError, RuntimeError, EOFError, LookupError) as error:
+        raise EncoderError(
+            f"{path} is no file of tensors, or holds more than tensors ({_first_line(error)}); "
+            "give a safetensors file or a state dict saved by torch"
+        ) from error
+
+
+def _tensors(loaded: Any) -> dict[str, Tensor]:
+    """Return the named tensors of a state dict or of a training's checkpoint around one."""
+    for wrapping in _WRAPPINGS:
+        if isinstance(loaded, dict) and isinstance(loaded.get(wrapping), dict):
+            loaded = loaded[wrapping]
+    if not isinstance(loaded, dict):
+        raise LookupError(f"it holds a {type(loaded).__name__}")
+    return {key: value for key, value in loaded.items() if isinstance(value, Tensor)}
+
+
+def _named_alike(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return what was given under the names that are wanted, as far as it is there."""
+    found = max((_with_prefix(given, wanted, prefix) for prefix in _PREFIXES), key=len)
+    counters = {key: value for key, value in wanted.items() if key.endswith(_COUNTER)}
+    return {**counters, **found}
+
+
+def _with_prefix(
+    given: Mapping[str, Tensor], wanted: Mapping[str, Tensor], prefix: str
+) -> dict[str, Tensor]:
+    plain = {
+        _plain(key.removeprefix(prefix)): value
+        for key, value in given.items()
+        if key.startswith(prefix)
+    }
+    names = {key: _plain(key.removeprefix("model.")) for key in wanted}
+    return {key: plain[name] for key, name in names.items() if name in plain}
+
+
+def _plain(key: str) -> str:
+    """Return the name that torchvision and timm agree on: timm flattens the first level."""
+    return _OLD_DENSENET.sub(r"\1\2.", key.replace("features_", "features."))
+
+
+def _for_channels(stem: Tensor, channels: int) -> Tensor:
+    """Turn a first convolution (out, 3, Y, X) into one that reads another number of channels.
+
+    One channel: the sum, so that a grey image gives what its copy in red, green and blue gives.
+    More: the three in turn, scaled so that the sums stay as large.
+    """
+    if channels == stem.shape[1] or stem.shape[1] != 3:
+        return stem
+    if channels == 1:
+        return stem.sum(dim=1, keepdim=True)
+    return stem[:, [channel % 3 for channel in range(channels)]] * (3 / channels)
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0].rstrip(".")
