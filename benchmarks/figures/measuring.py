@@ -108,8 +108,9 @@ def _untrained(tests: Sequence[Truth]) -> Found:
 
 
 def _trained(run: Run, tests: Sequence[Truth], tell: Callable[[float, str], None]) -> Found:
-    images = lessons(run)
-    config = configuration(run)
+    if "encoder" in dict(run.changes):
+        import_smp()  # once it is there, the program's own import of it works
+    images, config = lessons(run), configuration(run)
     last: TrainingReport | None = None
     for last in train(images, config):
         tell(last.progress, last.message)
