@@ -51,7 +51,7 @@ bench: $(VENV)/.bench
 	$(BIN)/python benchmarks/warp.py
 	$(BIN)/python benchmarks/precision.py
 
-figures: $(VENV)/.demo
+figures: $(VENV)/.bench
 	$(BIN)/python -m benchmarks.figures --publish $(FIGURES)
 
 clean:
@@ -62,7 +62,7 @@ $(VENV)/.demo: EXTRAS := all
 $(VENV)/.test: EXTRAS := all,test
 $(VENV)/.lint: EXTRAS := all,lint
 $(VENV)/.docs: EXTRAS := all,docs
-$(VENV)/.bench: EXTRAS := all,bench
+$(VENV)/.bench: EXTRAS := all,encoders,bench
 
 $(VENV)/.demo $(VENV)/.test $(VENV)/.lint $(VENV)/.docs $(VENV)/.bench: \
 		pyproject.toml constraints.txt napari.yaml | system-packages $(VENV)/pyvenv.cfg
