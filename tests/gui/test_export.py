@@ -12,7 +12,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QMessageBox
 
-from napari_unet.files import read_labels
+from napari_unet.files import read_labels, read_values
 from napari_unet.gui import layers
 from napari_unet.gui.export import ExportDock
 
@@ -126,3 +126,16 @@ def test_a_typed_name_keeps_its_layer(viewer, dock, labels):
     viewer.add_layer(a_prediction())
     assert dock._layer.currentText() == "cells: a/b"
     assert dock._path.text() == text
+
+
+@pytest.mark.parametrize("shape", [(20, 24), (3, 20, 24)])
+def test_predicted_values_are_offered_and_come_back(viewer, dock, shape, press, qtbot, tmp_path):
+    image = viewer.add_image(np.zeros(shape), name="cells", scale=(0.5,) * len(shape))
+    viewer.add_labels(np.ones(shape, int), name="mine")
+    values = np.random.default_rng(0).normal(0, 50, shape).astype(np.float32)
+    layers.add_image(viewer, [image], values, role="values 0", name="cells height")
+    assert dock._layer.currentText() == "cells height"
+    write(dock, tmp_path / "out.tif", press, qtbot)
+    assert tifffile.imread(tmp_path / "out.tif").dtype == np.float32
+    found = read_values(tmp_path / "out.tif")
+    np.testing.assert_array_equal(found[:, 0], values.reshape(-1, 20, 24))

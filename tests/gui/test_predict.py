@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import torch
+from napari.layers import Image
 
 from napari_unet.files import save_model
 from napari_unet.gui import layers
 from napari_unet.gui.predict import PredictDock
 from napari_unet.gui.predictor import Predictor
-from napari_unet.network import ClassLabel, TrainedModel, UNet
+from napari_unet.network import ClassLabel, Standardisation, TrainedModel, UNet
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,6 +40,13 @@ def bright(channels: int = 1) -> TrainedModel:
             else:
                 assert name
     return TrainedModel(network=network.eval(), task="instances", classes=CELLS)
+
+
+def heights(*names: str) -> TrainedModel:
+    """Make a network whose outputs are 100 + 5 times -10 to 10, and one value everywhere."""
+    units = Standardisation((7.0, 100.0), (1.0, 5.0))
+    outputs = tuple(ClassLabel(k, name) for k, name in enumerate(names or ("level", "height")))
+    return replace(bright(), task="regression", classes=outputs, standardisation=units)
 
 
 @pytest.fixture
@@ -291,3 +299,78 @@ def test_a_prediction_that_is_adopted_gets_no_more_slices(
     assert others is not mine
     np.testing.assert_array_equal(others.data[1:] > 0, squares.data[1:] > 0)
     assert "2 slices are in" in dock.message
+
+
+def test_values_become_an_image_layer_for_each_output(viewer, dock, session, squares, press, qtbot):
+    session.set_model(heights())
+    assert "level, height" in dock._about.text()
+    dock._slices.setCurrentIndex(1)
+    press(dock, "Predict")
+    wait(session, qtbot)
+    level, height = viewer.layers["cells level"], viewer.layers["cells height"]
+    assert len(viewer.layers) == 3
+    for layer in (level, height):
+        assert isinstance(layer, Image)
+        assert layer.data.dtype == np.float32
+        np.testing.assert_allclose(layer.scale, squares.scale)
+        np.testing.assert_allclose(layer.translate, squares.translate)
+    np.testing.assert_allclose(level.data, 7, atol=0.1)
+    np.testing.assert_allclose(height.data, np.where(squares.data > 0, 150, 50), atol=1)
+    assert (level.visible, height.visible) == (True, False)
+    assert height.contrast_limits == pytest.approx([50, 150], abs=1)
+    assert "3 slices are in “cells level” and “cells height”" in dock.message
+
+
+def test_what_needs_cells_is_off_for_values_and_says_why(dock, session, squares, press, qtbot):
+    session.set_model(bright())
+    press(dock, "Predict")
+    wait(session, qtbot)
+    assert dock._correct.isEnabled()
+    assert dock._sure.isEnabled()
+    session.set_model(heights())
+    for off in (dock._correct, dock._sure):
+        assert not off.isEnabled()
+        assert "predicts values" in off.toolTip()
+    session.set_model(bright())
+    assert dock._correct.isEnabled()
+    assert "Copy what was found" in dock._correct.toolTip()
+
+
+def test_the_contrast_follows_the_values_until_the_user_chooses_one(
+    viewer, dock, session, squares, press, qtbot
+):
+    squares.data[1] = 0
+    session.set_model(heights())
+    viewer.dims.set_current_step(0, 1)
+    press(dock, "Predict")
+    wait(session, qtbot)
+    shown = viewer.layers["cells height"]
+    assert shown.contrast_limits == pytest.approx([50, 51], abs=1)
+    viewer.dims.set_current_step(0, 0)
+    press(dock, "Predict")
+    wait(session, qtbot)
+    assert shown.contrast_limits == pytest.approx([50, 150], abs=1)
+    shown.contrast_limits = (60, 90)
+    press(dock, "Predict")
+    wait(session, qtbot)
+    assert viewer.layers["cells height"] is shown
+    assert shown.contrast_limits == [60, 90]
+
+
+def test_values_of_another_meaning_get_layers_of_their_own(
+    viewer, dock, session, squares, press, qtbot
+):
+    for names in (("level", "height"), ("level", "depth")):
+        session.set_model(heights(*names))
+        press(dock, "Predict")
+        wait(session, qtbot)
+    names = {layer.name for layer in viewer.layers}
+    assert names == {"cells", "cells level", "cells height", "cells depth"}
+
+
+def test_predicted_values_are_no_image_to_annotate(viewer, dock, session, squares, press, qtbot):
+    session.set_model(heights())
+    press(dock, "Predict")
+    wait(session, qtbot)
+    assert layers.image_layers(viewer) == [squares]
+    assert session.image_layers == (squares,)

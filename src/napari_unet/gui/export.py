@@ -1,4 +1,4 @@
-"""The Export dock: labels as files that other programs read."""
+"""The Export dock: labels and predicted values as files that other programs read."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from napari_unet.gui.settings import remember, remembered
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from napari.layers import Labels
+    from napari.layers import Image, Labels
     from numpy.typing import NDArray
 
 __all__ = ["ExportDock"]
@@ -24,16 +24,20 @@ _FORMATS = {".tif": "TIFF", ".zarr": "OME-Zarr"}
 
 
 def _write(
-    path: Path, labels: NDArray[Any], pixel_size: float | None, overwrite: bool
+    path: Path, pixels: NDArray[Any], pixel_size: float | None, overwrite: bool
 ) -> Iterator[Path]:
-    """Write the labels of a stack or a picture; runs in a worker thread."""
-    from napari_unet.files import write_labels
+    """Write the labels or values of a stack or a picture; runs in a worker thread."""
+    from napari_unet.files import write_labels, write_values
 
-    yield write_labels(path, labels, pixel_size=pixel_size, overwrite=overwrite)
+    how: dict[str, Any] = {"pixel_size": pixel_size, "overwrite": overwrite}
+    if pixels.dtype.kind == "f":
+        yield write_values(path, pixels[..., None, :, :], **how)
+    else:
+        yield write_labels(path, pixels, **how)
 
 
 class ExportDock(Dock):
-    """Write a Labels layer as TIFF or OME-Zarr.
+    """Write a Labels layer, or predicted values, as TIFF or OME-Zarr.
 
     Parameters
     ----------
@@ -45,9 +49,9 @@ class ExportDock(Dock):
         super().__init__(napari_viewer)
         # The session's job, not the dock's: a file is written to its end when the dock closes.
         self._job = self.session.job("export")
-        self._listed: list[Labels] = []
+        self._listed: list[Labels | Image] = []
         self._picked = False
-        self._asked: tuple[Labels, Path] | None = None
+        self._asked: tuple[Labels | Image, Path] | None = None
         self._build()
         self._connect()
         self._list_layers()
@@ -55,11 +59,11 @@ class ExportDock(Dock):
 
     def _build(self) -> None:
         self.column.addWidget(
-            words("Write labels to a file that Fiji, QuPath, Python and others read.")
+            words("Write labels or values to a file that Fiji, QuPath, Python and others read.")
         )
         form = fields()
-        self._layer = combo("The Labels layer to write.")
-        add_field(form, "Labels", self._layer)
+        self._layer = combo("The Labels layer, or the predicted values, to write.")
+        add_field(form, "Layer", self._layer)
         self._format = combo(
             "TIFF: one file, opened by every program. OME-Zarr: a folder, for large data."
         )
@@ -94,7 +98,8 @@ class ExportDock(Dock):
         """List the layers anew; without the user's own choice the newest result is chosen."""
         chosen = self._chosen()
         wanted = chosen if self._picked else layers.newest_result(self.session.viewer) or chosen
-        found = layers.all_labels(self.session.viewer)
+        viewer = self.session.viewer
+        found = [*layers.all_labels(viewer), *layers.value_layers(viewer)]
         self._layer.blockSignals(True)
         self._layer.clear()
         self._layer.addItems([layer.name for layer in found])
@@ -108,7 +113,7 @@ class ExportDock(Dock):
     def _on_picked(self) -> None:
         self._picked = True
 
-    def _chosen(self) -> Labels | None:
+    def _chosen(self) -> Labels | Image | None:
         at = self._layer.currentIndex()
         return self._listed[at] if 0 <= at < len(self._listed) else None
 
@@ -162,7 +167,7 @@ class ExportDock(Dock):
         else:
             self._start(layer, self._target(), overwrite=False)
 
-    def _ask(self, layer: Labels, path: Path) -> None:
+    def _ask(self, layer: Labels | Image, path: Path) -> None:
         """Ask before something is replaced; what the answer is about cannot change meanwhile."""
         self._asked = layer, path
         question = QMessageBox(self)
@@ -181,7 +186,7 @@ class ExportDock(Dock):
         else:
             self.say("Nothing was written.")
 
-    def _start(self, layer: Labels, path: Path, *, overwrite: bool) -> None:
+    def _start(self, layer: Labels | Image, path: Path, *, overwrite: bool) -> None:
         if self._job.running:
             return
         labels = layers.read_labels(layer)

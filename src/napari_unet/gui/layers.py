@@ -66,12 +66,18 @@ __all__ = [
     "source_path",
     "tag",
     "unwrap",
+    "value_layers",
     "view_labels",
     "volume_shape",
+    "widen_contrast",
     "write_slice",
 ]
 
 METADATA = "napari_unet"
+VALUES = "values"
+"""Role of the layers with what a regression predicted; behind it stands the output's number."""
+_CONTRAST = "contrast"  # in a layer's tag: the contrast that we chose
+_ENOUGH = 200_000  # pixels that tell the range of a slice
 Placed: TypeAlias = Image | Labels
 """A layer of pixels."""
 
@@ -254,8 +260,8 @@ def _channels(layer: Image, slices: slice) -> Iterator[NDArray[Any]]:
         yield pixels
 
 
-def read_labels(layer: Labels) -> NDArray[Any]:
-    """Copy a Labels layer as (Z, Y, X) integers."""
+def read_labels(layer: Placed) -> NDArray[Any]:
+    """Copy a Labels layer as (Z, Y, X) integers, or a layer of values as (Z, Y, X) numbers."""
     return np.array(layer.data).reshape(volume_shape(layer))
 
 
@@ -610,10 +616,20 @@ def all_labels(viewer: ViewerModel) -> list[Labels]:
     ]
 
 
-def newest_result(viewer: ViewerModel) -> Labels | None:
-    """Return the topmost Labels layer with a prediction; None before there is one."""
-    found = [layer for layer in all_labels(viewer) if _role(layer) == "prediction"]
-    return found[0] if found else None
+def value_layers(viewer: ViewerModel) -> list[Image]:
+    """List the Image layers with predicted values, top of the list first."""
+    return [
+        layer
+        for layer in reversed(viewer.layers)
+        if isinstance(layer, Image) and (_role(layer) or "").startswith(VALUES)
+    ]
+
+
+def newest_result(viewer: ViewerModel) -> Labels | Image | None:
+    """Return the topmost layer with a prediction; None before there is one."""
+    predicted = [layer for layer in all_labels(viewer) if _role(layer) == "prediction"]
+    found: list[Labels | Image] = [*predicted, *value_layers(viewer)]
+    return max(found, key=viewer.layers.index, default=None)
 
 
 def remove_roles(viewer: ViewerModel, roles: Sequence[str]) -> None:
@@ -632,6 +648,27 @@ def set_contrast(layer: Image, low: float, high: float) -> None:
     """Show values from `low` to `high`, and let the user choose among these."""
     layer.contrast_limits_range = (low, high)
     layer.contrast_limits = (low, high)
+
+
+def widen_contrast(layer: Image, values: NDArray[Any], *, anew: bool) -> None:
+    """Show values (Y, X) that were just written, unless the user has chosen a contrast.
+
+    Parameters
+    ----------
+    values
+        Their range, without the outermost thousandths, is what is shown.
+    anew
+        Forget what was there before; else its range is widened.
+    """
+    before = tag(layer).get(_CONTRAST)
+    if before is not None and tuple(layer.contrast_limits) != before:
+        return
+    sample = values.ravel()[:: max(1, values.size // _ENOUGH)]
+    low, high = (float(limit) for limit in np.percentile(sample, (0.1, 99.9)))
+    if before is not None and not anew:
+        low, high = min(low, before[0]), max(high, before[1])
+    set_contrast(layer, low, high if high > low else low + 1)
+    tag(layer)[_CONTRAST] = tuple(layer.contrast_limits)
 
 
 def hide(layer: Layer) -> None:

@@ -19,7 +19,19 @@ if TYPE_CHECKING:
 
 __all__ = ["PredictDock"]
 
-_SCORES = {"ap50": "AP50", "seg": "SEG", "pixel_error": "pixel error"}
+_SCORES = {
+    "ap50": "AP50",
+    "seg": "SEG",
+    "pixel_error": "pixel error",
+    "r2": "R²",
+    "mae": "mean error",
+}
+_SURE = "Add an image layer of how sure the network is, 0 to 1."
+_CORRECT = (
+    "Copy what was found on this slice into your labels, except over cells that you have "
+    "painted. Then correct it by painting, and train again. Ctrl+Z takes it back."
+)
+_VALUES = "This model predicts values, not cells or classes"
 
 
 class PredictDock(Dock):
@@ -71,7 +83,6 @@ class PredictDock(Dock):
         add_field(form, "Device", self._device)
         self.column.addLayout(form)
         self._sure = QCheckBox("Also show probabilities")
-        self._sure.setToolTip("<qt>Add an image layer of how sure the network is, 0 to 1.</qt>")
         self._sure.setChecked(remembered("predict/probabilities", False))
         self.column.addWidget(self._sure)
         self._sizes = QCheckBox("Use pixel sizes")
@@ -83,8 +94,8 @@ class PredictDock(Dock):
         self.column.addWidget(self._sizes)
         self._start = button(
             "Predict",
-            "Find the cells in the background. The result is a layer of its own; your labels are "
-            "not touched (Ctrl+Return).",
+            "Run the network in the background. The result is a layer of its own; your labels "
+            "are not touched (Ctrl+Return).",
             self._on_start,
         )
         bind_key(self, "Ctrl+Return", self._start)
@@ -99,12 +110,7 @@ class PredictDock(Dock):
         self._progress.setAccessibleName("Progress of the prediction")
         self._progress.setToolTip("<qt>How much is predicted.</qt>")
         self.column.addWidget(self._progress)
-        self._correct = button(
-            "Correct",
-            "Copy what was found on this slice into your labels, except over cells that you have "
-            "painted. Then correct it by painting, and train again. Ctrl+Z takes it back.",
-            self._on_correct,
-        )
+        self._correct = button("Correct", _CORRECT, self._on_correct)
         self.column.addWidget(self._correct)
         self.finish()
 
@@ -199,7 +205,15 @@ class PredictDock(Dock):
         running = self._predictor.running
         self._start.setEnabled(not running and not self._loading.running)
         self._cancel.setEnabled(running)
-        self._correct.setEnabled(not running and self._predictor.labels_layer is not None)
+        model = self.session.model
+        values = model is not None and model.task == "regression"
+        found = self._predictor.labels_layer is not None
+        self._correct.setEnabled(found and not running and not values)
+        self._correct.setToolTip(
+            _because(_CORRECT, f"{_VALUES}: there is nothing to paint.", values)
+        )
+        self._sure.setEnabled(not values)
+        self._sure.setToolTip(_because(_SURE, f"{_VALUES}: they have no probabilities.", values))
         self._slices.setEnabled(self.session.slice_count != 1)
 
 
@@ -207,14 +221,22 @@ def _sentence(note: str) -> str:
     return f"{note}." if note else ""
 
 
+def _because(usual: str, reason: str, disabled: bool) -> str:
+    return f"<qt>{reason if disabled else usual}</qt>"
+
+
 def _description(model: TrainedModel | None, path: Path | None) -> str:
     """Describe a model: where it is from, what it finds, at what scale, how well."""
     if model is None:
         return "No model yet: train one with “Train”, or load one."
     lines = [f"Model: {path.stem if path else 'not saved'}"]
-    classes = ", ".join(label.name for label in model.classes[1:])
     channels = "1 channel" if model.channels == 1 else f"{model.channels} channels"
-    lines.append(f"Finds: {classes} · in images with {channels}")
+    if model.task == "regression":
+        outputs = ", ".join(label.name for label in model.classes)
+        lines.append(f"Predicts values: {outputs} · for images with {channels}")
+    else:
+        classes = ", ".join(label.name for label in model.classes[1:])
+        lines.append(f"Finds: {classes} · in images with {channels}")
     if model.scale != 1:
         lines.append(f"Working scale: {model.scale:.2g}")
     if model.pixel_size is not None:
@@ -226,6 +248,8 @@ def _description(model: TrainedModel | None, path: Path | None) -> str:
 
 
 def _scores(model: TrainedModel) -> str:
-    kept = model.provenance.get("scores") or {}
+    kept = dict(model.provenance.get("scores") or {})
+    if len(kept.get("each", ())) > 1:
+        kept.pop("mae")  # a mean of different units
     numbers = [(text, kept.get(name)) for name, text in _SCORES.items()]
     return ", ".join(f"{text} {value:.2f}" for text, value in numbers if value is not None)

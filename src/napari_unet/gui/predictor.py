@@ -11,7 +11,7 @@ from napari.layers import Image, Labels
 from qtpy.QtCore import QObject, Signal
 
 from napari_unet.gui import layers
-from napari_unet.gui.layers import LayerError
+from napari_unet.gui.layers import VALUES, LayerError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Order", "Predictor"]
 
 LABELS, PROBABILITY = "prediction", "probability"
+_OUTPUT = "output"  # in a layer's tag: what its values are called
 _TASK = "task"  # as the session calls it: a prediction that is adopted keeps its meaning
 _MEANING = {"instances": "single cells", "classes": "classes"}
 
@@ -72,7 +73,10 @@ def _predict(
     pixel_size: float | None,
     should_stop: ShouldStop,
 ) -> Iterator[_Progress]:
-    """Predict slice by slice; cells get numbers from `first` on that no other slice has."""
+    """Predict slice by slice; cells get numbers from `first` on that no other slice has.
+
+    A regression has no labels; its values stand where the probabilities do.
+    """
     from napari_unet.prediction import labels_from, predict_slices
 
     reports = predict_slices(
@@ -86,7 +90,7 @@ def _predict(
     last = first - 1
     for report in reports:
         labels = None
-        if report.probabilities is not None:
+        if report.probabilities is not None and model.task != "regression":
             labels = labels_from(model, report.probabilities, pixel_size=pixel_size)
             if model.task == "instances":
                 labels[labels > 0] += last
@@ -100,7 +104,8 @@ class Predictor(QObject):
     """Predict the session's image with the session's model, into layers of its own.
 
     A part of the session (``session.part(Predictor)``). The user's labels are never touched:
-    results go into a layer "NAME prediction", and only `correct` copies them.
+    results go into a layer "NAME prediction", and only `correct` copies them. The values of a
+    regression go into one Image layer per output.
 
     Attributes
     ----------
@@ -190,7 +195,7 @@ class Predictor(QObject):
     def _on_report(self, report: _Progress) -> None:
         self.share = report.done / max(report.total, 1)
         self.note = report.message or self.note
-        if report.z is not None and report.labels is not None and not self.problem:
+        if report.z is not None and not self.problem:
             try:
                 self._write(report.z, report.labels, report.probabilities)
                 self._slices += 1
@@ -199,12 +204,23 @@ class Predictor(QObject):
                 self._job.stop()
         self.changed.emit()
 
-    def _write(self, z: int, labels: NDArray[Any], probabilities: NDArray[Any] | None) -> None:
+    def _write(
+        self, z: int, labels: NDArray[Any] | None, probabilities: NDArray[Any] | None
+    ) -> None:
         """Put one slice into its layers, which the first slice makes."""
+        if labels is None:
+            self._write_values(z, probabilities)
+            return
         layers.fill_slice(self._layer(LABELS), z, labels)
         if self._order.probabilities and probabilities is not None:
             for c in range(1, len(probabilities)):
                 layers.fill_slice(self._layer(f"{PROBABILITY} {c}"), z, probabilities[c])
+
+    def _write_values(self, z: int, values: NDArray[Any] | None) -> None:
+        for k, plane in enumerate(() if values is None else values):
+            layer = self._layer(f"{VALUES} {k}")
+            layers.fill_slice(layer, z, plane)
+            layers.widen_contrast(layer, plane, anew=self._slices == 0)
 
     def _layer(self, role: str) -> Any:
         """Return the layer of a role, made when it is first written to.
@@ -233,10 +249,17 @@ class Predictor(QObject):
         if found is None or layers.volume_shape(found) != self._shape:
             return False
         task = self._task()
-        return bool(layers.tag(found).get(_TASK, task) == task)
+        if layers.tag(found).get(_TASK, task) != task:
+            return False
+        role = layers.tag(found)["role"]
+        return not role.startswith(VALUES) or layers.tag(found).get(_OUTPUT) == self._output(role)
 
     def _task(self) -> str | None:
         return None if self._model is None else self._model.task
+
+    def _output(self, role: str) -> str:
+        """Return what the values of a role are called."""
+        return "values" if self._model is None else self._model.classes[_number(role)].name
 
     def _new_layer(self, role: str) -> Image | Labels:
         viewer, name = self._session.viewer, self._images[0].name
@@ -245,6 +268,8 @@ class Predictor(QObject):
             layers.tag(made)[_TASK] = self._task()
             layers.link(viewer, made, role, self._images)
             return made
+        if role.startswith(VALUES):
+            return self._new_values(role)
         return layers.add_image(
             viewer,
             self._images,
@@ -256,23 +281,42 @@ class Predictor(QObject):
             contrast_limits=(0, 1),
         )
 
+    def _new_values(self, role: str) -> Image:
+        """Add the layer of one output; of several the first one is shown."""
+        made = layers.add_image(
+            self._session.viewer,
+            self._images,
+            np.zeros(self._shape, np.float32),
+            role=role,
+            name=f"{self._images[0].name} {self._output(role)}",
+            colormap="viridis",
+            visible=_number(role) == 0,
+        )
+        layers.tag(made)[_OUTPUT] = self._output(role)
+        layers.link(self._session.viewer, made, role, self._images)
+        return made
+
     def _class_name(self, role: str) -> str:
         if self._model is None or len(self._model.classes) < 3:
             return ""
-        return f" {self._model.classes[int(role.split()[-1])].name}"
+        return f" {self._model.classes[_number(role)].name}"
 
     def _on_failed(self, problem: str) -> None:
         self.problem = problem
 
     def _on_finished(self) -> None:
-        layer = self._layers.get(LABELS)
-        if not self.outcome and not self.problem and layer is not None:
-            what = f"{self._slices} slices are" if self._slices != 1 else "The result is"
-            self.outcome = (
-                f"{what} in “{layer.name}”. Where it is wrong: Correct, paint, and train again."
-            )
+        if not self.outcome and not self.problem and self._layers:
+            self.outcome = self._summary()
         self._layers, self._images, self._model = {}, (), None
         self.changed.emit()
+
+    def _summary(self) -> str:
+        what = f"{self._slices} slices are" if self._slices != 1 else "The result is"
+        if LABELS in self._layers:
+            name = self._layers[LABELS].name
+            return f"{what} in “{name}”. Where it is wrong: Correct, paint, and train again."
+        names = " and ".join(f"“{layer.name}”" for layer in self._layers.values())
+        return f"{what} in {names}. Move the mouse over it to read values; “Export” writes them."
 
     # ------------------------------------------------------------------------------ correction
 
@@ -326,6 +370,11 @@ class Predictor(QObject):
                 f"{_MEANING[painted]}; choose “{_MEANING[task].capitalize()}” in “Annotate”, or "
                 "predict with another model."
             )
+
+
+def _number(role: str) -> int:
+    """Return the number of the class or output behind a role."""
+    return int(role.split()[-1])
 
 
 def _take_fresh_number(labels: Labels) -> None:

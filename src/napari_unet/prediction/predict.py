@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -177,7 +177,7 @@ def _ready(
     """
     network = _folded(network)
     copied: dict[int, object] = {}
-    last = _last_layer(network) if exact else None
+    last = network.get_submodule(network.last_layer) if exact else None
     for layer in network.modules():
         convolves = isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d))
         for values in layer.parameters(recurse=False):
@@ -187,14 +187,9 @@ def _ready(
             moved = values.detach().to(device, wanted, copy=True, memory_format=layout)
             copied[id(values)] = nn.Parameter(moved, requires_grad=False)
     made = copy.deepcopy(network, copied).eval().to(device)
-    if last is not None:
-        made.classify = _Unrounded(cast("nn.Module", made.classify))
+    if exact:
+        made.set_submodule(made.last_layer, _Unrounded(made.get_submodule(made.last_layer)))
     return made
-
-
-def _last_layer(network: Network) -> nn.Module | None:
-    layer = getattr(network, "classify", None)
-    return layer if isinstance(layer, nn.Module) else None
 
 
 def _folded(network: Network) -> Network:
