@@ -153,11 +153,9 @@ def configure(preset: str | None, changes: Mapping[str, Any]) -> TrainingConfig:
 
 def _score(provenance: Mapping[str, Any]) -> str:
     scores = provenance.get("scores", {})
-    named = [
-        f"{name} {scores[name]:.3f}"
-        for name in ("ap50", "pixel_error", "r2", "rmse")
-        if scores.get(name)
-    ]
+    one_unit = len(scores.get("each", ())) < 2
+    told = ("ap50", "pixel_error", "r2", *(("rmse",) if one_unit else ()))
+    named = [f"{name} {scores[name]:.3g}" for name in told if scores.get(name)]
     if not named:
         return ""
     trained = isinstance(provenance.get("scored_on"), str)
