@@ -79,6 +79,7 @@ def measure(run: Run, tell: Callable[[float, str], None]) -> dict[str, Any]:
     """
     started, used = time.perf_counter(), time.process_time()
     load = os.getloadavg()[0]
+    surroundings = _surroundings()  # first: what is imported now is what is measured
     if "encoder" in dict(run.changes):
         import_smp()
     dataset = DATASETS[run.dataset]
@@ -98,7 +99,7 @@ def measure(run: Run, tell: Callable[[float, str], None]) -> dict[str, Any]:
         "cpu_share": round((time.process_time() - used) / wall / THREADS, 3),
         "load_before": round(load, 2),
         **found.facts,
-        **_surroundings(),
+        **surroundings,
     }
 
 

@@ -171,7 +171,7 @@ def test_the_whole_job_by_mouse_and_keys(viewer: Any, qtbot: Any, tmp_path: Path
     np.testing.assert_array_equal(labels.data, painted)
 
     user.press("6  Export")
-    assert user.field("Labels").currentText() == predicted.name
+    assert user.field("Layer").currentText() == predicted.name
     user.type_into("File", str(tmp_path / "cells.tif"))
     user.press("Export")
     user.wait_to_read("Written")

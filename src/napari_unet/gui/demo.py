@@ -264,7 +264,7 @@ class _Demo(QObject):
         target.parent.mkdir(parents=True, exist_ok=True)
         target.unlink(missing_ok=True)
         self._page("Export")
-        choice = self._field(QComboBox, "Labels")
+        choice = self._field(QComboBox, "Layer")
         choice.setCurrentIndex(choice.findText("other cells prediction"))
         yield 0.5
         self._field(QLineEdit, "File").setText(str(target))
