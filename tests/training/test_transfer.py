@@ -76,8 +76,7 @@ def test_only_the_network_and_the_size_of_cells_are_taken_from_the_model(start):
     config = TrainingConfig(width=64, batch=9, w0=3.0)
     found = continued(config, start)
     changed = {f.name for f in fields(config) if getattr(found, f.name) != getattr(config, f.name)}
-    assert changed == {"width", "depth", "cell_diameter"}
-    assert found.cell_diameter == start.provenance["cell_diameter"]
+    assert changed == {"width", "depth"}
 
 
 def test_the_same_network_gives_the_same_answers():
@@ -279,6 +278,14 @@ def _picture(diameter, cells=5, pixel_size=None):
         centre = (2 * diameter, diameter + 2 * diameter * number)
         labels[disk(centre, diameter / 2)] = number + 1
     return annotate(np.zeros(shape), labels, pixel_size=pixel_size)
+
+
+@pytest.mark.parametrize(
+    ("known", "expected"), [(None, 30.0), (24.0, 30.0), (40.0, 30.0), (10.0, 10.0), (90.0, 90.0)]
+)
+def test_a_network_that_knows_nearly_the_usual_size_gets_it(known, expected):
+    model = replace(lively_model(), provenance={"cell_diameter": known} if known else {})
+    assert continued(TrainingConfig(cell_diameter=30.0), model).cell_diameter == expected
 
 
 @pytest.mark.parametrize("diameter", [20, 80, 120])

@@ -30,7 +30,7 @@ _PLAIN_WORDS = {
     "paper": "The network of 2015, literally; needs a GPU and hours.",
 }
 _GOING_ON = (
-    "Goes on with the network of the model and the cell size that it knows; the preset decides "
+    "Goes on with the network of the model, at a cell size that it knows; the preset decides "
     "the rest."
 )
 

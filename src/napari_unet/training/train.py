@@ -153,7 +153,7 @@ def train(
     start : TrainedModel, optional
         Go on from this model, which stays as it is. Its network takes the place of the one that
         `config` describes; the last layer begins anew where task or classes differ, the first is
-        spread over the channels where their number does. Cells come to the size at which it knows
+        spread over the channels where their number does. Cells come to a size at which it knows
         them; with too few cells to tell, or none, its working scale holds.
     start_name : str
         What the new model's provenance calls it.

@@ -27,6 +27,8 @@ __all__ = [
 
 _KIND = ("network", "encoder")  # options that choose the kind of network, where there are any
 
+_CLOSE = 1.5  # ratio of diameters that a network bridges by itself
+
 
 def network_options() -> frozenset[str]:
     """Return the names of the options that a training takes from the model it goes on from."""
@@ -40,8 +42,10 @@ def network_options() -> frozenset[str]:
 def continued(config: TrainingConfig, start: TrainedModel) -> TrainingConfig:
     """Return the configuration of a training that goes on from a model.
 
-    The network is that of the model, and cells come to the diameter at which it knows them,
-    whatever the configuration says; all other options stay.
+    The network is that of the model, whatever the configuration says. Cells come to the usual
+    diameter, or to that at which the network knows them where it differs by more than half: a
+    network trained on cells somewhat smaller than usual does better with the usual size. All
+    other options stay.
 
     Raises
     ------
@@ -57,7 +61,7 @@ def continued(config: TrainingConfig, start: TrainedModel) -> TrainingConfig:
     kinds = known["network"].metadata["choices"]
     taken["network"] = kind if kind in kinds else known["network"].default
     diameter = start.provenance.get("cell_diameter")
-    if diameter:
+    if diameter and not 1 / _CLOSE <= diameter / config.cell_diameter <= _CLOSE:
         taken["cell_diameter"] = float(diameter)
     changed = replace(config, **taken)
     if changed.geometry != start.network.geometry:
