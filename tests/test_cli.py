@@ -164,6 +164,18 @@ def test_wrong_usage_is_code_2_and_one_sentence(
         (["--seed", -1], "--seed"),
         (["--minutes", "nan"], "--minutes"),
         (["--validation", "nan"], "--validation"),
+        (["--set", "width"], "NAME=VALUE"),
+        (["--set", "widht=3"], "choose averaging, balance, batch"),
+        (["--set", "width=0"], "a whole number from 1 to 256"),
+        (["--set", "width=2.5"], "a whole number from 1 to 256"),
+        (["--set", "width=none"], "a whole number from 1 to 256"),
+        (["--set", "w0=nan"], "a number from 0 to 100"),
+        (["--set", "elastic=maybe"], "yes or no"),
+        (["--set", "skips=cat"], "concat, add, none"),
+        (["--set", "encoder=vgg"], "choose none, resnet"),
+        (["--set", "steps=3"], "--steps"),
+        (["--set", "regression_loss=mae"], "--regression-loss"),
+        (["--set", "width=3", "--set", "width=4"], "twice"),
     ],
 )
 def test_an_impossible_option_of_train_is_wrong_usage(
@@ -255,6 +267,41 @@ def test_painted_values_stay_in_the_model_and_ranks_go_into_files(
 
 
 @pytest.mark.usefixtures("tiny")
+def test_any_option_of_a_training_can_be_set(
+    tiny: None, folders: Path, run: Callable[..., Result]
+) -> None:
+    settings = ["width=3", "elastic=no", "w0=2.5", "views=1", "skips=add", "working_scale=none"]
+    given = [part for setting in settings for part in ("--set", setting)]
+    done = run(*train_on(folders, "--steps", 1, *given))
+    assert done.code == 0, done.err
+    kept = load_model(folders / "new.safetensors").configuration
+    expected = {"width": 3, "elastic": False, "w0": 2.5, "views": 1, "skips": "add"}
+    assert {name: kept[name] for name in expected} == expected
+    assert kept["working_scale"] is None
+
+
+def test_how_cells_are_cut_can_be_set_for_one_prediction(
+    folders: Path, model: Path, run: Callable[..., Result]
+) -> None:
+    counts = {}
+    for threshold in (0.05, 0.95):
+        out = folders / f"out {threshold}"
+        done = run(
+            "predict", model, folders / "images", "--out", out, "--set", f"threshold={threshold}"
+        )
+        assert done.code == 0, done.err
+        counts[threshold] = sum(np.count_nonzero(tifffile.imread(p)) for p in out.iterdir())
+    assert counts[0.05] == 3 * SIDE * SIDE
+    assert counts[0.95] == 0
+
+
+def test_painted_classes_are_not_cut(folders: Path, run: Callable[..., Result]) -> None:
+    path = save_model(untrained(task="classes", values=(1, 2)), folders / "c.safetensors")
+    done = run("predict", path, folders / "images", "--out", folders / "o", "--set", "core=0.5")
+    assert done.code == 2
+    assert "leave --set away" in done.sentence
+
+
 def test_regions_decide_what_counts_where_there_are_any(
     folders: Path, run: Callable[..., Result]
 ) -> None:

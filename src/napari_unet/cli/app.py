@@ -3,76 +3,40 @@
 from __future__ import annotations
 
 import logging
-import math
 import sys
 import warnings
 from contextlib import contextmanager
-from dataclasses import fields
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from typer.core import TyperCommand
 
 from napari_unet import __version__
+from napari_unet.cli.arguments import (
+    TASK_HELP,
+    CellSettings,
+    Debug,
+    Device,
+    IgnorePixelSize,
+    Overwrite,
+    Regions,
+    RegressionLossName,
+    TaskName,
+    TaskOption,
+    TrainHelp,
+    TrainSettings,
+    Unlabelled,
+    finite,
+)
 from napari_unet.cli.failures import Reported, UsageError, complain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from napari_unet.annotations import Task
 
 __all__ = ["app", "main"]
 
 _PROGRAM = "napari-unet"
-
-
-class _Task(StrEnum):
-    """What the values of label images mean."""
-
-    instances = "instances"
-    classes = "classes"
-    regression = "regression"
-
-    @property
-    def name_of_task(self) -> Task:
-        return self.value
-
-
-class _RegressionLoss(StrEnum):
-    """How the error of predicted values is measured."""
-
-    mse = "mse"
-    mae = "mae"
-
-
-class _TrainHelp(TyperCommand):
-    """Fills in defaults and tooltips from the configuration, whose home they are.
-
-    Only when the help is shown: the configuration imports torch, which takes seconds.
-    """
-
-    def format_help(self, ctx: Any, formatter: Any) -> None:
-        facts = _facts()
-        for parameter in self.params:
-            text = getattr(parameter, "help", None)
-            if text:
-                parameter.help = text.format(**facts)  # type: ignore[attr-defined]
-        super().format_help(ctx, formatter)
-
-
-def _facts() -> dict[str, str]:
-    from napari_unet.training import PRESETS, TrainingConfig
-
-    default = TrainingConfig()
-    facts = {field.name: field.metadata["tooltip"] for field in fields(TrainingConfig)}
-    facts |= {
-        f"default_{field.name}": str(getattr(default, field.name)) for field in fields(default)
-    }
-    facts["presets"] = ", ".join(PRESETS)
-    facts["times"] = ", ".join(f"{name} {each.minutes:g}" for name, each in PRESETS.items())
-    return facts
 
 
 app = typer.Typer(
@@ -83,50 +47,11 @@ app = typer.Typer(
     epilog="First steps: napari-unet demo. Then: napari-unet train --help.",
 )
 
-Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist already.")]
-Device = Annotated[
-    str, typer.Option(help="Processor: auto takes a GPU if there is one; cpu, cuda.")
-]
-_TASK_HELP = (
-    "instances: 0 is background, every other value one cell; a 0/255 mask is split into its "
-    "connected pieces. classes: every value is a class, 0 the background. regression: the "
-    "values themselves; NaN says nothing, channels are several outputs."
-)
-TaskOption = Annotated[_Task, typer.Option(help=_TASK_HELP)]
-Unlabelled = Annotated[
-    int | None,
-    typer.Option(metavar="VALUE", help="Label value that says nothing; its pixels do not count."),
-]
-Regions = Annotated[
-    Path | None,
-    typer.Option(
-        exists=True,
-        metavar="DIR",
-        help="Masks named like the images: only nonzero pixels count. Images without a mask "
-        "count as a whole.",
-    ),
-]
-IgnorePixelSize = Annotated[
-    bool,
-    typer.Option(
-        "--ignore-pixel-size",
-        help="Take all pixels for equally large, whatever the files say of their size.",
-    ),
-]
-
 
 def _show_version(asked: bool) -> None:
     if asked:
         print(f"{_PROGRAM} {__version__}")
         raise typer.Exit
-
-
-def _finite(value: float | None) -> float | None:
-    """Refuse nan and inf, which pass every comparison with a limit or never end."""
-    if value is not None and not math.isfinite(value):
-        raise typer.BadParameter(f"{value} is no number that can be used")
-    return value
 
 
 @app.callback(invoke_without_command=True)
@@ -145,7 +70,7 @@ def workbench(
         open_workbench()
 
 
-@app.command(cls=_TrainHelp)
+@app.command(cls=TrainHelp)
 def train(
     images: Annotated[
         Path,
@@ -169,7 +94,7 @@ def train(
     minutes: Annotated[
         float | None,
         typer.Option(
-            metavar="M", callback=_finite, help="{minutes} (default: the preset's; {times})"
+            metavar="M", callback=finite, help="{minutes} (default: the preset's; {times})"
         ),
     ] = None,
     steps: Annotated[int | None, typer.Option(metavar="N", help="{steps}")] = None,
@@ -201,14 +126,14 @@ def train(
         typer.Option(exists=True, metavar="DIR", help="As --regions, for --old-images."),
     ] = None,
     task: Annotated[
-        _Task | None,
-        typer.Option(help=_TASK_HELP + " (default: instances, or the task of --from)"),
+        TaskName | None,
+        typer.Option(help=TASK_HELP + " (default: instances, or the task of --from)"),
     ] = None,
     unlabelled: Unlabelled = None,
     regions: Regions = None,
     device: Annotated[str | None, typer.Option(help="{device} (default: {default_device})")] = None,
     regression_loss: Annotated[
-        _RegressionLoss | None,
+        RegressionLossName | None,
         typer.Option(help="{regression_loss} (default: {default_regression_loss})"),
     ] = None,
     seed: Annotated[
@@ -218,10 +143,11 @@ def train(
         float | None,
         typer.Option(
             metavar="FRACTION",
-            callback=_finite,
+            callback=finite,
             help="{validation} (default: {default_validation})",
         ),
     ] = None,
+    settings: TrainSettings = None,
     ignore_pixel_size: IgnorePixelSize = False,
     overwrite: Overwrite = False,
     debug: Debug = False,
@@ -236,7 +162,13 @@ def train(
     Go on from a model: napari-unet train new new-labels --model better.safetensors
     --from cells.safetensors --old-images images --old-labels labels
     """
-    from napari_unet.cli.train import Annotations, TrainCommand, configure, read_start
+    from napari_unet.cli.train import (
+        Annotations,
+        TrainCommand,
+        configure,
+        read_start,
+        train_settings,
+    )
 
     old = None
     if old_images is not None and old_labels is not None:
@@ -250,6 +182,7 @@ def train(
         given["task"] = model_before.task
     given |= {"use_pixel_size": False if ignore_pixel_size else None}
     given |= {"regression_loss": regression_loss and regression_loss.value}
+    given |= train_settings(settings or [])
     TrainCommand(
         images=images,
         labels=labels,
@@ -297,6 +230,7 @@ def predict(
             "(default: what the model was trained for)",
         ),
     ] = None,
+    settings: CellSettings = None,
     ignore_pixel_size: IgnorePixelSize = False,
     device: Device = "auto",
     overwrite: Overwrite = False,
@@ -319,6 +253,7 @@ def predict(
         out=out,
         tile=tile,
         views=views,
+        settings=settings or [],
         device=device,
         probabilities=probabilities,
         use_pixel_size=not ignore_pixel_size,
@@ -333,7 +268,7 @@ def evaluate(
     predicted: Annotated[
         Path, typer.Argument(exists=True, help="Folder of predicted labels, or one file.")
     ],
-    task: TaskOption = _Task.instances,
+    task: TaskOption = TaskName.instances,
     unlabelled: Unlabelled = None,
     regions: Regions = None,
     cells: Annotated[
@@ -410,7 +345,7 @@ def demo(
     ] = Path("demo-output"),
     minutes: Annotated[
         float,
-        typer.Option(metavar="M", min=0.01, max=60.0, callback=_finite, help="Time to train."),
+        typer.Option(metavar="M", min=0.01, max=60.0, callback=finite, help="Time to train."),
     ] = 1.9,
     debug: Debug = False,
 ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from napari_unet.cli.failures import Failures, UsageError
 from napari_unet.cli.inputs import BAD_FILE
 from napari_unet.cli.outputs import prepare_folder, refuse_existing, refuse_inputs
 from napari_unet.cli.progress import PredictionProgress
+from napari_unet.cli.settings import read_settings
 from napari_unet.files import (
     image_paths,
     label_file,
@@ -24,6 +25,7 @@ from napari_unet.files import (
 )
 from napari_unet.network import choose_device
 from napari_unet.prediction import (
+    InstanceOptions,
     PredictionError,
     check_views,
     labels_from,
@@ -52,6 +54,7 @@ class PredictCommand:
     out: Path
     tile: int | None
     views: int | None
+    settings: Sequence[str]
     device: str
     probabilities: bool
     use_pixel_size: bool
@@ -81,12 +84,22 @@ class PredictCommand:
                 f"{self.model} predicts values, which have no probabilities; "
                 "leave --probabilities away"
             )
+        model = self._with_settings(model)
         prepare_folder(self.out)
         failures = Failures(debug=self.debug)
         with PredictionProgress(len(paths)) as progress:
             for path in paths:
                 self._try(model, path, progress, failures)
         failures.finish()
+
+    def _with_settings(self, model: TrainedModel) -> TrainedModel:
+        """Return the model with what was asked for in place of what it was tuned to."""
+        settings = read_settings(InstanceOptions, self.settings)
+        if settings and model.task != "instances":
+            raise UsageError(
+                f"{self.model} does not find cells (its task is {model.task}); leave --set away"
+            )
+        return replace(model, instances={**model.instances, **settings})
 
     def _outputs(self, path: Path) -> list[Path]:
         labels = [label_file(self.out, stem(path))]

@@ -12,6 +12,7 @@ from napari_unet.cli.inputs import annotated_images
 from napari_unet.cli.interrupt import stop_on_interrupt
 from napari_unet.cli.outputs import prepare_folder, refuse_existing, refuse_inputs
 from napari_unet.cli.progress import TrainingProgress
+from napari_unet.cli.settings import read_settings
 from napari_unet.files import FileError, image_paths, load_model, save_model
 from napari_unet.training import TrainingConfig, TrainingReport, choose_device, train
 
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
     from napari_unet.annotations import AnnotatedImage
     from napari_unet.network import TrainedModel
 
-__all__ = ["Annotations", "TrainCommand", "configure", "read_start"]
+__all__ = ["Annotations", "TrainCommand", "configure", "read_start", "train_settings"]
+
+_OWN_OPTIONS = ("preset", "task", "minutes", "steps", "device", "seed", "validation")
+_OWN_OPTIONS += ("regression_loss",)
 
 _KEEPING = "Stopping: the best model so far is kept. Ctrl-C again aborts without it."
 
@@ -130,6 +134,17 @@ def read_start(path: Path) -> TrainedModel:
         return load_model(path)
     except FileError as error:
         raise CommandError(f"--from: {sentence(error)}") from error
+
+
+def train_settings(given: Sequence[str]) -> Mapping[str, Any]:
+    """Read the options of a training that have no option of their own on the command line.
+
+    Raises
+    ------
+    UsageError
+        As `read_settings`.
+    """
+    return read_settings(TrainingConfig, given, without=_OWN_OPTIONS)
 
 
 def configure(preset: str | None, changes: Mapping[str, Any]) -> TrainingConfig:

@@ -1,0 +1,140 @@
+"""The options that commands share, and where their help comes from."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import fields
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+if TYPE_CHECKING:
+    from napari_unet.annotations import Task
+
+__all__ = [
+    "TASK_HELP",
+    "CellSettings",
+    "Debug",
+    "Device",
+    "IgnorePixelSize",
+    "Overwrite",
+    "Regions",
+    "RegressionLossName",
+    "TaskName",
+    "TaskOption",
+    "TrainHelp",
+    "TrainSettings",
+    "Unlabelled",
+    "finite",
+]
+
+
+class TaskName(StrEnum):
+    """What the values of label images mean."""
+
+    instances = "instances"
+    classes = "classes"
+    regression = "regression"
+
+    @property
+    def name_of_task(self) -> Task:
+        """The value, as the engine's type of it."""
+        return self.value
+
+
+class RegressionLossName(StrEnum):
+    """How the error of predicted values is measured."""
+
+    mse = "mse"
+    mae = "mae"
+
+
+class TrainHelp(TyperCommand):
+    """Fills in defaults and tooltips from the configuration, whose home they are.
+
+    Only when the help is shown: the configuration imports torch, which takes seconds.
+    """
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help."""
+        facts = _facts()
+        for parameter in self.params:
+            text = getattr(parameter, "help", None)
+            if text:
+                parameter.help = text.format(**facts)  # type: ignore[attr-defined]
+        super().format_help(ctx, formatter)
+
+
+def _facts() -> dict[str, str]:
+    from napari_unet.training import PRESETS, TrainingConfig
+
+    default = TrainingConfig()
+    facts = {field.name: field.metadata["tooltip"] for field in fields(TrainingConfig)}
+    facts |= {
+        f"default_{field.name}": str(getattr(default, field.name)) for field in fields(default)
+    }
+    facts["presets"] = ", ".join(PRESETS)
+    facts["times"] = ", ".join(f"{name} {each.minutes:g}" for name, each in PRESETS.items())
+    return facts
+
+
+Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist already.")]
+Device = Annotated[
+    str, typer.Option(help="Processor: auto takes a GPU if there is one; cpu, cuda.")
+]
+TASK_HELP = (
+    "instances: 0 is background, every other value one cell; a 0/255 mask is split into its "
+    "connected pieces. classes: every value is a class, 0 the background. regression: the "
+    "values themselves; NaN says nothing, channels are several outputs."
+)
+TaskOption = Annotated[TaskName, typer.Option(help=TASK_HELP)]
+Unlabelled = Annotated[
+    int | None,
+    typer.Option(metavar="VALUE", help="Label value that says nothing; its pixels do not count."),
+]
+Regions = Annotated[
+    Path | None,
+    typer.Option(
+        exists=True,
+        metavar="DIR",
+        help="Masks named like the images: only nonzero pixels count. Images without a mask "
+        "count as a whole.",
+    ),
+]
+IgnorePixelSize = Annotated[
+    bool,
+    typer.Option(
+        "--ignore-pixel-size",
+        help="Take all pixels for equally large, whatever the files say of their size.",
+    ),
+]
+TrainSettings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="Any other option of a training, such as --set width=32 or --set encoder=resnet18; "
+        "may be given several times. An unknown NAME is answered with all names.",
+    ),
+]
+CellSettings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="How probabilities become cells, instead of what the model was tuned to: threshold, "
+        "core, split, min_area, grow, fill_holes; in pixels of the training images. May be given "
+        "several times.",
+    ),
+]
+
+
+def finite(value: float | None) -> float | None:
+    """Refuse nan and inf, which pass every comparison with a limit or never end."""
+    if value is not None and not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is no number that can be used")
+    return value
