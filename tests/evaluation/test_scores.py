@@ -196,6 +196,27 @@ def test_ranks_are_decided_over_the_whole_set() -> None:
     assert scores.pixel_error == 0.0
 
 
+@pytest.mark.parametrize(("truth", "wrong"), [([1, 3], [1, 2]), ([2, 2], [1, 1]), ([3, 3], [2, 2])])
+def test_a_class_that_the_truth_lacks_moves_no_other(truth: list[int], wrong: list[int]) -> None:
+    counted = np.array([[True, True, False]])
+    for predicted, error in ((truth, 0.0), (wrong, np.mean(np.not_equal(truth, wrong)))):
+        pair = (np.array([[*truth, 0]]), np.array([[*predicted, 2]]), counted)
+        scores = evaluate([pair], task="classes", classes=(1, 2, 3))
+        assert scores.pixel_error == error
+        assert scores.classes is not None
+        assert [each.value for each in scores.classes] == [1, 2, 3]
+
+
+def test_a_prediction_that_holds_all_true_values_and_more_keeps_them() -> None:
+    truth, predicted = np.array([[1, 3, 3]]), np.array([[1, 2, 3]])
+    assert evaluate([(truth, predicted)], task="classes").pixel_error == pytest.approx(1 / 3)
+
+
+def test_a_value_that_is_no_class_is_refused() -> None:
+    with pytest.raises(ValueError, match="the value 7 is none of the classes"):
+        evaluate([(np.array([[1, 7]]), np.array([[1, 1]]))], task="classes", classes=(1, 2))
+
+
 def test_a_value_that_is_not_annotated_is_no_class() -> None:
     truth = np.array([[0, 1, 2, 2]])
     predicted = np.array([[0, 0, 1, 1]])

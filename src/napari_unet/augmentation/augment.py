@@ -134,8 +134,9 @@ def apply(augmentation: Augmentation, patch: Patch, *, output_shape: Shape | Non
     Returns
     -------
     Patch
-        Its weight is 0 wherever any pixel that it was read from had weight 0, so that values
-        beside what is not annotated never count.
+        A class and its weight come from the nearest pixel. A value is read between the pixels
+        of which something is known, and counts where these are the larger part; so neither a
+        stroke of one pixel nor a single point is lost, and what is not annotated never counts.
     """
     size = patch.weight.shape
     shape = (size[0], size[1]) if output_shape is None else output_shape
@@ -148,26 +149,31 @@ def apply(augmentation: Augmentation, patch: Patch, *, output_shape: Shape | Non
     image = _read(
         patch.image, grid, "bicubic" if augmentation.interpolation == "cubic" else "bilinear"
     )
-    weight, known = _read(np.stack([patch.weight, patch.weight > 0]), grid, "bilinear")
-    return Patch(
-        change_intensity(image, augmentation.intensity),
-        _read_target(patch, grid),
-        np.where(known > 1 - _ROUNDING, weight, np.float32(0)),
-    )
+    target, weight = _read_values(patch, grid) if patch.holds_values else _read_classes(patch, grid)
+    return Patch(change_intensity(image, augmentation.intensity), target, weight)
 
 
-def _read_target(patch: Patch, grid: torch.Tensor) -> NDArray[np.uint8 | np.float32]:
-    """Read classes from the nearest pixel; values from the pixels that the weight is read from."""
-    if patch.holds_values:
-        return _read(patch.target, grid, "bilinear")
-    classes: NDArray[np.uint8] = _read(patch.target[np.newaxis], grid, "nearest")[0].astype(
-        np.uint8
-    )
-    return classes
+def _read_classes(
+    patch: Patch, grid: torch.Tensor
+) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    classes, weight = _read(np.stack([patch.target, patch.weight]), grid, "nearest")
+    return classes.astype(np.uint8), weight
 
 
-_ROUNDING = 1e-3
-"""Share of a pixel by which positions in float32 may miss."""
+def _read_values(
+    patch: Patch, grid: torch.Tensor
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Read values and weights between the pixels of which something is known."""
+    known = patch.weight > 0
+    planes = np.concatenate([patch.target * known, [patch.weight, known]])
+    *read, share = _read(planes, grid, "bilinear")
+    counts = share > _KNOWN
+    values = np.stack(read) / np.where(counts, share, np.float32(1))
+    return values[:-1], np.where(counts, values[-1], np.float32(0))
+
+
+_KNOWN = 0.5
+"""A value counts where more than this share of what it was read from is annotated."""
 
 
 def _offsets(augmentation: Augmentation, shape: Shape) -> NDArray[np.float32]:

@@ -89,25 +89,41 @@ class Confusion:
         return [int(count) for count in counts]
 
 
-def ranked(pairs: Sequence[Pair]) -> tuple[list[Pair], tuple[int, ...]]:
+def ranked(
+    pairs: Sequence[Pair], classes: Sequence[int] | None = None
+) -> tuple[list[Pair], tuple[int, ...]]:
     """Replace class values by ranks, decided over the whole set, and name the ranks by values.
 
-    A prediction whose values all occur in the truth is ranked as the truth is, one with values
-    below the number of classes is taken as ranks, any other is ranked by itself. What the truth
-    holds where it is not annotated is no class; its rank says nothing.
+    Parameters
+    ----------
+    pairs
+        What the truth holds where it is not annotated is no class; its rank says nothing.
+    classes
+        All values that truth and predictions may hold. Without them it is guessed: where the
+        values of one side all occur in the other, both are ranked as the other is; a prediction
+        with values below the number of classes is taken as ranks; any other is ranked by itself.
 
     Raises
     ------
     ValueError
-        If a value is 2**63 or more.
+        If a value is 2**63 or more, or is none of the `classes`.
     """
     true_values = _values(pair.truth[pair.annotated] for pair in pairs)
     found = _values(pair.predicted for pair in pairs)
-    values = found
-    if np.isin(found, true_values).all():
+    if classes is not None:
+        known = np.unique(np.asarray(classes, dtype=np.int64))
+        strange = np.setdiff1d(np.union1d(true_values, found), known)
+        if strange.size:
+            raise ValueError(f"the value {strange[0]} is none of the classes {known.tolist()}")
+        true_values = values = known
+    elif np.isin(found, true_values).all():
         values = true_values
+    elif np.isin(true_values, found).all():
+        true_values = values = found
     elif found.max(initial=0) < true_values.size:
         values = np.arange(true_values.size)
+    else:
+        values = found
     ranks = [
         Pair(
             np.searchsorted(true_values, pair.truth.astype(np.int64)),

@@ -128,6 +128,7 @@ def evaluate(
     pairs: Iterable[Sequence[NDArray[Any] | None]],
     *,
     task: Literal["instances", "classes"] = "instances",
+    classes: Sequence[int] | None = None,
     em: bool = False,
 ) -> Scores: ...
 
@@ -140,12 +141,20 @@ def evaluate(
 
 @overload
 def evaluate(
-    pairs: Iterable[Sequence[NDArray[Any] | None]], *, task: Task, em: bool = False
+    pairs: Iterable[Sequence[NDArray[Any] | None]],
+    *,
+    task: Task,
+    classes: Sequence[int] | None = None,
+    em: bool = False,
 ) -> Scores | ValueScores: ...
 
 
 def evaluate(
-    pairs: Iterable[Sequence[NDArray[Any] | None]], *, task: Task = "instances", em: bool = False
+    pairs: Iterable[Sequence[NDArray[Any] | None]],
+    *,
+    task: Task = "instances",
+    classes: Sequence[int] | None = None,
+    em: bool = False,
 ) -> Scores | ValueScores:
     """Compare predicted labels with the truth, over all images together.
 
@@ -161,12 +170,15 @@ def evaluate(
         shape; `annotated` is True where a pixel counts, None = everywhere.
     task
         "instances": 0 is background, every other value one object (split a 0/255 mask with
-        `annotations.binary_to_instances` first). "classes": every value is a class. Classes
-        compare by the rank of their values, so that 0/255 equals 0/1: a prediction whose values
-        all occur in the truth is ranked as the truth is, one with values below the number of
-        classes is taken as ranks, any other is ranked by itself. Regions are then the
-        4-connected pieces of each class but the lowest, and scores of objects do not apply.
+        `annotations.binary_to_instances` first). "classes": every value is a class, see
+        `classes`. Regions are then the 4-connected pieces of each class but the lowest, and
+        scores of objects do not apply.
         "regression": values, see `value_scores`.
+    classes
+        For task "classes": all values that there are. Without them classes compare by the rank of
+        their values, so that 0/255 equals 0/1. It is guessed what a rank is: where the values of
+        one side all occur in the other, both are ranked as the other is; else a prediction with
+        values below the number of classes is taken as ranks, any other is ranked by itself.
     em
         Also take the measures of the electron microscopy challenge of 2012, `v_rand` to
         `warping_error`: a third of a second for each 512x512 pixels. Not for values.
@@ -174,14 +186,15 @@ def evaluate(
     Raises
     ------
     ValueError
-        If two shapes differ, labels are not integers, there is no pair, or `task` is unknown.
+        If two shapes differ, labels are not integers, there is no pair, a value is none of
+        `classes`, or `task` is unknown.
     """
     if task == "regression":
         return value_scores(pairs)
     if task == "instances":
         return _instance_scores(label_pairs(pairs), em)
     if task == "classes":
-        return _class_scores(label_pairs(pairs), em)
+        return _class_scores(label_pairs(pairs), classes, em)
     raise ValueError(f"task {task!r} has no scores; choose instances, classes or regression")
 
 
@@ -225,8 +238,8 @@ def _cell_counts(found: list[Overlaps]) -> dict[str, Any]:
     return {"matched_iou": _mean(_joined(matched)), **counts}
 
 
-def _class_scores(pairs: list[Pair], em: bool) -> Scores:
-    pairs, values = ranked(pairs)
+def _class_scores(pairs: list[Pair], classes: Sequence[int] | None, em: bool) -> Scores:
+    pairs, values = ranked(pairs, classes)
     counts = confusion(pairs, values)
     classes = counts.classes
     regions = [_regions(pair) for pair in pairs]

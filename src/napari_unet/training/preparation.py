@@ -55,7 +55,7 @@ __all__ = [
 ]
 
 PERCENTILES: Mapping[str, float] = {"low": 1.0, "high": 99.8}
-_ROUNDING = 1e-5  # of a pixel's share, in float32
+_KNOWN = 0.5  # a value counts where more than this share of it comes from annotated pixels
 _FEWEST_SIZES = 3  # cells from which on their size says more than the scale of a known model
 _POSITIONS = 20_000  # annotated pixels kept per slice as centres of patches
 
@@ -325,12 +325,14 @@ def _with_values(
 ) -> _Scaled:
     """Standardise values and bring them to the size of what is shown.
 
-    They count where only annotated pixels went into them.
+    They are means over the annotated pixels, and count where these are the larger part.
     """
     size = (shown.shape[1], shown.shape[2])
     target = resize(np.where(annotated, standardisation.apply(values), np.float32(0)), size)
     share = resize(annotated[np.newaxis].astype(np.float32), size)[0]
-    return _Scaled(shown, target, target, share > 1 - _ROUNDING)
+    counts = share > _KNOWN
+    target = np.where(counts, target / np.where(counts, share, np.float32(1)), np.float32(0))
+    return _Scaled(shown, target, target, counts)
 
 
 def _weights(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_unet.annotations import listed
 from napari_unet.evaluation import Scores, ValueScores, adapted_rand_error, evaluate
 from napari_unet.evaluation.matching import count_matches, overlaps
 from napari_unet.evaluation.measures import seg_of_each
@@ -116,9 +117,19 @@ def sit(model: TrainedModel, exams: Sequence[Exam]) -> Scores | ValueScores:
             [(exam.labels, exam.probabilities, exam.annotated) for exam in exams],
             task="regression",
         )
+    found = [labels_from(model, exam.probabilities) for exam in exams]
+    if model.task == "instances":
+        return evaluate(
+            [(exam.labels, each, exam.annotated) for exam, each in zip(exams, found, strict=True)]
+        )
+    values = [label.value for label in model.classes]
     return evaluate(
-        [(exam.labels, labels_from(model, exam.probabilities), exam.annotated) for exam in exams],
-        task="classes" if model.task == "classes" else "instances",
+        [
+            (exam.labels, each, exam.annotated & listed(exam.labels, values))
+            for exam, each in zip(exams, found, strict=True)
+        ],
+        task="classes",
+        classes=values,
     )
 
 
