@@ -215,6 +215,21 @@ def test_without_display_or_napari_the_workbench_says_so(
 # ------------------------------------------------------------------------------------- train
 
 
+def test_a_truth_with_infinite_values_is_named_and_the_rest_compared(
+    folders: Path, run: Callable[..., Result]
+) -> None:
+    for kind in ("truth", "found"):
+        (folders / kind).mkdir()
+        for number in range(2):
+            values = np.full((8, 8), 1.5, np.float32)
+            values[0, 0] = np.inf if kind == "truth" and number else 1.5
+            tifffile.imwrite(folders / kind / f"p{number}.tif", values)
+    done = run("evaluate", folders / "truth", folders / "found", "--task", "regression", "--json")
+    assert done.code == 1
+    assert "p1.tif holds 1 values that are NaN or infinite; correct it" in done.sentence
+    assert json.loads(done.out)["images"] == 1
+
+
 @pytest.mark.usefixtures("tiny")
 def test_train_predict_evaluate_info(folders: Path, run: Callable[..., Result]) -> None:
     model = folders / "new.safetensors"

@@ -304,3 +304,28 @@ def test_values_are_no_labels():
     model = lively_model(task="regression", classes=OUTPUTS)
     with pytest.raises(PredictionError, match="values, not labels"):
         labels_from(model, np.zeros((3, 4, 5), np.float32))
+
+
+def test_no_memory_for_the_result_of_a_slice_is_told_at_once(monkeypatch):
+    def full(image, shape):
+        if image.shape[0] == 2:  # the probabilities, not the picture
+            raise MemoryError
+        return resize(image, shape)
+
+    calls = []
+    runner = predict_function.__globals__["_Runner"]
+    original = runner.__call__
+    monkeypatch.setattr(runner, "__call__", lambda *a: calls.append(1) or original(*a))
+    monkeypatch.setitem(predict_function.__globals__, "resize", full)
+    with pytest.raises(PredictionError, match="not enough memory for the result of one slice"):
+        predict_function(lively_model(scale=0.5), np.zeros((64, 64), np.float32), device="cpu")
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize("width", [96, 100, 128])
+def test_a_black_column_does_not_stand_for_the_picture(width, monkeypatch):
+    image = np.random.default_rng(0).integers(500, 1000, (1, 1, 4 * width, width)).astype(np.uint16)
+    image[..., 0] = 0
+    monkeypatch.setitem(measure_range.__globals__, "_ENOUGH", 4 * width)  # one pixel in a row
+    found = measure_range(image, {"low": 1.0, "high": 99.8})
+    assert found.high[0] > 900

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -10,10 +12,16 @@ import torch
 
 from napari_unet.annotations import annotate
 from napari_unet.evaluation import evaluate
+from napari_unet.network import build_network
 from napari_unet.prediction import labels_from, predict
 from napari_unet.training import TrainingConfig, TrainingError, train
 from napari_unet.training.optimisation import Learner
+from napari_unet.training.preparation import prepare
+from napari_unet.training.train import next_exam
+from napari_unet.training.tuning import examine
 from tests.training.pictures import bright_discs, small
+
+train_module = importlib.import_module("napari_unet.training.train")  # the package shows a function
 
 
 def _last(images, config, **more):
@@ -77,13 +85,76 @@ def test_reports_go_from_preparing_to_a_finished_model():
     assert progress == sorted(progress)
 
 
+def _stopped_at(step, images, config):
+    """Train, and stop when a step is reported; return all reports."""
+    seen = []
+    seen.extend(train(images, config, should_stop=lambda: bool(seen) and seen[-1].step >= step))
+    return seen
+
+
 def test_stopping_early_keeps_a_model():
-    answers = iter([False] * 5)
-    config = small(steps=10_000)
-    seen = list(train([bright_discs()], config, should_stop=lambda: next(answers, True)))
+    seen = _stopped_at(5, [bright_discs()], small(steps=10_000))
     assert seen[-1].phase == "finished"
     assert seen[-1].model is not None
     assert seen[-1].step == 5
+
+
+def test_a_stop_while_images_are_prepared_ends_it_in_words():
+    with pytest.raises(TrainingError, match="stopped before the first step"):
+        list(train([bright_discs()], small(), should_stop=lambda: True))
+
+
+def test_time_that_goes_by_in_preparation_is_told(monkeypatch):
+    def slow(*arguments, **more):
+        time.sleep(0.7)
+        return prepare(*arguments, **more)
+
+    monkeypatch.setattr(train_module, "prepare", slow)
+    with pytest.raises(TrainingError, match="give more minutes"):
+        _last([bright_discs()], small(steps=None, minutes=0.01))
+
+
+def test_a_download_takes_no_time_of_the_training(monkeypatch):
+    def slow(architecture):
+        time.sleep(1.5)
+        return build_network(architecture)
+
+    monkeypatch.setattr(train_module, "build_network", slow)
+    assert _last([bright_discs()], small(steps=None, minutes=0.02)).step >= 1
+
+
+def test_a_stop_in_the_middle_of_a_validation_gives_it_up(monkeypatch):
+    images = [bright_discs(s) for s in range(5)]
+    asked = []
+
+    def spied(*arguments, should_stop, **more):
+        asked.append(should_stop)
+        stopping.append(True)
+        return examine(*arguments, should_stop=should_stop, **more)
+
+    stopping = []
+    monkeypatch.setattr(train_module, "examine", spied)
+    seen = list(train(images, small(steps=60), should_stop=lambda: bool(stopping)))
+    assert seen[-1].model is not None
+    assert seen[-1].step == 10
+    assert [report.validation for report in seen[:-1]].count(None) == len(seen) - 1
+    # The first validation was given up; those that finish the model were not asked to stop.
+    assert [ask() for ask in asked] == [True, False, False]
+
+
+def test_what_is_learnt_stays_when_it_cannot_be_measured(monkeypatch):
+    def broken(*_):
+        raise ValueError("cannot convert float NaN to integer")
+
+    monkeypatch.setattr(train_module, "tune", broken)
+    seen = list(train([bright_discs(s) for s in range(3)], small()))
+    assert seen[-1].model is not None
+    assert any("could not be measured" in report.message for report in seen)
+
+
+@pytest.mark.parametrize(("cost", "expected"), [(0.0, 0.467), (0.01, 0.467), (0.2, 2.3)])
+def test_validation_takes_a_tenth_of_the_time_at_most(cost, expected):
+    assert next_exam(0.3, cost) == pytest.approx(expected, abs=1e-3)
 
 
 def test_time_is_a_budget():

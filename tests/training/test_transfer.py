@@ -357,3 +357,33 @@ def test_old_images_of_other_channels_are_refused(start):
     colour = replace(grey, image=np.repeat(grey.image, 3, axis=1))
     with pytest.raises(TrainingError, match="1 and 3 channels"):
         list(train([grey], small(), start=start, old_images=[colour]))
+
+
+def test_a_preset_does_not_undo_the_scale_that_the_model_knows():
+    model = replace(lively_model(scale=0.25), provenance={})
+    config = TrainingConfig.from_preset("paper")
+    assert config.working_scale == 1.0
+    assert continued(config, model).working_scale is None
+    by_hand = TrainingConfig.from_preset("paper", working_scale=0.5)
+    assert continued(by_hand, model).working_scale == 0.5
+
+
+def test_two_cells_do_not_change_the_size_that_a_model_remembers():
+    model = replace(lively_model(depth=2), provenance={"cell_diameter": 32.0})
+    config = small(steps=1)
+    few = _last([_picture(10, cells=2)], config, start=model).model
+    assert few.provenance["cell_diameter"] == 32.0
+    many = _last([_picture(10, cells=5)], config, start=model).model
+    assert many.provenance["cell_diameter"] != 32.0
+
+
+def test_a_model_of_classes_is_corrected_with_one_of_them_alone():
+    three = tuple(ClassLabel(value, f"tissue {value}") for value in (1, 2, 3))
+    model = lively_model(task="classes", classes=three, depth=2)
+    labels = np.zeros((48, 48), np.int32)
+    labels[10:20, 10:30] = 3
+    image = annotate(np.zeros(labels.shape, np.float32), labels, annotated=labels > 0)
+    changed = _last([image], small(steps=1, task="classes"), start=model).model
+    assert changed.classes == three
+    with pytest.raises(TrainingError, match="1 classes are annotated"):
+        _last([image], small(steps=1, task="classes"))

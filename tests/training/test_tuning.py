@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from skimage.draw import disk
 
+from napari_unet.annotations import annotate
 from napari_unet.evaluation import Scores
-from napari_unet.prediction import instances
-from napari_unet.training.tuning import Exam, score_of, tune
+from napari_unet.prediction import instances, predict
+from napari_unet.training.tuning import Exam, examine, score_of, tune, usual_options
+from tests.prediction.models import lively_model
 
 
 def _exam(labels, cell):
@@ -20,6 +24,50 @@ def _merged_discs():
     labels[disk((40, 30), 12)] = 1
     labels[disk((40, 51), 12)] = 2
     return labels
+
+
+def test_only_what_is_annotated_is_predicted_and_what_the_network_sees_around_it():
+    model = lively_model()
+    rng = np.random.default_rng(0)
+    picture = rng.random((400, 420)).astype(np.float32)
+    labels = np.zeros((400, 420), np.int32)
+    labels[180:200, 210:240] = 1
+    annotated = np.zeros(labels.shape, bool)
+    annotated[170:210, 200:250] = True
+    [exam] = examine(model, [annotate(picture, labels, annotated=annotated)], "cpu")
+    whole = predict(model, picture, device="cpu")
+    assert exam.labels.size < picture.size / 2
+    assert exam.annotated.sum() == annotated.sum()
+    found = exam.probabilities[:, exam.annotated]
+    np.testing.assert_allclose(found, whole[:, annotated], atol=2e-3)
+    assert np.ptp(found[1]) > 0.05
+
+
+def test_nothing_is_examined_after_a_stop():
+    image = annotate(np.zeros((64, 64), np.float32), np.ones((64, 64), np.int32))
+    assert not list(examine(lively_model(), [image], "cpu", should_stop=lambda: True))
+
+
+def test_a_region_that_vanishes_at_the_size_of_the_training_pixels_is_left_out():
+    annotated = np.zeros((160, 160), bool)
+    annotated[81, 81] = True
+    image = annotate(
+        np.zeros((160, 160), np.float32),
+        annotated.astype(np.int32),
+        annotated=annotated,
+        pixel_size=0.1,
+    )
+    model = replace(lively_model(), pixel_size=0.5)
+    assert not list(examine(model, [image], "cpu"))
+
+
+def test_a_stop_ends_the_tuning_with_the_best_so_far():
+    exam = _exam(_merged_discs(), 0.9 * (_merged_discs() > 0))
+    answers = iter([False])
+    stopped = tune([exam], 1.0, lambda: next(answers, True))
+    assert stopped.split == tune([exam], 1.0).split
+    assert stopped.min_area == 0
+    assert tune([exam], 1.0, lambda: True) == usual_options(1.0)
 
 
 def test_merged_cells_teach_to_split():

@@ -168,7 +168,7 @@ def _read_values(
     planes = np.concatenate([patch.target * known, [patch.weight, known]])
     *read, share = _read(planes, grid, "bilinear")
     counts = share > _KNOWN
-    values = np.stack(read) / np.where(counts, share, np.float32(1))
+    values = np.divide(np.stack(read), share, where=counts, out=np.stack(read))
     return values[:-1], np.where(counts, values[-1], np.float32(0))
 
 

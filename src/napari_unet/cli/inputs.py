@@ -165,7 +165,8 @@ def compared_pairs(
                     f"{truth_path.name} has {_shape(counted.labels)}"
                 )
             if task == "regression":
-                _refuse_unknown(labels, counted.annotated, predicted_path)
+                _refuse_unknown(counted.labels, counted.annotated, truth_path, "correct it")
+                _refuse_unknown(labels, counted.annotated, predicted_path, "predict it again")
         except (*BAD_FILE, CommandError) as error:
             failures.add(error, predicted_path.name)
             continue
@@ -285,13 +286,14 @@ def _read_values(path: Path, mask: Path | None, unlabelled: int | None, *, slice
     return Counted(values, annotated)
 
 
-def _refuse_unknown(values: NDArray[Any], annotated: NDArray[np.bool_], path: Path) -> None:
-    """Refuse predicted values that are none where they count: only a truth may have gaps."""
+def _refuse_unknown(
+    values: NDArray[Any], annotated: NDArray[np.bool_], path: Path, remedy: str
+) -> None:
+    """Refuse values that are none where they count; a truth does not count where it is NaN."""
     wrong = int(np.count_nonzero(~np.isfinite(np.moveaxis(values, 1, -1)[annotated])))
     if wrong:
         raise CommandError(
-            f"{path.name} holds {wrong} values that are NaN or infinite; predict it again, or "
-            "leave it out"
+            f"{path.name} holds {wrong} values that are NaN or infinite; {remedy}, or leave it out"
         )
 
 

@@ -116,7 +116,8 @@ class PredictCommand:
         progress.finish(line)
 
     def _predict(self, model: TrainedModel, image: ImageFile, progress: PredictionProgress) -> str:
-        slices, maps, notes = [], [], []
+        slices, notes = [], []
+        maps: NDArray[np.float32] | None = None
         pixel_size = image.pixel_size if self.use_pixel_size else None
         for report in predict_slices(
             model,
@@ -130,37 +131,33 @@ class PredictCommand:
             notes += [report.message] if report.message else []
             if report.probabilities is not None:
                 if self.probabilities or model.task == "regression":
-                    maps.append(report.probabilities)
+                    if maps is None:  # one array from the start: a list would be copied into one
+                        maps = np.empty((len(image.data), *report.probabilities.shape), np.float32)
+                    maps[report.index] = report.probabilities
                 if model.task != "regression":
                     slices.append(labels_from(model, report.probabilities, pixel_size=pixel_size))
-        if model.task == "regression":
-            found = self._write_values(image, maps)
+        if maps is not None and model.task == "regression":
+            found = self._write_values(image, maps if image.is_stack else maps[0])
         else:
             labels = file_labels(model, slices)
             found = f"{labels.max()} cells" if model.task == "instances" else "classes"
-            self._write(image, labels, maps)
+            self._write(image, labels if image.is_stack else labels[0])
+            if maps is not None:
+                self._write_probabilities(image, maps if image.is_stack else maps[0])
         return ". ".join([f"{image.path.name}: {found}", *notes])
 
-    def _write_values(self, image: ImageFile, maps: Sequence[NDArray[np.float32]]) -> str:
-        written = np.stack(maps) if image.is_stack else maps[0]
-        write_values(
-            label_file(self.out, image.name),
-            written,
-            pixel_size=image.pixel_size,
-            overwrite=self.overwrite,
-        )
-        return f"values from {written.min():.4g} to {written.max():.4g}"
+    def _write_values(self, image: ImageFile, values: NDArray[np.float32]) -> str:
+        write_values(label_file(self.out, image.name), values, **self._how(image))
+        return f"values from {values.min():.4g} to {values.max():.4g}"
 
-    def _write(
-        self, image: ImageFile, labels: NDArray[Any], maps: Sequence[NDArray[np.float32]]
-    ) -> None:
-        how: dict[str, Any] = {"pixel_size": image.pixel_size, "overwrite": self.overwrite}
-        write_labels(
-            label_file(self.out, image.name), labels if image.is_stack else labels[0], **how
-        )
-        if self.probabilities:
-            written = np.stack(maps) if image.is_stack else maps[0]
-            write_probabilities(probability_file(self.out, image.name), written, **how)
+    def _write(self, image: ImageFile, labels: NDArray[Any]) -> None:
+        write_labels(label_file(self.out, image.name), labels, **self._how(image))
+
+    def _write_probabilities(self, image: ImageFile, maps: NDArray[np.float32]) -> None:
+        write_probabilities(probability_file(self.out, image.name), maps, **self._how(image))
+
+    def _how(self, image: ImageFile) -> dict[str, Any]:
+        return {"pixel_size": image.pixel_size, "overwrite": self.overwrite}
 
 
 def file_labels(model: TrainedModel, slices: Sequence[NDArray[np.int32]]) -> NDArray[Any]:

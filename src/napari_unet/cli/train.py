@@ -24,8 +24,16 @@ if TYPE_CHECKING:
 
 __all__ = ["Annotations", "TrainCommand", "configure", "read_start", "train_settings"]
 
-_OWN_OPTIONS = ("preset", "task", "minutes", "steps", "device", "seed", "validation")
-_OWN_OPTIONS += ("regression_loss",)
+_OWN_OPTIONS = (
+    "preset",
+    "task",
+    "minutes",
+    "steps",
+    "device",
+    "seed",
+    "validation",
+    "regression_loss",
+)
 
 _KEEPING = "Stopping: the best model so far is kept. Ctrl-C again aborts without it."
 
@@ -107,8 +115,8 @@ class TrainCommand:
                 should_stop=should_stop,
             ):
                 progress.show(report)
-        if report is None or report.model is None or report.step == 0:
-            raise CommandError("stopped before the first step; no model was written")
+        assert report is not None
+        assert report.model is not None
         return report.model
 
     def save(self, model: TrainedModel) -> None:

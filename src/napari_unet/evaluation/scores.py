@@ -238,8 +238,8 @@ def _cell_counts(found: list[Overlaps]) -> dict[str, Any]:
     return {"matched_iou": _mean(_joined(matched)), **counts}
 
 
-def _class_scores(pairs: list[Pair], classes: Sequence[int] | None, em: bool) -> Scores:
-    pairs, values = ranked(pairs, classes)
+def _class_scores(pairs: list[Pair], known: Sequence[int] | None, em: bool) -> Scores:
+    pairs, values = ranked(pairs, known)
     counts = confusion(pairs, values)
     classes = counts.classes
     regions = [_regions(pair) for pair in pairs]

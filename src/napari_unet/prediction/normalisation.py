@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -52,12 +53,20 @@ def measure_range(image: NDArray[np.generic], percentiles: Mapping[str, float]) 
     percentiles : mapping
         ``low`` and ``high``, in percent.
     """
-    step = max(1, image.size // image.shape[1] // _ENOUGH)
+    step = _step(image.size // image.shape[1], image.shape[-1])
     sample = np.stack([_every(step, image[:, index]) for index in range(image.shape[1])])
     low, high = np.percentile(sample, [percentiles["low"], percentiles["high"]], axis=1)
     flat = high <= low  # nearly everything has one value: use the full range instead
     low[flat], high[flat] = sample.min(axis=1)[flat], sample.max(axis=1)[flat]
     return IntensityRange(low, high)
+
+
+def _step(pixels: int, width: int) -> int:
+    """Return how many pixels to go on, such that every column of the image is visited."""
+    step = max(1, pixels // _ENOUGH)
+    while math.gcd(step, width) > 1:
+        step += 1
+    return step
 
 
 def _every(step: int, channel: NDArray[np.generic]) -> NDArray[np.float64]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -339,8 +340,7 @@ def _predict_slice(
     should_stop: Callable[[], bool],
 ) -> Iterator[PredictionReport]:
     """Predict one slice, with smaller tiles when the memory is used up."""
-    classes = runner.network.architecture["out_channels"]
-    out = np.empty((classes, *plan.working), np.float32)
+    out = _room(runner, plan)
     tile = plan.tile
     while True:
         tiles = plan_tiles(plan.working, tile, runner.network.geometry)
@@ -349,11 +349,34 @@ def _predict_slice(
                 if should_stop():
                     return
                 out[(slice(None), *part.write)] = runner(read(part), part.keep)
-                finished = resize(out, plan.shape) if number == len(tiles) else None
-                yield PredictionReport(number, len(tiles), None, finished)
-            return
+                if number < len(tiles):
+                    yield PredictionReport(number, len(tiles))
+            break
         except (RuntimeError, MemoryError) as error:
             tile = _smaller(tile, runner, error)
+    with _told_when_full():
+        finished = resize(out, plan.shape)
+    yield PredictionReport(len(tiles), len(tiles), None, finished)
+
+
+def _room(runner: _Runner, plan: _Plan) -> NDArray[np.float32]:
+    """Make room for what comes out of a slice, at the working scale."""
+    with _told_when_full():
+        return np.empty((runner.network.architecture["out_channels"], *plan.working), np.float32)
+
+
+@contextmanager
+def _told_when_full() -> Iterator[None]:
+    """Say in words that a whole slice does not fit, which smaller tiles would not help."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not out_of_memory(error):
+            raise
+        raise PredictionError(
+            "there is not enough memory for the result of one slice; close other programs, or cut "
+            "the image into parts"
+        ) from error
 
 
 def _smaller(tile: int, runner: _Runner, error: RuntimeError | MemoryError) -> int:

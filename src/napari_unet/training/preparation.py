@@ -24,6 +24,7 @@ from napari_unet.prediction import (
     PredictionError,
     measure_range,
     mirrored,
+    never,
     pixel_ratio,
     resize,
 )
@@ -31,7 +32,7 @@ from napari_unet.training.errors import TrainingError
 from napari_unet.training.regression import check_values, name_outputs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -56,7 +57,7 @@ __all__ = [
 
 PERCENTILES: Mapping[str, float] = {"low": 1.0, "high": 99.8}
 _KNOWN = 0.5  # a value counts where more than this share of it comes from annotated pixels
-_FEWEST_SIZES = 3  # cells from which on their size says more than the scale of a known model
+FEWEST_SIZES = 3  # cells from which on their size says more than the scale of a known model
 _POSITIONS = 20_000  # annotated pixels kept per slice as centres of patches
 
 
@@ -107,12 +108,14 @@ def only_others(
     images: Sequence[AnnotatedImage], known: Sequence[AnnotatedImage]
 ) -> list[AnnotatedImage]:
     """Return the images with something annotated whose pictures are none of the known ones."""
-    return [
-        image
-        for image in images
-        if image.annotated.any()
-        and not any(np.array_equal(image.image, other.image) for other in known)
-    ]
+    pictures = {_picture(image) for image in known}
+    return [image for image in images if image.annotated.any() and _picture(image) not in pictures]
+
+
+def _picture(image: AnnotatedImage) -> tuple[Any, ...]:
+    """Return what is equal for equal pictures only."""
+    pixels = np.ascontiguousarray(image.image)
+    return pixels.shape, pixels.dtype.str, hashlib.sha256(pixels.tobytes()).digest()
 
 
 def check_annotations(images: Sequence[AnnotatedImage], config: TrainingConfig) -> None:
@@ -147,9 +150,14 @@ def check_annotations(images: Sequence[AnnotatedImage], config: TrainingConfig) 
 
 
 def find_classes(
-    images: Sequence[AnnotatedImage], task: str, names: Mapping[int, str] | None
+    images: Sequence[AnnotatedImage],
+    task: str,
+    names: Mapping[int, str] | None,
+    known: Sequence[ClassLabel] = (),
 ) -> tuple[ClassLabel, ...]:
     """Return the classes in channel order, the background first; for regression the outputs.
+
+    One painted class is enough where a model that is gone on from has it among its `known` ones.
 
     Raises
     ------
@@ -162,7 +170,8 @@ def find_classes(
     if task == "regression":
         return name_outputs(images[0].labels.shape[1], names)
     values = sorted({int(v) for image in images for v in np.unique(image.labels[image.annotated])})
-    if not 2 <= len(values) <= 255:
+    goes_on = bool(values) and {*values} <= {label.value for label in known}
+    if not (goes_on or 2 <= len(values) <= 255):
         raise TrainingError(
             f"{len(values)} classes are annotated; paint at least two (the background is one) "
             "and at most 255, or choose the task instances"
@@ -232,7 +241,7 @@ def choose_scale(
     if config.task == "instances":
         images = at_one_size(images, reference)
     if start is not None and (
-        config.task != "instances" or typical_diameter(images, fewest=_FEWEST_SIZES) is None
+        config.task != "instances" or typical_diameter(images, fewest=FEWEST_SIZES) is None
     ):
         return start.scale * pixel_ratio(reference, start.pixel_size)
     return working_scale(images, task=config.task, target_diameter=config.cell_diameter)
@@ -357,6 +366,7 @@ def prepare(
     *,
     reference: float | None = None,
     standardisation: Standardisation | None = None,
+    should_stop: Callable[[], bool] = never,
 ) -> list[Lesson]:
     """Bring every annotated slice to the working scale, with target and weight.
 
@@ -374,18 +384,21 @@ def prepare(
         brought to it.
     standardisation : Standardisation, optional
         For regression: in which units the network learns the values.
+    should_stop : callable
+        Asked after every slice.
+
+    Raises
+    ------
+    TrainingError
+        If nothing is left of what is annotated, or it was stopped.
     """
-    parts = [
-        part
-        for image in images
-        for part in _scaled_slices(
-            image,
-            scale * pixel_ratio(image.pixel_size, reference),
-            config,
-            classes,
-            standardisation,
-        )
-    ]
+    parts = []
+    for image in images:
+        at = scale * pixel_ratio(image.pixel_size, reference)
+        for part in _scaled_slices(image, at, config, classes, standardisation):
+            if should_stop():
+                raise TrainingError("stopped before the first step; there is no new model")
+            parts.append(part)
     parts = [part for part in parts if part.annotated.any()]
     if not parts:
         raise TrainingError(

@@ -23,6 +23,7 @@ from napari_unet.training.batches import Batches
 from napari_unet.training.errors import TrainingError
 from napari_unet.training.optimisation import Learner
 from napari_unet.training.preparation import (
+    FEWEST_SIZES,
     PERCENTILES,
     PatchSource,
     at_one_size,
@@ -44,7 +45,15 @@ from napari_unet.training.transfer import (
     known_classes,
     network_changes,
 )
-from napari_unet.training.tuning import as_mapping, examine, score_of, sit, tune, usual_options
+from napari_unet.training.tuning import (
+    MOST_SLICES,
+    as_mapping,
+    examine,
+    score_of,
+    sit,
+    tune,
+    usual_options,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -57,6 +66,7 @@ __all__ = ["TrainingReport", "train"]
 _EXAMS = 5  # validations in a training, apart from the last
 _PATCH_THREADS = 4  # prepare the next batch while a GPU takes a step
 _EXAM_SHARE = 0.1  # of the time, at most, goes into validation
+_HURRIED_SLICES = 2  # on which a training is finished that was stopped
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -107,6 +117,13 @@ class _Clock:
     @property
     def seconds(self) -> float:
         return time.monotonic() - self.started
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Let work (a download) take no time of the training."""
+        began = time.monotonic()
+        yield
+        self.started += time.monotonic() - began
 
     @property
     def progress(self) -> float:
@@ -163,7 +180,8 @@ def train(
     class_names : mapping, optional
         Names of painted values, or of a regression's outputs from 0; kept in the model.
     should_stop : callable
-        Asked before every step; once True, the best model so far is finished and reported.
+        Asked before every step, and often while images are prepared and predicted; once True,
+        the best model so far is finished and reported.
     updates : callable, optional
         Asked between steps: None, or the annotated images anew. So painting goes on while a
         network learns. Images that joined later are trained on, never validated on.
@@ -176,8 +194,8 @@ def train(
     Raises
     ------
     TrainingError
-        If nothing can be learnt from the images, or the memory does not suffice even for one
-        small patch.
+        If nothing can be learnt from the images, the memory does not suffice even for one small
+        patch, or it was stopped, or the time was over, before the first step.
     """
     with _threads(config.threads), _sentences():
         yield from _Training(
@@ -245,7 +263,9 @@ class _Training:
         self.rng = np.random.default_rng(config.seed)
         self.images = [self._taken(image) for image in images]
         self.old = [self._taken(image) for image in only_others(old_images, images)]
-        found = find_classes([*self.images, *self.old], config.task, class_names)
+        everything = [*self.images, *self.old]
+        painted = () if start is None else start.classes
+        found = find_classes(everything, config.task, class_names, known=painted)
         known = start and known_classes(start, config.task, found, class_names)
         self.goes_on = known is not None
         self.classes = known or found
@@ -263,9 +283,13 @@ class _Training:
             yield self.clock.report(phase="preparing", message=message)
         self.source = self._prepare(self.lessons)
         self.old_source = self._prepare(self.old) if self.old else None
-        self.learner = Learner(self._new_network(), self._rated(), self.device)
+        with self.clock.paused():
+            network = self._new_network()
+        self.learner = Learner(network, self._rated(), self.device)
         with Batches(self._draw_patch, threads=_threads_for_patches(self.device)) as self.batches:
             yield from self._learn()
+        if self.clock.step == 0:
+            raise TrainingError(self._no_step_message())
         yield self.clock.report(
             message="Choosing how probabilities become cells"
             if self.cells
@@ -317,6 +341,14 @@ class _Training:
             return ""
         return f"The encoder {self.config.encoder} starts from {_weights_in_words(self.config)}"
 
+    def _no_step_message(self) -> str:
+        if self.should_stop():
+            return "stopped before the first step; there is no new model"
+        return (
+            f"preparing the images took {_duration(self.clock.seconds)}, all the time that was "
+            "given, and nothing was learnt; give more minutes"
+        )
+
     def _no_validation_message(self) -> str:
         if self.config.validation == 0:
             return "Nothing is kept back for validation"
@@ -359,6 +391,7 @@ class _Training:
             self.rng,
             reference=self.pixel_size,
             standardisation=self.standardisation,
+            should_stop=self.should_stop,
         )
         size = self.config.input_size
         kept = self.config.geometry.output_size(size)
@@ -391,25 +424,30 @@ class _Training:
 
     def _learn(self) -> Iterator[TrainingReport]:
         """Take steps until the end; whatever goes wrong after the first, what is learnt stays."""
-        next_exam = 1 / (_EXAMS + 1)
+        self.next_exam = next_exam(0.0, 0.0)
         if self.goes_on and self.exams:  # so that a good model never becomes a worse one
-            yield self.clock.report(validation=self._validate())
+            yield from self._exam()
         while self.clock.progress < 1 and not self.should_stop():
             yield from self._join_updates()
             try:
                 loss = self._step()
                 self.clock.step += 1
                 yield self.clock.report(loss=loss)
-                if self.exams and next_exam <= self.clock.progress < 1:
-                    started = self.clock.progress
-                    yield self.clock.report(validation=self._validate())
-                    cost = 0.0 if self.config.steps else (self.clock.progress - started)
-                    next_exam = self.clock.progress + max(1 / (_EXAMS + 1), cost / _EXAM_SHARE)
-            except (RuntimeError, MemoryError, FloatingPointError, PredictionError) as error:
+                if self.exams and self.next_exam <= self.clock.progress < 1:
+                    yield from self._exam()
+            except (RuntimeError, MemoryError, ValueError, ArithmeticError) as error:
                 if self.clock.step == 0:
                     raise
                 yield self.clock.report(message=_stopped_early(error))
                 return
+
+    def _exam(self) -> Iterator[TrainingReport]:
+        """Validate, and say when the next time is."""
+        started = self.clock.progress
+        score = self._validate(self.should_stop)
+        self.next_exam = next_exam(self.clock.progress, self.clock.progress - started)
+        if score is not None:
+            yield self.clock.report(validation=score)
 
     def _step(self) -> float:
         """Take one step, with a smaller batch when the memory is used up."""
@@ -466,28 +504,47 @@ class _Training:
             configuration=self.config.to_dict(),
         )
 
-    def _validate(self) -> float:
-        """Score the network on what was kept back, and remember it if it is the best."""
+    def _validate(self, should_stop: Callable[[], bool]) -> float | None:
+        """Score the network on what was kept back, and remember it if it is the best.
+
+        None where it was stopped before everything was predicted.
+        """
         network = self.learner.snapshot()
         model = self._model(network)
-        exams = list(examine(model, self.exams, str(self.device), views=1))
+        exams = list(examine(model, self.exams, str(self.device), views=1, should_stop=should_stop))
+        if should_stop() or not exams:
+            return None
         score = score_of(sit(model, exams))
         if self.best is None or score >= self.best[0]:
             self.best = (score, network)
         return score
 
     def _finish(self) -> Iterator[TrainingReport]:
-        """Choose the best network, tune how it draws cells, and write down where it is from."""
+        """Choose the best network, tune how it draws cells, and write down where it is from.
+
+        After a stop, all this is done on fewer slices; a stop in the middle of it ends it.
+        """
         model, scores = None, None
+        stopped = self.should_stop()
+        should_stop = never if stopped else self.should_stop
         try:
-            if self.exams:
-                self._validate()
+            if self.exams and not (stopped and self.best):
+                self._validate(should_stop)
             model = self._model(self._best_network())
-            exams = list(examine(model, self.exams or self.lessons, str(self.device)))
-            if self.cells:
-                model = replace(model, instances=as_mapping(tune(exams, self.scale)))
-            scores = sit(model, exams)
-        except (RuntimeError, MemoryError, FloatingPointError, PredictionError) as error:
+            exams = list(
+                examine(
+                    model,
+                    self.exams or self.lessons,
+                    str(self.device),
+                    most=_HURRIED_SLICES if stopped else MOST_SLICES,
+                    should_stop=should_stop,
+                )
+            )
+            if self.cells and exams:
+                options = tune(exams, self.scale, should_stop)
+                model = replace(model, instances=as_mapping(options))
+            scores = sit(model, exams) if exams else None
+        except (RuntimeError, MemoryError, ValueError, ArithmeticError) as error:
             model = model or self._model(self._best_network())
             yield self.clock.report(message=f"The quality could not be measured: {error}")
         facts = self._provenance(scores.to_dict() if scores else {})
@@ -532,10 +589,25 @@ class _Training:
     def _cells(self) -> dict[str, float]:
         """Return how many cells were learnt from, and their diameter in pixels at work."""
         count = sum(count_cells(image.labels) for image in [*self.images, *self.old])
-        diameter = typical_diameter(at_one_size(self.images, self.pixel_size))
-        if diameter is None:
-            return {"cells": count}
-        return {"cells": count, "cell_diameter": round(diameter * self.scale, 1)}
+        fewest = 1 if self.start is None else FEWEST_SIZES
+        diameter = typical_diameter(at_one_size(self.images, self.pixel_size), fewest=fewest)
+        if diameter is not None:
+            return {"cells": count, "cell_diameter": round(diameter * self.scale, 1)}
+        known = self.start and self.start.provenance.get("cell_diameter")
+        return {"cells": count, **({"cell_diameter": known} if known else {})}
+
+
+def next_exam(progress: float, cost: float) -> float:
+    """Say at which share of a training to validate next.
+
+    Parameters
+    ----------
+    progress : float
+        The share that is used up.
+    cost : float
+        The share that the last validation took.
+    """
+    return progress + max(1 / (_EXAMS + 1), cost / _EXAM_SHARE)
 
 
 def _load_encoder(network: EncoderUNet, config: TrainingConfig) -> None:

@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 from napari_unet.network import build_network
-from napari_unet.training.configuration import TrainingConfig
+from napari_unet.training.configuration import PRESETS, TrainingConfig
 from napari_unet.training.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -58,6 +58,8 @@ def continued(config: TrainingConfig, start: TrainedModel) -> TrainingConfig:
         name: start.architecture.get(name, start.configuration.get(name, known[name].default))
         for name in network_options() - {"cell_diameter"}
     }
+    if config.preset in PRESETS and config.working_scale == PRESETS[config.preset].working_scale:
+        taken["working_scale"] = None  # what suits a new network of the preset, not this one
     kinds = known["network"].metadata["choices"]
     taken["network"] = kind if kind in kinds else known["network"].default
     diameter = start.provenance.get("cell_diameter")

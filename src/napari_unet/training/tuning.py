@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from napari_unet.prediction import (
     InstanceOptions,
     instances,
     labels_from,
+    measure_range,
     never,
     pixel_ratio,
     predict_slices,
@@ -40,7 +42,7 @@ _PAIRS = tuple(
 )
 _FINER = 0.08  # up and down from the best threshold and the best core
 _SPLITS = (0.0, 0.75, 1.5)  # depth of a waist, in working pixels
-_MOST_SLICES = 8
+MOST_SLICES = 8
 _JUDGED_PIXELS = 750_000
 _CROWDED = 0.6  # share of what is annotated that is cell
 
@@ -81,10 +83,12 @@ def examine(
     images: Sequence[AnnotatedImage],
     device: str,
     views: int | None = None,
+    most: int = MOST_SLICES,
     should_stop: Callable[[], bool] = never,
 ) -> Iterator[Exam]:
-    """Predict up to eight annotated slices, evenly spread over the images.
+    """Predict annotated slices, at most so many and evenly spread over the images.
 
+    Of each slice only what is annotated is predicted, and as much around it as the network sees.
     Cells are judged at the pixel size of the training images: there hold the options by which
     probabilities become cells.
     """
@@ -93,21 +97,45 @@ def examine(
         for image in images
         for index in np.flatnonzero(image.annotated.any(axis=(1, 2)))
     ]
-    chosen = np.unique(np.linspace(0, len(found) - 1, min(_MOST_SLICES, len(found))).astype(int))
+    chosen = np.unique(np.linspace(0, len(found) - 1, min(most, len(found))).astype(int))
     for image, index in (found[i] for i in chosen):
+        ratio = pixel_ratio(image.pixel_size, model.pixel_size)
+        geometry, scale = model.network.geometry, model.scale * ratio
+        window = _window(
+            image.annotated[index],
+            math.ceil(geometry.context / scale),
+            step=round(geometry.stride / scale),
+        )
         for report in predict_slices(
             model,
-            image.image,
-            slices=[index],
+            image.image[index : index + 1, :, *window],
             device=device,
             pixel_size=image.pixel_size,
             views=views,
+            normalisation=measure_range(image.image, model.normalisation),
             should_stop=should_stop,
         ):
             if report.probabilities is not None:
-                exam = Exam(report.probabilities, image.labels[index], image.annotated[index])
-                ratio = pixel_ratio(image.pixel_size, model.pixel_size)
-                yield exam if model.task != "instances" else exam.scaled(ratio)
+                exam = Exam(
+                    report.probabilities,
+                    image.labels[(index, ..., *window)],
+                    image.annotated[(index, *window)],
+                )
+                exam = exam.scaled(ratio) if model.task == "instances" else exam
+                if exam.annotated.any():
+                    yield exam
+
+
+def _window(annotated: NDArray[np.bool_], reach: int, step: int) -> tuple[slice, slice]:
+    """Return rows and columns of what is annotated, and `reach` pixels around it.
+
+    They begin after a whole number of steps, where the whole image is pooled alike.
+    """
+    rows, columns = (
+        slice(max(0, (int(found[0]) - reach) // step * step), int(found[-1]) + reach + 1)
+        for found in (np.flatnonzero(annotated.any(axis=axis)) for axis in (1, 0))
+    )
+    return rows, columns
 
 
 def sit(model: TrainedModel, exams: Sequence[Exam]) -> Scores | ValueScores:
@@ -152,24 +180,29 @@ def usual_options(scale: float) -> InstanceOptions:
     return InstanceOptions(split=_SPLITS[1] / scale, grow=max(1, round(1 / scale)))
 
 
-def tune(exams: Sequence[Exam], scale: float) -> InstanceOptions:
+def tune(
+    exams: Sequence[Exam], scale: float, should_stop: Callable[[], bool] = never
+) -> InstanceOptions:
     """Return the options under which predicted slices agree best with the painted ones.
 
     One after the other: how deep a waist is cut, the smallest cell, threshold and core together,
     and these once more in finer steps. Among equals the first one wins. Large slices are judged
-    by a part of them, so that this takes seconds. Cells come back by one working pixel, which is
-    what the targets took.
+    by a part of them, so that this takes seconds; once it should stop, what is best so far is
+    returned. Cells come back by one working pixel, which is what the targets took.
     """
     parts = [_part(exam, _side(len(exams))) for exam in exams]
     splits = [{"split": split / scale} for split in _SPLITS]
-    best = usual_options(scale)
-    best = _best(parts, best, splits)
-    best = _best(parts, best, [{"min_area": area} for area in _smallest_areas(parts)])
-    best = _best(parts, best, _PAIRS)
-    best = _best(parts, best, [{}, *({"threshold": value} for value in _around(best.threshold))])
+
+    def better(best: InstanceOptions, changes: Sequence[Mapping[str, Any]]) -> InstanceOptions:
+        return best if should_stop() else _best(parts, best, changes)
+
+    best = better(usual_options(scale), splits)
+    best = better(best, [{"min_area": area} for area in _smallest_areas(parts)])
+    best = better(best, _PAIRS)
+    best = better(best, [{}, *({"threshold": value} for value in _around(best.threshold))])
     if best.core > 0:
-        best = _best(parts, best, [{}, *({"core": value} for value in _around(best.core))])
-        best = _best(parts, best, splits)
+        best = better(best, [{}, *({"core": value} for value in _around(best.core))])
+        best = better(best, splits)
     return best
 
 
