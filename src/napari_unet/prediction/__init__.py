@@ -1,7 +1,7 @@
 """Prediction: overlap tiles, probabilities, and cells from probabilities."""
 
 from napari_unet.prediction.errors import PredictionError
-from napari_unet.prediction.instances import InstanceOptions, instances, number_uniquely
+from napari_unet.prediction.instances import InstanceOptions, instances, number_on, number_uniquely
 from napari_unet.prediction.normalisation import IntensityRange, measure_range
 from napari_unet.prediction.pixel_size import at_pixel_size, pixel_ratio, rescaling
 from napari_unet.prediction.predict import (
@@ -32,6 +32,7 @@ __all__ = [
     "measure_range",
     "mirrored",
     "never",
+    "number_on",
     "number_uniquely",
     "out_of_memory",
     "pixel_ratio",

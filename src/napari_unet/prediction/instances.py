@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["InstanceOptions", "instances", "number_uniquely"]
+__all__ = ["InstanceOptions", "instances", "number_on", "number_uniquely"]
 
 
 _POWERS = {"px": 1, "px²": 2}
@@ -234,6 +234,12 @@ def _renumber(labels: NDArray[np.integer]) -> NDArray[np.int32]:
     return renumbered
 
 
+def number_on(labels: NDArray[np.integer], last: int) -> tuple[NDArray[np.int32], int]:
+    """Return cells with numbers that follow the `last` of other slices, and the new last one."""
+    numbered = np.where(labels > 0, labels + last, 0).astype(np.int32)
+    return numbered, max(last, int(numbered.max(initial=0)))
+
+
 def number_uniquely(slices: Iterable[NDArray[np.integer]]) -> NDArray[np.int32]:
     """Stack (Y, X) label images so that no number occurs in two slices.
 
@@ -244,7 +250,6 @@ def number_uniquely(slices: Iterable[NDArray[np.integer]]) -> NDArray[np.int32]:
     stacked: list[NDArray[np.int32]] = []
     last = 0
     for labels in slices:
-        shifted = np.where(labels > 0, labels + last, 0).astype(np.int32)
-        last = max(last, int(shifted.max(initial=0)))
-        stacked.append(shifted)
+        numbered, last = number_on(labels, last)
+        stacked.append(numbered)
     return np.stack(stacked)

@@ -18,6 +18,7 @@ from napari_unet.prediction import (
     labels_from,
     measure_range,
     never,
+    number_on,
     predict_slices,
     rescaling,
 )
@@ -133,8 +134,7 @@ def predict_volume(
         if labels is None:
             return
         if model.task == "instances":
-            labels = np.where(labels > 0, labels + last, 0)
-            last = max(last, int(labels.max()))
+            labels, last = number_on(labels, last)
         out[index] = labels.astype(np.uint32)
         out.attrs.update({"slices_done": index + 1, "last_label": last})
         yield VolumeReport(index + 1, stack.shape[0], last, message)
@@ -160,13 +160,10 @@ def _slice(
 
 def _fingerprint(model: TrainedModel, ranged: IntensityRange) -> str:
     """Return a short hash of what decides the labels: the weights and the intensities."""
-    digest = hashlib.sha256()
-    for values in model.network.state_dict().values():
-        digest.update(values.cpu().numpy().tobytes())
-    digest.update(ranged.low.tobytes() + ranged.high.tobytes())
-    views = model.configuration.get("views")
-    digest.update(repr((model.scale, views, dict(model.instances))).encode())
-    return digest.hexdigest()[:16]
+    intensities = ranged.low.tobytes(), ranged.high.tobytes()
+    options = model.scale, model.configuration.get("views"), dict(model.instances)
+    facts = repr((model.fingerprint, intensities, options))
+    return hashlib.sha256(facts.encode()).hexdigest()[:16]
 
 
 def _open(path: Path, shape: tuple[int, ...], fingerprint: str) -> zarr.Array[Any]:
