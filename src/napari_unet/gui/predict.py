@@ -6,12 +6,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QCheckBox, QFileDialog, QProgressBar
+from qtpy.QtWidgets import QCheckBox, QFileDialog, QProgressBar, QVBoxLayout, QWidget
+from superqt import QCollapsible
 
+from napari_unet.gui.cutter import Cutter
 from napari_unet.gui.dock import Dock, add_field, bind_key, button, combo, fields, row, words
+from napari_unet.gui.form import OptionsForm
 from napari_unet.gui.jobs import Job
 from napari_unet.gui.predictor import Order, Predictor
 from napari_unet.gui.settings import remember, remembered
+from napari_unet.prediction import InstanceOptions
 from napari_unet.training import devices
 
 if TYPE_CHECKING:
@@ -48,12 +52,16 @@ class PredictDock(Dock):
     def __init__(self, napari_viewer: Any) -> None:
         super().__init__(napari_viewer)
         self._predictor = self.session.part(Predictor)
+        self._cutter = self.session.part(Cutter)
         self._loading = Job(self, name="load model")
         self._build_model()
         self._build_prediction()
+        self._build_cutting()
+        self._build_correction()
         self._connect()
         self._show_model()
         self._show_prediction()
+        self._show_cutting()
 
     # -------------------------------------------------------------------------------- building
 
@@ -99,9 +107,7 @@ class PredictDock(Dock):
             self._on_start,
         )
         bind_key(self, "Ctrl+Return", self._start)
-        self._cancel = button(
-            "Cancel", "Stop; slices that are done are kept.", self._predictor.cancel
-        )
+        self._cancel = button("Cancel", "Stop; slices that are done are kept.", self._on_cancel)
         self.column.addLayout(row(self._start, self._cancel))
         self._progress = QProgressBar()
         self._progress.setRange(0, 1000)
@@ -110,6 +116,31 @@ class PredictDock(Dock):
         self._progress.setAccessibleName("Progress of the prediction")
         self._progress.setToolTip("<qt>How much is predicted.</qt>")
         self.column.addWidget(self._progress)
+
+    def _build_cutting(self) -> None:
+        inside = QWidget()
+        column = QVBoxLayout(inside)
+        column.setContentsMargins(0, 0, 0, 0)
+        self._options = OptionsForm(InstanceOptions())
+        column.addWidget(self._options)
+        self._reset = button("Reset", "Go back to what the model was tuned to.", self._cutter.reset)
+        self._cut_all = button(
+            "Cut all slices",
+            "Cut every slice that is predicted in the same way. The slice that is shown follows "
+            "by itself.",
+            self._on_cut_all,
+        )
+        column.addLayout(row(self._reset, self._cut_all))
+        self._cutting = QCollapsible("How cells are cut", expandedIcon="▾", collapsedIcon="▸")
+        self._cutting.setToolTip(
+            "<qt>From probabilities to cells: tuned by the training on what you painted. Change "
+            "it where cells come out in pieces or joined; it belongs to the model then.</qt>"
+        )
+        self._cutting.setDuration(0)
+        self._cutting.addWidget(inside)
+        self.column.addWidget(self._cutting)
+
+    def _build_correction(self) -> None:
         self._correct = button("Correct", _CORRECT, self._on_correct)
         self.column.addWidget(self._correct)
         self.finish()
@@ -120,6 +151,8 @@ class PredictDock(Dock):
         session.image_changed.connect(self._show_buttons)
         session.layers_changed.connect(self._show_buttons)
         self._predictor.changed.connect(self._show_prediction)
+        self._options.changed.connect(self._on_options)
+        self._cutter.changed.connect(self._show_cutting)
         self._loading.reported.connect(self._on_loaded)
         self._loading.failed.connect(self.warn)
         self._loading.finished.connect(self._show_buttons)
@@ -160,6 +193,37 @@ class PredictDock(Dock):
         self.say("")
         self.session.set_model(model, path)
 
+    # ------------------------------------------------------------------------------ the cutting
+
+    def _on_options(self) -> None:
+        """Let the model cut cells as the form says, unless the form only shows the model's."""
+        if self._cutter.options is None:
+            return
+        try:
+            self._cutter.set_options(self._options.value())
+        except ValueError as error:
+            self.warn(str(error))
+
+    def _on_cut_all(self) -> None:
+        self.say("")
+        self._cutter.cut(self._cutter.kept)
+
+    def _show_cutting(self) -> None:
+        options = self._cutter.options
+        self._cutting.setVisible(options is not None)
+        self._cancel.setEnabled(self._predictor.running or self._cutter.running)
+        if self._cutter.running:
+            self._progress.setValue(round(1000 * self._cutter.share))
+        if options is None:
+            return
+        if options != self._options.value():
+            self._options.set_value(options)
+        self._reset.setEnabled(options != self._cutter.tuned)
+        self._cut_all.setVisible(self.session.slice_count > 1)
+        self._cut_all.setEnabled(len(self._cutter.kept) > 1 and not self._cutter.running)
+        if self._cutter.problem:
+            self.warn(self._cutter.problem)
+
     # --------------------------------------------------------------------------- the prediction
 
     def _on_start(self) -> None:
@@ -177,6 +241,10 @@ class PredictDock(Dock):
             self._predictor.start(order)
         except ValueError as error:
             self.warn(str(error))
+
+    def _on_cancel(self) -> None:
+        self._predictor.cancel()
+        self._cutter.cancel()
 
     def _on_correct(self) -> None:
         try:
@@ -204,11 +272,12 @@ class PredictDock(Dock):
     def _show_buttons(self) -> None:
         running = self._predictor.running
         self._start.setEnabled(not running and not self._loading.running)
-        self._cancel.setEnabled(running)
+        self._cancel.setEnabled(running or self._cutter.running)
         model = self.session.model
         values = model is not None and model.task == "regression"
         found = self._predictor.labels_layer is not None
         self._correct.setEnabled(found and not running and not values)
+        self._show_cutting()
         self._correct.setToolTip(
             _because(_CORRECT, f"{_VALUES}: there is nothing to paint.", values)
         )

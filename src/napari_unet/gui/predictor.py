@@ -14,7 +14,7 @@ from napari_unet.gui import layers
 from napari_unet.gui.layers import VALUES, LayerError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from numpy.typing import NDArray
 
@@ -27,6 +27,7 @@ __all__ = ["Order", "Predictor"]
 LABELS, PROBABILITY = "prediction", "probability"
 _OUTPUT = "output"  # in a layer's tag: what its values are called
 _TASK = "task"  # as the session calls it: a prediction that is adopted keeps its meaning
+_MOST_KEPT = 1 << 30  # bytes of probabilities, to cut cells from again
 _MEANING = {"instances": "single cells", "classes": "classes"}
 
 
@@ -137,6 +138,8 @@ class Predictor(QObject):
         self._layers: dict[str, Any] = {}
         self._slices = 0
         self._shape = (0, 0, 0)
+        self._kept: dict[int, NDArray[Any]] = {}
+        self._kept_for: tuple[Any, ...] = ()
         self._job.reported.connect(self._on_report)
         self._job.failed.connect(self._on_failed)
         self._job.finished.connect(self._on_finished)
@@ -165,7 +168,9 @@ class Predictor(QObject):
         self._shape = layers.volume_shape(self._images[0])
         self.share, self.note, self.outcome, self.problem = 0.0, "", "", ""
         size = layers.pixel_size(self._images[0]) if order.use_pixel_size else None
-        first = 1 if order.whole else self._first_free()
+        if self._kept_for != (model.network, self._images, size):
+            self._kept, self._kept_for = {}, (model.network, self._images, size)
+        first = 1 if order.whole else self.free_number(without=slices)
         self._job.start(
             lambda stop: _predict(model, image, slices, first, order.device, size, stop)
         )
@@ -177,12 +182,45 @@ class Predictor(QObject):
         if self.running:
             self.outcome = "Cancelled; the slices that were done are kept."
 
-    def _first_free(self) -> int:
-        """Return a cell number that no other slice of an earlier prediction has."""
+    def free_number(self, *, without: Collection[int]) -> int:
+        """Return a number above all cells of an earlier prediction, some slices left out."""
         layer = self.labels_layer
-        if layer is None or layer.ndim < 3:
-            return 1
-        return int(layers.view_labels(layer).max()) + 1
+        planes = [] if layer is None else enumerate(layers.view_labels(layer))
+        return 1 + max((int(plane.max()) for z, plane in planes if z not in without), default=0)
+
+    def kept(self, model: TrainedModel | None) -> dict[int, NDArray[Any]]:
+        """Return the probabilities (C, Y, X) of slices that this network predicted, by slice.
+
+        Of the chosen image, and as many as fit into a gigabyte.
+        """
+        if model is None or self._kept_for[:2] != (model.network, self._session.image_layers):
+            return {}
+        return dict(self._kept)
+
+    @property
+    def kept_pixel_size(self) -> float | None:
+        """The pixel size that the kept probabilities were predicted at."""
+        return self._kept_for[2] if self._kept_for else None
+
+    def write_labels(self, z: int, labels: NDArray[Any]) -> None:
+        """Put other cells in place of those that were found on a slice; this can be undone.
+
+        Raises
+        ------
+        LayerError
+            If the layer of the prediction was removed.
+        """
+        layer = self.labels_layer
+        if layer is None:
+            raise LayerError("The layer of the prediction was removed; predict again.")
+        layers.fill_slice(layer, z, labels)
+
+    def _keep(self, z: int, probabilities: NDArray[Any]) -> None:
+        """Keep probabilities to cut cells from again; the oldest ones give way."""
+        self._kept.pop(z, None)
+        self._kept[z] = probabilities
+        while len(self._kept) > 1 and len(self._kept) * probabilities.nbytes > _MOST_KEPT:
+            self._kept.pop(next(iter(self._kept)))
 
     @property
     def labels_layer(self) -> Labels | None:
@@ -212,6 +250,8 @@ class Predictor(QObject):
             self._write_values(z, probabilities)
             return
         layers.fill_slice(self._layer(LABELS), z, labels)
+        if probabilities is not None and self._task() == "instances":
+            self._keep(z, probabilities)
         if self._order.probabilities and probabilities is not None:
             for c in range(1, len(probabilities)):
                 layers.fill_slice(self._layer(f"{PROBABILITY} {c}"), z, probabilities[c])

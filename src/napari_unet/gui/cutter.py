@@ -1,0 +1,186 @@
+"""How the probabilities of one viewer's prediction become cells, tried out while it is watched."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from napari_unet.gui.predictor import Predictor
+from napari_unet.prediction import InstanceOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_unet.gui.jobs import ShouldStop
+    from napari_unet.gui.session import Session
+    from napari_unet.network import TrainedModel
+
+__all__ = ["Cutter"]
+
+_DEBOUNCE_MS = 150
+
+
+@dataclass(frozen=True, eq=False)
+class _Cut:
+    """The cells of one slice, and how many slices are done."""
+
+    z: int
+    labels: NDArray[Any]
+    done: int
+    total: int
+
+
+def _cut(
+    model: TrainedModel,
+    kept: Mapping[int, NDArray[Any]],
+    slices: Sequence[int],
+    first: int,
+    pixel_size: float | None,
+    should_stop: ShouldStop,
+) -> Iterator[_Cut]:
+    """Cut slices anew; cells get numbers from `first` on."""
+    from napari_unet.prediction import labels_from, number_on
+
+    last = first - 1
+    for done, z in enumerate(slices, start=1):
+        if should_stop():
+            return
+        labels = labels_from(model, kept[z], pixel_size=pixel_size)
+        labels, last = number_on(labels, last)
+        yield _Cut(z, labels, done, len(slices))
+
+
+class Cutter(QObject):
+    """Change how cells are cut, and cut again what is predicted already.
+
+    A part of the session (``session.part(Cutter)``). The options belong to the session's model:
+    what is predicted or saved next has them too. The slice that is shown follows at once.
+
+    Attributes
+    ----------
+    changed : Signal()
+        The options are others, or cutting began or ended.
+    share : float
+        How much is cut, 0 to 1.
+    problem : str
+        Why cutting went wrong, empty otherwise.
+    """
+
+    changed = Signal()
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self._session = session
+        self._predictor = session.part(Predictor)
+        self._job = session.job("cut")
+        self._network: Any = None
+        self._tuned: InstanceOptions | None = None
+        self._waiting: list[int] = []
+        self.share = 0.0
+        self.problem = ""
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(_DEBOUNCE_MS)
+        self._timer.timeout.connect(self._start)
+        session.model_changed.connect(self._on_model)
+        self._job.reported.connect(self._on_report)
+        self._job.failed.connect(self._on_failed)
+        self._job.finished.connect(self._on_finished)
+        self._on_model()
+
+    @property
+    def options(self) -> InstanceOptions | None:
+        """How the session's model cuts cells; None where it finds none."""
+        model = self._session.model
+        if model is None or model.task != "instances":
+            return None
+        return InstanceOptions(**model.instances)
+
+    @property
+    def tuned(self) -> InstanceOptions | None:
+        """What the model came with."""
+        return self._tuned
+
+    @property
+    def running(self) -> bool:
+        """Whether slices are being cut, or about to be."""
+        return self._job.running or self._timer.isActive()
+
+    @property
+    def kept(self) -> list[int]:
+        """The slices of the chosen image whose probabilities are known."""
+        return sorted(self._predictor.kept(self._session.model))
+
+    def set_options(self, options: InstanceOptions) -> None:
+        """Let the model cut cells so; the slice that is shown follows."""
+        model = self._session.model
+        if model is None or options == self.options:
+            return
+        changed = replace(model, instances=asdict(options))
+        self._session.set_model(changed, self._session.model_path)
+        self.cut([self._session.current_slice])
+
+    def reset(self) -> None:
+        """Go back to what the model came with."""
+        if self._tuned is not None:
+            self.set_options(self._tuned)
+
+    def cut(self, slices: Sequence[int]) -> None:
+        """Cut these slices again, those of them that are predicted; the newest wish counts."""
+        self._waiting = [z for z in slices if z in self.kept]
+        self.problem = ""
+        if self._waiting:
+            self._job.stop()
+            self._timer.start()
+        self.changed.emit()
+
+    def cancel(self) -> None:
+        """Stop soon; slices that are done stay."""
+        self._timer.stop()
+        self._waiting = []
+        self._job.stop()
+
+    def _start(self) -> None:
+        """Begin what was wished for last, once the job is free."""
+        model = self._session.model
+        if self._job.running or model is None or self._predictor.running:
+            return
+        slices, self._waiting = self._waiting, []
+        kept = self._predictor.kept(model)
+        slices = [z for z in slices if z in kept]
+        if not slices:
+            return
+        first = self._predictor.free_number(without=slices)
+        size = self._predictor.kept_pixel_size
+        self.share = 0.0
+        self._job.start(lambda stop: _cut(model, kept, slices, first, size, stop))
+        self.changed.emit()
+
+    def _on_report(self, cut: _Cut) -> None:
+        try:
+            self._predictor.write_labels(cut.z, cut.labels)
+        except ValueError as error:
+            self.problem = str(error)
+            self.cancel()
+        self.share = cut.done / cut.total
+        self.changed.emit()
+
+    def _on_failed(self, problem: str) -> None:
+        self.problem = problem
+
+    def _on_finished(self) -> None:
+        if self._waiting:
+            self._timer.start()
+        self.changed.emit()
+
+    def _on_model(self) -> None:
+        """Remember what a model came with; one whose options were changed is no other model."""
+        model = self._session.model
+        network = None if model is None else model.network
+        if network is not self._network:
+            self._network, self._tuned = network, self.options
+        self.changed.emit()
