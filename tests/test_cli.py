@@ -212,6 +212,20 @@ def test_without_display_or_napari_the_workbench_says_so(
     assert about in done.sentence
 
 
+def test_without_a_qt_binding_the_workbench_names_what_to_install(
+    run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from napari_unet.cli import window
+
+    def find_none(name: str) -> None:
+        raise ImportError(f"No Qt bindings could be found for {name}")
+
+    monkeypatch.setattr(window, "import_module", find_none)
+    done = run()
+    assert done.code == 1
+    assert "pip install PyQt6" in done.sentence
+
+
 # ------------------------------------------------------------------------------------- train
 
 

@@ -11,7 +11,7 @@ from napari_unet.cli.failures import CommandError
 
 __all__ = ["has_display", "open_workbench", "refuse_without_window"]
 
-_INSTALL = "install one with: pip install 'napari-unet[all]'"
+_INSTALL = "install one with: pip install PyQt6"
 
 
 def has_display() -> bool:
@@ -37,8 +37,8 @@ def refuse_without_window() -> None:
         raise CommandError(f"napari needs a Qt binding and found none; {_INSTALL}") from error
     if not has_display():
         raise CommandError(
-            "there is no display to open napari on; use the commands train and predict here, or "
-            "start it as: xvfb-run napari-unet"
+            "there is no display to open napari on; the commands train, predict and evaluate work "
+            "without one"
         )
 
 
