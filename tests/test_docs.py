@@ -7,8 +7,16 @@ import re
 import textwrap
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+import tifffile
+import zarr
+
+import napari_unet
+from napari_unet.samples import draw_touching_cells
+from napari_unet.training import TrainingConfig
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *REPOSITORY.glob("docs/*.md")]
@@ -37,6 +45,44 @@ def test_python_examples_import_names_that_exist(page: Path) -> None:
             if isinstance(node, ast.ImportFrom):
                 module = import_module(str(node.module))
                 assert not [name.name for name in node.names if not hasattr(module, name.name)]
+
+
+def test_the_examples_from_python_run_one_after_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in ("images", "labels"):
+        (tmp_path / folder).mkdir()
+    for seed, name in enumerate(("cells1", "cells2", "cells3", "others1")):
+        image, labels = draw_touching_cells((64, 64), 6, seed)
+        tifffile.imwrite(tmp_path / "images" / f"{name}.tif", image)
+        tifffile.imwrite(tmp_path / "labels" / f"{name}.tif", labels.astype(np.uint16))
+    stack, _ = draw_touching_cells((2, 64, 64), 6, 0)
+    tifffile.imwrite(tmp_path / "stack.tif", stack)
+    zarr.create_array(tmp_path / "volume.zarr", data=stack[:, np.newaxis])
+
+    usual = TrainingConfig.from_preset
+    small = {"steps": 2, "width": 2, "depth": 2, "patch": 32, "batch": 1, "device": "cpu"}
+
+    def from_preset(name: str, *, minutes: float, **changes: Any) -> TrainingConfig:
+        return usual(name, **changes, **small)
+
+    monkeypatch.setattr(TrainingConfig, "from_preset", from_preset)
+    monkeypatch.chdir(tmp_path)
+    page = (REPOSITORY / "docs" / "python.md").read_text(encoding="utf-8")
+    exec("\n".join(python_blocks(page)), {})  # the page's own programs
+    written = {path.name for path in tmp_path.iterdir()}
+    assert written >= {
+        "cells.safetensors",
+        "stack-labels.tif",
+        "better.safetensors",
+        "distances.safetensors",
+        "volume-labels.zarr",
+    }
+
+
+def test_the_page_on_python_has_every_name_of_the_package() -> None:
+    page = (REPOSITORY / "docs" / "python.md").read_text(encoding="utf-8")
+    assert not [name for name in napari_unet.__all__ if f"`{name}`" not in page]
 
 
 def test_there_are_examples_and_links_to_check() -> None:
