@@ -1,6 +1,6 @@
 """Make the screenshots of the documentation by doing the work in real napari.
 
-``python docs/make_screenshots.py`` paints, trains for a minute, predicts and writes
+``python docs/make_screenshots.py`` paints, trains for three minutes, predicts and writes
 ``docs/images/*.png``. On Linux without a display it starts itself again under Xvfb.
 """
 
