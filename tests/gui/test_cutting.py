@@ -51,7 +51,9 @@ def wait(session: Session, qtbot: Any) -> None:
     qtbot.waitUntil(lambda: not session.part(Cutter).running, timeout=20_000)
 
 
-def test_the_slice_that_is_shown_follows_the_options(viewer, dock, session, predicted, qtbot):
+def test_the_slice_that_is_shown_follows_the_options(
+    viewer, dock, session, predicted, press, qtbot
+):
     viewer.dims.set_current_step(0, 1)
     before = predicted.data.copy()
     dock._options.widget("threshold").setValue(0.95)
@@ -60,8 +62,12 @@ def test_the_slice_that_is_shown_follows_the_options(viewer, dock, session, pred
     assert not set(np.unique(predicted.data[1])) & {1, 3}, "numbers of other slices"
     np.testing.assert_array_equal(predicted.data[[0, 2]], before[[0, 2]])
     assert session.model.instances["threshold"] == 0.95
+    assert dock.message == "2 cells on this slice."
     predicted.undo()
     np.testing.assert_array_equal(predicted.data, before)
+    press(dock, "Predict")
+    qtbot.waitUntil(lambda: not session.part(Predictor).running, timeout=60_000)
+    assert "3 slices are in" in dock.message
 
 
 def test_all_slices_are_cut_alike_with_numbers_of_their_own(
@@ -72,6 +78,7 @@ def test_all_slices_are_cut_alike_with_numbers_of_their_own(
     press(dock, "Cut all slices")
     wait(session, qtbot)
     assert sorted(np.unique(predicted.data)) == list(range(7))
+    assert dock.message == "6 cells on 3 slices."
     for z in range(3):
         assert len(np.unique(predicted.data[z])) == 3
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_unet.gui.predictor import Predictor
@@ -66,6 +67,8 @@ class Cutter(QObject):
         The options are others, or cutting began or ended.
     share : float
         How much is cut, 0 to 1.
+    outcome : str
+        How many cells there are now, in one sentence; empty before anything was cut.
     problem : str
         Why cutting went wrong, empty otherwise.
     """
@@ -81,7 +84,9 @@ class Cutter(QObject):
         self._tuned: InstanceOptions | None = None
         self._waiting: list[int] = []
         self.share = 0.0
+        self.outcome = ""
         self.problem = ""
+        self._cells: list[int] = []
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(_DEBOUNCE_MS)
@@ -132,7 +137,7 @@ class Cutter(QObject):
     def cut(self, slices: Sequence[int]) -> None:
         """Cut these slices again, those of them that are predicted; the newest wish counts."""
         self._waiting = [z for z in slices if z in self.kept]
-        self.problem = ""
+        self.problem, self.outcome = "", ""
         if self._waiting:
             self._job.stop()
             self._timer.start()
@@ -156,7 +161,7 @@ class Cutter(QObject):
             return
         first = self._predictor.free_number(without=slices)
         size = self._predictor.kept_pixel_size
-        self.share = 0.0
+        self.share, self._cells = 0.0, []
         self._job.start(lambda stop: _cut(model, kept, slices, first, size, stop))
         self.changed.emit()
 
@@ -167,6 +172,8 @@ class Cutter(QObject):
             self.problem = str(error)
             self.cancel()
         self.share = cut.done / cut.total
+        self._cells.append(len(np.unique(cut.labels[cut.labels > 0])))
+        self.outcome = _counted(self._cells)
         self.changed.emit()
 
     def _on_failed(self, problem: str) -> None:
@@ -184,3 +191,10 @@ class Cutter(QObject):
         if network is not self._network:
             self._network, self._tuned = network, self.options
         self.changed.emit()
+
+
+def _counted(cells: Sequence[int]) -> str:
+    """Say how many cells there are in slices that were cut."""
+    number = sum(cells)
+    what = "1 cell" if number == 1 else f"{number} cells"
+    return f"{what} on this slice." if len(cells) == 1 else f"{what} on {len(cells)} slices."

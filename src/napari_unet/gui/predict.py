@@ -152,7 +152,7 @@ class PredictDock(Dock):
         session.layers_changed.connect(self._show_buttons)
         self._predictor.changed.connect(self._show_prediction)
         self._options.changed.connect(self._on_options)
-        self._cutter.changed.connect(self._show_cutting)
+        self._cutter.changed.connect(self._on_cut)
         self._loading.reported.connect(self._on_loaded)
         self._loading.failed.connect(self.warn)
         self._loading.finished.connect(self._show_buttons)
@@ -208,6 +208,13 @@ class PredictDock(Dock):
         self.say("")
         self._cutter.cut(self._cutter.kept)
 
+    def _on_cut(self) -> None:
+        if self._cutter.problem:
+            self.warn(self._cutter.problem)
+        elif self._cutter.outcome:
+            self.say(self._cutter.outcome)
+        self._show_cutting()
+
     def _show_cutting(self) -> None:
         options = self._cutter.options
         self._cutting.setVisible(options is not None)
@@ -221,8 +228,6 @@ class PredictDock(Dock):
         self._reset.setEnabled(options != self._cutter.tuned)
         self._cut_all.setVisible(self.session.slice_count > 1)
         self._cut_all.setEnabled(len(self._cutter.kept) > 1 and not self._cutter.running)
-        if self._cutter.problem:
-            self.warn(self._cutter.problem)
 
     # --------------------------------------------------------------------------- the prediction
 
