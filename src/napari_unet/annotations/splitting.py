@@ -10,7 +10,7 @@ import numpy as np
 from napari_unet.annotations.cells import count_cells
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -138,13 +138,9 @@ def _choose_run(worth: Sequence[int], fraction: float, rng: np.random.Generator)
 def _by_quarter(image: AnnotatedImage, gap: int, rng: np.random.Generator, task: Task) -> Split:
     """Keep back a quarter of the annotated pixels at one side of the slice."""
     everything = _worth(image, task)
-    sides: list[Callable[[], Split]] = [
-        lambda axis=axis, flip=flip: _cut(image, gap, axis, flip)  # type: ignore[misc]
-        for axis in (1, 2)
-        for flip in (False, True)
-    ]
+    sides = [(axis, flip) for axis in (1, 2) for flip in (False, True)]
     for number in rng.permutation(len(sides)):
-        training, validation = sides[number]()
+        training, validation = _cut(image, gap, *sides[number])
         left = _worth(training[0], task)
         if left >= _LEFT_FOR_TRAINING * everything and _worth(validation[0], task) > 0:
             return training, validation
