@@ -15,7 +15,7 @@ from torch import nn
 
 from napari_unet.network.encoder_weights import EncoderError, pretrained_tensors
 from napari_unet.network.geometry import Geometry, Padding
-from napari_unet.network.network import Network
+from napari_unet.network.network import Network, check_positive
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -136,9 +136,7 @@ class EncoderUNet(Network):
             "dropout": dropout,
         }
         self.geometry = self.geometry_for(self.architecture)
-        for name, count in (("width", width), ("in_channels", in_channels)):
-            if count < 1:
-                raise ValueError(f"{name} is {count}; it must be at least 1")
+        check_positive(width=width, in_channels=in_channels)
         unet = _library().Unet(
             f"tu-{encoder}",
             encoder_depth=depth,

@@ -48,11 +48,6 @@ class TileArithmetic(ABC):
     def context(self) -> int:
         """Pixels of surroundings, per side, that can influence an output pixel."""
 
-    @property
-    def usual_tile(self) -> int:
-        """Pixels that are kept of one tile per side, where nobody asks for another size."""
-        return 512
-
     def patch_size(self, wanted: int) -> int:
         """Return the side of a patch to train on, where one of `wanted` pixels is asked for."""
         return self.input_size_at_least(wanted)

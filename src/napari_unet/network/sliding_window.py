@@ -70,11 +70,6 @@ class WindowGeometry(TileArithmetic):
         """Pixels of the window on each side of its centre."""
         return self.window // 2
 
-    @property
-    def usual_tile(self) -> int:
-        """64 pixels: a tile costs as much as its pixels, whatever its size."""
-        return 64
-
     def try_output_size(self, size: int) -> int | None:
         """Return how many windows fit into `size` pixels, or None."""
         return size - self.window + 1 if size >= self.window else None
@@ -198,6 +193,11 @@ class SlidingWindow(Network):
     def geometry_for(architecture: Mapping[str, Any]) -> WindowGeometry:
         """Return the tile arithmetic of a sliding window of this architecture."""
         return WindowGeometry(architecture["window"])
+
+    @property
+    def usual_tile(self) -> int:
+        """64 pixels: a tile costs as much as its pixels, whatever its size."""
+        return 64
 
     def forward(self, image: Tensor) -> Tensor:
         """Return logits (N, classes, Y', X') for images (N, C, Y, X)."""
