@@ -18,7 +18,7 @@ _Name = TypeVar("_Name")
 
 def machine(device: str = "cpu") -> str:
     """Name the machine, and say how busy it is: a figure means little without."""
-    words = [f"{os.cpu_count()} cores of {_processor()}"]
+    words = [f"{os.cpu_count()} cores of {processor()}"]
     if _knows_bfloat16():
         words.append("bfloat16 instructions")
     if device.startswith("cuda"):
@@ -29,7 +29,8 @@ def machine(device: str = "cpu") -> str:
     return ", ".join(words)
 
 
-def _processor() -> str:
+def processor() -> str:
+    """Return the name of the processor."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

@@ -23,6 +23,7 @@ from benchmarks.figures.images import lessons, truths
 from benchmarks.figures.plan import DATASETS, THREADS, Run
 from benchmarks.figures.probes import PROBES
 from benchmarks.figures.results import FORMAT, WEIGHTS_VARIABLE, code, commit, write
+from benchmarks.measuring import processor
 from benchmarks.peers import import_smp
 from napari_unet.annotations import split_connected
 from napari_unet.evaluation import evaluate, otsu_watershed
@@ -81,7 +82,7 @@ def measure(run: Run, tell: Callable[[float, str], None]) -> dict[str, Any]:
     load = os.getloadavg()[0]
     surroundings = _surroundings()  # first: what is imported now is what is measured
     if "encoder" in dict(run.changes):
-        import_smp()
+        import_smp()  # once it is there, the program's own import of it works
     dataset = DATASETS[run.dataset]
     tests = truths(dataset)
     found = _untrained(tests) if run.method == "otsu_watershed" else _trained(run, tests, tell)
@@ -109,8 +110,6 @@ def _untrained(tests: Sequence[Truth]) -> Found:
 
 
 def _trained(run: Run, tests: Sequence[Truth], tell: Callable[[float, str], None]) -> Found:
-    if "encoder" in dict(run.changes):
-        import_smp()  # once it is there, the program's own import of it works
     images, config = lessons(run), configuration(run)
     last: TrainingReport | None = None
     for last in train(images, config):
@@ -164,7 +163,7 @@ def scores_of(
 
 def _surroundings() -> dict[str, Any]:
     return {
-        "processor": _processor(),
+        "processor": processor(),
         "cores": os.cpu_count(),
         "threads": THREADS,
         "versions": {
@@ -175,15 +174,6 @@ def _surroundings() -> dict[str, Any]:
         "code": code(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-
-
-def _processor() -> str:
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    except OSError:
-        return platform.processor() or platform.machine()
-    named = [line.partition(":")[2] for line in text.splitlines() if line.startswith("model name")]
-    return named[0].strip() if named else platform.machine()
 
 
 class Teller:
