@@ -271,5 +271,5 @@ def test_parts_of_a_patch_must_fit(target, sentence):
 )
 def test_options_are_held_to_their_limits(wrong):
     (name,) = wrong
-    with pytest.raises(ValueError, match=f"{name} must be"):
+    with pytest.raises(ValueError, match=f"{name} is"):
         AugmentationConfig(**wrong)

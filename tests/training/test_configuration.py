@@ -20,17 +20,10 @@ def test_the_paper_is_taken_literally():
     assert paper.augmentation.grid == 3
 
 
-@pytest.mark.parametrize("name", list(PRESETS))
-def test_every_option_of_every_preset_keeps_its_limits_and_has_a_tooltip(name):
-    config = PRESETS[name]
-    for entry in dataclasses.fields(config):
-        value, meta = getattr(config, entry.name), entry.metadata
-        assert meta["tooltip"].endswith("."), entry.name
-        assert meta["title"]
-        if value is not None and "min" in meta:
-            assert meta["min"] <= value <= meta["max"], entry.name
-        if "choices" in meta:
-            assert value in meta["choices"], entry.name
+def test_every_option_has_a_title_and_a_tooltip():
+    for entry in dataclasses.fields(TrainingConfig):
+        assert entry.metadata["tooltip"].endswith("."), entry.name
+        assert entry.metadata["title"], entry.name
 
 
 @pytest.mark.parametrize("name", list(PRESETS))
@@ -64,12 +57,19 @@ def test_steps_replace_the_time_of_a_preset_and_the_other_way_round():
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ({"minutes": 0}, "minutes is 0; it must be more than 0"),
-        ({"steps": 0}, "steps is 0; it must be at least 1"),
+        ({"minutes": 0}, "minutes is 0; it must be from 0.01 to 10000"),
+        ({"minutes": float("nan")}, "minutes is nan; it must be from"),
+        ({"steps": 0}, "steps is 0; it must be from 1"),
+        ({"learning_rate": -1}, "learning_rate is -1; it must be from"),
+        ({"learning_rate": None}, "learning_rate is None; it must be from"),
+        ({"working_scale": 0}, "working_scale is 0; it must be from 0.02 to 4"),
+        ({"dropout": 2}, "dropout is 2"),
+        ({"batch": 0}, "batch is 0"),
+        ({"views": 3}, "views is 3; choose 1, 2, 4, 8"),
         ({"minutes": None}, "neither minutes nor steps"),
         ({"task": "guess"}, "choose instances, classes, regression"),
         ({"regression_loss": "l3"}, "choose mse, mae"),
-        ({"validation": 0.9}, "choose a share from 0 to 0.5"),
+        ({"validation": 0.9}, "validation is 0.9; it must be from 0.0 to 0.5"),
     ],
 )
 def test_impossible_values_are_refused_with_a_sentence(values, sentence):

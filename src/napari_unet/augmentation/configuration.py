@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Literal
 
-from napari_unet.options import option
+from napari_unet.options import check_limits, option
 
 __all__ = ["AugmentationConfig"]
 
@@ -111,13 +111,4 @@ class AugmentationConfig:
     )
 
     def __post_init__(self) -> None:
-        """Hold the limits that forms show, for files and programs as well."""
-        for entry in fields(self):
-            value, limits = getattr(self, entry.name), entry.metadata
-            if "min" in limits and not limits["min"] <= value <= limits["max"]:
-                raise ValueError(
-                    f"{entry.name} must be from {limits['min']} to {limits['max']}, got {value}"
-                )
-            if "choices" in limits and value not in limits["choices"]:
-                choices = ", ".join(limits["choices"])
-                raise ValueError(f"{entry.name} must be one of {choices}, got {value!r}")
+        check_limits(self)

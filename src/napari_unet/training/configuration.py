@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from napari_unet.annotations import Task
 from napari_unet.augmentation import AugmentationConfig
 from napari_unet.network.building import geometry_of
 from napari_unet.network.encoders import ENCODERS
-from napari_unet.network.geometry import Padding, UpConvolution  # noqa: TC001 - read by the form
-from napari_unet.options import option
+from napari_unet.network.geometry import Padding, UpConvolution
+from napari_unet.network.initialisation import Initialisation
+from napari_unet.network.normalisation import Normalisation
+from napari_unet.network.unet import Skips
+from napari_unet.options import check_limits, option
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,22 +29,27 @@ class TrainingConfig:
     """Everything that decides how a network is trained.
 
     Start from a preset: ``TrainingConfig.from_preset("quick", minutes=5)``.
+
+    Raises
+    ------
+    ValueError
+        If a value is outside the limits that stand beside it, or does not suit another.
     """
 
     preset: str = option("quick", "Where the values below come from.", title="Preset")
-    task: Literal["instances", "classes", "regression"] = option(
+    task: Task = option(
         "instances",
         "Instances: every cell has its own number. Classes: every value is a kind of tissue. "
         "Regression: labels are values to predict.",
         title="Task",
-        choices=("instances", "classes", "regression"),
+        choices=get_args(Task),
     )
     minutes: float | None = option(
         3.0,
         "Time for the whole training. The learning rate falls to zero towards its end, so more "
         "time is a different training, not a longer one.",
         title="Minutes",
-        min=0.05,
+        min=0.01,
         max=10_000.0,
         unit="min",
     )
@@ -111,30 +120,30 @@ class TrainingConfig:
         "same",
         "Valid (2015) loses a border that overlapping tiles make up for; same keeps the size.",
         title="Padding",
-        choices=("same", "valid"),
+        choices=get_args(Padding),
         advanced=True,
     )
     up: UpConvolution = option(
         "transposed",
         "Transposed convolution (the authors' release) or upsampling and convolution.",
         title="Up-convolution",
-        choices=("transposed", "upsample"),
+        choices=get_args(UpConvolution),
         advanced=True,
     )
-    skips: Literal["concat", "add", "none"] = option(
+    skips: Skips = option(
         "concat",
         "How fine detail comes back: as further channels (2015), added (FCN), or not at all, "
         "to see what the skip connections do.",
         title="Skip connections",
-        choices=("concat", "add", "none"),
+        choices=get_args(Skips),
         advanced=True,
     )
-    normalisation: Literal["none", "batch", "group", "instance"] = option(
+    normalisation: Normalisation = option(
         "batch",
         "Batch normalisation makes training faster; the paper has none. With group or instance "
         "normalisation the result depends on the tile size.",
         title="Normalisation",
-        choices=("batch", "none", "group", "instance"),
+        choices=get_args(Normalisation),
         advanced=True,
     )
     dropout: float = option(
@@ -146,12 +155,12 @@ class TrainingConfig:
         step=0.1,
         advanced=True,
     )
-    init: Literal["he", "xavier"] = option(
+    init: Initialisation = option(
         "he",
         "How the weights are drawn: He (2015) keeps signals alive through many ReLU layers, "
         "Xavier lets them fade.",
         title="Initial weights",
-        choices=("he", "xavier"),
+        choices=get_args(Initialisation),
         advanced=True,
     )
     encoder: str | None = option(
@@ -359,12 +368,9 @@ class TrainingConfig:
     )
 
     def __post_init__(self) -> None:
-        self._check_budget()
-        self._check_choices()
-        if not 0 <= self.validation <= 0.5:
-            raise ValueError(
-                f"validation is {self.validation}; choose a share from 0 to 0.5 of the images"
-            )
+        check_limits(self)
+        if self.steps is None and self.minutes is None:
+            raise ValueError("neither minutes nor steps are given; give one of them")
         if self.encoder is not None:
             self._check_encoder()
         self.geometry.output_size(self.input_size)
@@ -377,22 +383,6 @@ class TrainingConfig:
                 f"padding is {self.padding!r}; an encoder needs same padding: choose that, or a "
                 "preset other than paper"
             )
-
-    def _check_budget(self) -> None:
-        if self.steps is None and self.minutes is None:
-            raise ValueError("neither minutes nor steps are given; give one of them")
-        if self.steps is not None and self.steps < 1:
-            raise ValueError(f"steps is {self.steps}; it must be at least 1")
-        if self.minutes is not None and self.minutes <= 0:
-            raise ValueError(f"minutes is {self.minutes}; it must be more than 0")
-
-    def _check_choices(self) -> None:
-        for entry in fields(self):
-            choices = entry.metadata.get("choices")
-            value = getattr(self, entry.name)
-            if choices and value not in choices:
-                allowed = ", ".join(map(str, choices))
-                raise ValueError(f"{entry.name} is {value!r}; choose {allowed}")
 
     def architecture(self, *, in_channels: int, out_channels: int) -> dict[str, Any]:
         """Return what `napari_unet.network.build_network` builds the network from."""
