@@ -8,10 +8,12 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import torch
 from qtpy.QtCore import QObject
 
 from napari_unet.files import FileError
 from napari_unet.gui.jobs import Job, ShouldStop, sentence
+from napari_unet.prediction import out_of_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -91,6 +93,25 @@ def test_every_error_ends_the_job_with_one_sentence(
     assert said in events[2][1]
     assert job.error == events[2][1]
     assert "Traceback" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("problem", "used_up"),
+    [
+        (MemoryError(), True),
+        (torch.OutOfMemoryError("CUDA out of memory"), True),
+        (RuntimeError("CUDA error: out of memory"), True),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), True),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: not enough memory"), True),
+        (RuntimeError("shapes differ"), False),
+        (ValueError("not enough memory of the last lesson"), False),
+    ],
+)
+def test_engine_and_window_agree_on_when_the_memory_is_used_up(
+    problem: Exception, used_up: bool
+) -> None:
+    assert out_of_memory(problem) is used_up
+    assert sentence(problem).startswith("There is not enough memory") is used_up
 
 
 def test_an_error_while_setting_up_ends_the_job_too(qtbot: Any, job: Job, events: Events) -> None:

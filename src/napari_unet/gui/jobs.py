@@ -220,5 +220,5 @@ def _is_out_of_memory(problem: BaseException) -> bool:
         return True
     text = str(problem).lower()
     return isinstance(problem, RuntimeError) and (
-        "out of memory" in text or "can't allocate memory" in text
+        "out of memory" in text or "can't allocate memory" in text or "not enough memory" in text
     )
