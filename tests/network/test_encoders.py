@@ -137,6 +137,7 @@ def _farthest(network: EncoderUNet) -> int:
         *[(name, 2) for name in ENCODERS],
         ("resnet18", 3),
         ("resnet50", 3),
+        ("resnet18", 4),
         ("efficientnet_b0", 3),
         ("densenet121", 3),
     ],

@@ -41,7 +41,8 @@ class Encoder:
     reach : tuple of int
         Per depth from 1 to 5, how many pixels away the U-Net around it sees, in the worst case.
         Of an EfficientNet this is the reach of its convolutions: its squeeze-and-excitation
-        layers also take the mean over the whole tile.
+        layers also take the mean over the whole tile. Of a reach above `_MOST_CONTEXT` nothing
+        but that it is above decides anything.
     """
 
     weights: str
