@@ -281,7 +281,7 @@ def _picture(diameter, cells=5, pixel_size=None):
 
 
 @pytest.mark.parametrize(
-    ("known", "expected"), [(None, 30.0), (24.0, 30.0), (40.0, 30.0), (10.0, 10.0), (90.0, 90.0)]
+    ("known", "expected"), [(None, 30), (24, 30), (40, 30), (10, 10), (90, 90), (5, 8), (900, 512)]
 )
 def test_a_network_that_knows_nearly_the_usual_size_gets_it(known, expected):
     model = replace(lively_model(), provenance={"cell_diameter": known} if known else {})

@@ -64,7 +64,8 @@ def continued(config: TrainingConfig, start: TrainedModel) -> TrainingConfig:
     taken["network"] = kind if kind in kinds else known["network"].default
     diameter = start.provenance.get("cell_diameter")
     if diameter and not 1 / _CLOSE <= diameter / config.cell_diameter <= _CLOSE:
-        taken["cell_diameter"] = float(diameter)
+        limits = known["cell_diameter"].metadata
+        taken["cell_diameter"] = min(max(float(diameter), limits["min"]), limits["max"])
     changed = replace(config, **taken)
     if changed.geometry != start.network.geometry:
         raise TrainingError(
