@@ -20,6 +20,7 @@ import tifffile
 from napari_unet.cli import main
 from napari_unet.cli.failures import Failures
 from napari_unet.cli.inputs import annotated_images
+from napari_unet.cli.train import _score
 from napari_unet.files import load_model, read_image, save_model
 from napari_unet.network import ClassLabel, TrainedModel, UNet
 from napari_unet.samples import draw_touching_cells
@@ -557,6 +558,11 @@ def test_no_old_image_is_replaced_by_the_model(folders: Path, run: Callable[...,
     done = run(*ask, "--old-images", old, "--old-labels", old, "--steps", 1)
     assert done.code == 1
     assert "own result" in done.sentence
+
+
+def test_a_score_of_0_is_told_too() -> None:
+    provenance = {"scores": {"ap50": 0.0, "pixel_error": None}, "scored_on": ["p0"]}
+    assert _score(provenance) == " (ap50 0 on validation images)"
 
 
 def test_an_existing_model_is_refused_before_anything_is_read(

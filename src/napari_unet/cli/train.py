@@ -178,7 +178,7 @@ def _score(provenance: Mapping[str, Any]) -> str:
     scores = provenance.get("scores", {})
     one_unit = len(scores.get("each", ())) < 2
     told = ("ap50", "pixel_error", "r2", *(("rmse",) if one_unit else ()))
-    named = [f"{name} {scores[name]:.3g}" for name in told if scores.get(name)]
+    named = [f"{name} {scores[name]:.3g}" for name in told if scores.get(name) is not None]
     if not named:
         return ""
     trained = isinstance(provenance.get("scored_on"), str)
