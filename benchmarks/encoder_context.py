@@ -23,7 +23,7 @@ from peers import import_smp
 
 from napari_unet.annotations import annotate
 from napari_unet.files import match_labels, read_image, read_labels
-from napari_unet.network import ENCODERS, EncoderUNet, activate
+from napari_unet.network import ENCODERS, PERCENTILES, EncoderUNet, activate
 from napari_unet.network import encoders as limits
 from napari_unet.prediction import measure_range
 from napari_unet.prediction.tiles import mirrored, plan_tiles
@@ -94,7 +94,7 @@ def main() -> None:
     import_smp()
     limits._MOST_CONTEXT = max(chosen.contexts)
     images = frames()
-    image = measure_range(images[0].image, {"low": 1.0, "high": 99.8}).apply(images[0].image[0])
+    image = measure_range(images[0].image, PERCENTILES).apply(images[0].image[0])
     print(machine(), "\n")
     rows = []
     for encoder in chosen.encoders:

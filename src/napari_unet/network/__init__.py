@@ -21,12 +21,13 @@ from napari_unet.network.network import Network, activate
 from napari_unet.network.sliding_window import SlidingWindow
 from napari_unet.network.standardisation import Standardisation
 from napari_unet.network.steps import LEVEL_HEAD, Level, level_rows
-from napari_unet.network.trained_model import ClassLabel, TrainedModel
+from napari_unet.network.trained_model import PERCENTILES, ClassLabel, TrainedModel
 from napari_unet.network.unet import UNet
 
 __all__ = [
     "ENCODERS",
     "LEVEL_HEAD",
+    "PERCENTILES",
     "ClassLabel",
     "Device",
     "EncoderError",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -12,7 +13,10 @@ if TYPE_CHECKING:
     from napari_unet.network.network import Network
     from napari_unet.network.standardisation import Standardisation
 
-__all__ = ["ClassLabel", "TrainedModel"]
+__all__ = ["PERCENTILES", "ClassLabel", "TrainedModel"]
+
+PERCENTILES: Mapping[str, float] = MappingProxyType({"low": 1.0, "high": 99.8})
+"""Of an image: what becomes 0 and 1 for the network, where a model does not say otherwise."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ class TrainedModel:
     classes: tuple[ClassLabel, ...]
     scale: float = 1.0
     pixel_size: float | None = None
-    normalisation: Mapping[str, float] = field(default_factory=lambda: {"low": 1.0, "high": 99.8})
+    normalisation: Mapping[str, float] = field(default_factory=lambda: dict(PERCENTILES))
     instances: Mapping[str, Any] = field(default_factory=dict)
     standardisation: Standardisation | None = None
     configuration: Mapping[str, Any] = field(default_factory=dict)

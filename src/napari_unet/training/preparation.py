@@ -19,7 +19,7 @@ from napari_unet.annotations import (
     working_scale,
 )
 from napari_unet.augmentation import Patch
-from napari_unet.network import ClassLabel, Standardisation
+from napari_unet.network import PERCENTILES, ClassLabel, Standardisation
 from napari_unet.prediction import (
     PredictionError,
     measure_range,
@@ -55,7 +55,6 @@ __all__ = [
     "without_exam",
 ]
 
-PERCENTILES: Mapping[str, float] = {"low": 1.0, "high": 99.8}
 _KNOWN = 0.5  # a value counts where more than this share of it comes from annotated pixels
 FEWEST_SIZES = 3  # cells from which on their size says more than the scale of a known model
 _POSITIONS = 20_000  # annotated pixels kept per slice as centres of patches

@@ -24,7 +24,6 @@ from napari_unet.training.errors import TrainingError
 from napari_unet.training.optimisation import Learner
 from napari_unet.training.preparation import (
     FEWEST_SIZES,
-    PERCENTILES,
     PatchSource,
     at_one_size,
     check_annotations,
@@ -498,7 +497,6 @@ class _Training:
             classes=self.classes,
             scale=self.scale,
             pixel_size=self.pixel_size,
-            normalisation=dict(PERCENTILES),
             instances=as_mapping(usual_options(self.scale)) if self.cells else {},
             standardisation=self.standardisation,
             configuration=self.config.to_dict(),
