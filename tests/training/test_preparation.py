@@ -14,7 +14,9 @@ from napari_unet.training.preparation import (
     check_annotations,
     counted_only,
     find_classes,
+    gap_in_pixels,
     prepare,
+    share_of_old,
     without_exam,
 )
 from tests.training.pictures import bright_discs, small
@@ -100,6 +102,18 @@ def test_patches_are_cut_around_annotated_pixels():
         patch = source.draw((16, 16), rng)
         assert patch.image.shape == (1, 16, 16)
         assert patch.weight.any()
+
+
+def test_the_gap_is_one_receptive_field_in_pixels_of_the_image():
+    assert gap_in_pixels(112, 1.0, None, None) == 112
+    assert gap_in_pixels(112, 0.5, None, None) == 224
+    assert gap_in_pixels(112, 1.0, 0.25, 0.5) == 224, "pixels half as large are twice as many"
+    assert gap_in_pixels(112, 2.0, 1.0, 0.5) == 28
+
+
+@pytest.mark.parametrize(("new", "old", "share"), [(1, 20, 0.5), (20, 1, 1 / 21), (5, 5, 0.5)])
+def test_at_least_half_of_the_patches_are_new(new, old, share):
+    assert share_of_old(new, old) == share
 
 
 def test_what_is_kept_back_never_joins_the_training():

@@ -49,9 +49,11 @@ __all__ = [
     "counted_only",
     "find_classes",
     "fingerprint",
+    "gap_in_pixels",
     "nearest",
     "only_others",
     "prepare",
+    "share_of_old",
     "without_exam",
 ]
 
@@ -101,6 +103,28 @@ def without_exam(image: AnnotatedImage, exam: AnnotatedImage | None, gap: int) -
             max(columns.min() - gap, 0) : columns.max() + gap + 1,
         ] = False
     return replace(image, annotated=annotated)
+
+
+def gap_in_pixels(
+    context: int, scale: float, pixel_size: float | None, reference: float | None
+) -> int:
+    """Return one receptive field of a network in pixels of an image.
+
+    Parameters
+    ----------
+    context : int
+        The receptive field in pixels as the network sees them.
+    scale : float
+        The working scale, for pixels of the size `reference`.
+    pixel_size, reference : float or None
+        Micrometres per pixel, of the image and where `scale` holds.
+    """
+    return round(context / (scale * pixel_ratio(pixel_size, reference)))
+
+
+def share_of_old(new: int, old: int) -> float:
+    """Return how much is learnt from `old` slices beside `new` ones: at most half of it."""
+    return min(0.5, old / (new + old))
 
 
 def only_others(

@@ -32,8 +32,10 @@ from napari_unet.training.preparation import (
     counted_only,
     find_classes,
     fingerprint,
+    gap_in_pixels,
     only_others,
     prepare,
+    share_of_old,
     without_exam,
 )
 from napari_unet.training.regression import measure_standardisation
@@ -368,9 +370,8 @@ class _Training:
         return image if self.config.use_pixel_size else replace(image, pixel_size=None)
 
     def _gap(self, image: AnnotatedImage) -> int:
-        """Return one receptive field of the network, in pixels of the image."""
-        scale = self.scale * pixel_ratio(image.pixel_size, self.pixel_size)
-        return round(self.config.geometry.context / scale)
+        context = self.config.geometry.context
+        return gap_in_pixels(context, self.scale, image.pixel_size, self.pixel_size)
 
     def _split(self) -> tuple[list[AnnotatedImage], list[AnnotatedImage]]:
         return split(
@@ -470,8 +471,8 @@ class _Training:
         """Return the new images, or the old ones in their turn: at most every second time."""
         if self.old_source is None:
             return self.source
-        new, old = len(self.source.lessons), len(self.old_source.lessons)
-        return self.old_source if self.rng.random() < min(0.5, old / (new + old)) else self.source
+        share = share_of_old(len(self.source.lessons), len(self.old_source.lessons))
+        return self.old_source if self.rng.random() < share else self.source
 
     def _join_updates(self) -> Iterator[TrainingReport]:
         """Take over what was painted since the training began, except on validation."""
