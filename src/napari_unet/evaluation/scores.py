@@ -22,11 +22,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_unet.annotations import Task
     from napari_unet.evaluation.matching import Overlaps
 
 __all__ = ["CurvePoint", "Scores", "evaluate"]
-
-Task = Literal["instances", "classes", "regression"]
 
 
 @dataclass(frozen=True)
