@@ -61,6 +61,15 @@ def test_the_rate_rises_and_falls_and_the_paper_keeps_it():
     assert {rate_at(p, paper) for p in (0, 0.5, 1)} == {paper.learning_rate}
 
 
+def test_a_learner_takes_its_share_of_the_rate():
+    config = small(learning_rate=1e-9)
+    network = build_network(config.architecture(in_channels=1, out_channels=2))
+    learner = Learner(network, config, torch.device("cpu"), 0.25)
+    planes = np.ones((1, config.input_size, config.input_size), np.float32)
+    learner.learn([Patch(planes, planes[0].astype(np.uint8), planes[0])], 0.1)
+    assert [group["lr"] for group in learner.optimiser.param_groups] == [pytest.approx(0.25e-9)]
+
+
 def test_the_average_follows_fast_at_first_and_slowly_later():
     config = small(averaging=0.9)
     learner = Learner(UNet(width=2, depth=1, padding="same"), config, torch.device("cpu"))

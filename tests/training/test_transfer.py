@@ -161,9 +161,9 @@ def test_the_first_patch_meets_the_weights_of_the_model(start, monkeypatch):
     first = []
     original = Learner.__init__
 
-    def spy(self, network, config, device):
-        first.append((_weights(network), config.learning_rate))
-        original(self, network, config, device)
+    def spy(self, network, config, device, share):
+        first.append((_weights(network), share * config.learning_rate))
+        original(self, network, config, device, share)
 
     monkeypatch.setattr(Learner, "__init__", spy)
     config = small(steps=1, width=3, learning_rate=0.1, fine_tuning=0.25)

@@ -95,11 +95,16 @@ class Learner:
         Optimiser, energy, averaging.
     device : torch.device
         Where to compute.
+    share : float
+        Of the learning rate that `config` names.
     """
 
-    def __init__(self, network: Network, config: TrainingConfig, device: torch.device) -> None:
+    def __init__(
+        self, network: Network, config: TrainingConfig, device: torch.device, share: float = 1.0
+    ) -> None:
         self.config = config
         self.device = device
+        self.share = share
         self.network = network.to(device)
         if isinstance(network, EncoderUNet):
             network.freeze_encoder(config.freeze_encoder)
@@ -122,7 +127,7 @@ class Learner:
         target = self._kept([patch.target for patch in patches])
         weight = self._kept([patch.weight for patch in patches])
         for group in self.optimiser.param_groups:
-            group["lr"] = group["share"] * rate_at(progress, self.config)
+            group["lr"] = self.share * group["share"] * rate_at(progress, self.config)
         self.optimiser.zero_grad(set_to_none=True)
         image = image.to(self.device).contiguous(memory_format=torch.channels_last)
         with (

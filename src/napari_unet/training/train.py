@@ -286,7 +286,7 @@ class _Training:
         self.old_source = self._prepare(self.old) if self.old else None
         with self.clock.paused():
             network = self._new_network()
-        self.learner = Learner(network, self._rated(), self.device)
+        self.learner = Learner(network, self.config, self.device, self._rate_share)
         with Batches(self._draw_patch, threads=_threads_for_patches(self.device)) as self.batches:
             yield from self._learn()
         if self.clock.step == 0:
@@ -397,12 +397,10 @@ class _Training:
         kept = self.config.geometry.output_size(size)
         return PatchSource(lessons, jitter=min(size // 4, kept // 2))
 
-    def _rated(self) -> TrainingConfig:
-        """Return the configuration with the learning rate of this training."""
-        if self.start is None:
-            return self.config
-        rate = self.config.learning_rate * self.config.fine_tuning
-        return replace(self.config, learning_rate=rate)
+    @property
+    def _rate_share(self) -> float:
+        """Share of the learning rate that this training takes."""
+        return 1.0 if self.start is None else self.config.fine_tuning
 
     def _new_network(self) -> Network:
         channels, outputs = self._channels, len(self.classes)
