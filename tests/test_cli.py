@@ -643,6 +643,27 @@ def test_missing_labels_are_named(folders: Path, run: Callable[..., Result]) -> 
     assert "p1" in done.sentence
 
 
+@pytest.mark.parametrize("views", [3, 0])
+def test_a_number_of_views_that_there_is_not_is_wrong_usage(
+    views: int, model: Path, folders: Path, run: Callable[..., Result]
+) -> None:
+    done = run("predict", model, folders / "images", "--out", folders / "out", "--views", views)
+    assert done.code == 2
+    assert "1, 2, 4 or 8" in done.sentence
+
+
+def test_views_decide_the_probabilities(
+    model: Path, folders: Path, run: Callable[..., Result]
+) -> None:
+    found = []
+    for views in (1, 8):
+        out = folders / f"out{views}"
+        ask = ["predict", model, folders / "images" / "p0.tif", "--out", out, "--probabilities"]
+        assert run(*ask, "--views", views).code == 0
+        found.append(tifffile.imread(out / "p0_probability.tif"))
+    assert np.abs(found[0] - found[1]).max() > 1e-3
+
+
 # -------------------------------------------------------------------------------- regression
 
 
