@@ -294,7 +294,8 @@ def test_a_regression_says_values_in_their_own_units_whatever_the_tile():
     np.testing.assert_allclose(units.apply(in_tiles), raw, atol=1e-3)
 
 
-def test_values_do_not_come_in_steps():
+def test_values_do_not_come_in_steps(monkeypatch):
+    monkeypatch.setitem(predict_function.__globals__, "fast_dtype", lambda _: torch.bfloat16)
     model = lively_model(task="regression", classes=OUTPUTS)
     values = torch.from_numpy(predict(model, _image((64, 64))))
     assert (values == values.bfloat16()).float().mean() < 0.5, "as after rounding"
