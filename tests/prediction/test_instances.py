@@ -115,6 +115,19 @@ def test_growing_gives_back_what_the_target_took_and_no_more():
     assert not (grown > 0)[~inside].any(), "an outline towards the background stays where it is"
 
 
+def test_a_piece_without_a_sure_pixel_is_noise_when_asked():
+    cell = np.zeros((30, 30), np.float32)
+    cell[5:10, 5:10] = cell[20:25, 20:25] = 0.7
+    cell[7, 7] = 0.99
+    probabilities = np.stack([1 - cell, cell])
+    assert instances(probabilities).max() == 2
+    found = instances(probabilities, options=InstanceOptions(sure=0.98))
+    assert found.max() == 1
+    assert np.count_nonzero(found[:15, :15]) == 25
+    # At most the threshold says nothing new.
+    assert instances(probabilities, options=InstanceOptions(sure=0.4, threshold=0.6)).max() == 2
+
+
 def test_dust_vanishes_and_small_holes_are_filled():
     mask = np.zeros((40, 40), bool)
     mask[5:25, 5:25] = True

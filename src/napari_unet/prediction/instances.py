@@ -55,6 +55,15 @@ class InstanceOptions:
         step=0.25,
         unit="px",
     )
+    sure: float = option(
+        0.0,
+        "Somewhere in a cell the network must be at least this sure; other pieces are noise and "
+        "vanish. 0 keeps them.",
+        title="Surest pixel",
+        min=0.0,
+        max=0.99,
+        step=0.01,
+    )
     min_area: int = option(
         0,
         "Smaller pieces are dust and vanish.",
@@ -105,7 +114,7 @@ def instances(
     probabilities : (C, Y, X) float array
         Channel 0 is the background; the others together are cell.
     options : InstanceOptions, optional
-        Threshold, splitting, smallest area, growing, holes.
+        Threshold, splitting, surest pixel, smallest area, growing, holes.
 
     Returns
     -------
@@ -127,6 +136,8 @@ def instances(
     if options.fill_holes:
         mask = _fill_small_holes(mask)
     labels = _separated(probabilities, mask, options)
+    if options.sure > options.threshold:
+        labels = _with_a_pixel_in(labels, (1 - probabilities[0]) >= options.sure)
     if options.min_area > 1:
         labels = np.where(_areas(labels) >= options.min_area, labels, 0)
     if options.grow > 0:
@@ -191,6 +202,12 @@ def _areas(labels: NDArray[np.integer]) -> NDArray[np.integer]:
     areas[0] = 0
     found: NDArray[np.integer] = areas[labels]
     return found
+
+
+def _with_a_pixel_in(labels: NDArray[np.integer], mask: NDArray[np.bool_]) -> NDArray[np.integer]:
+    """Return the cells that have a pixel in the mask."""
+    found = np.bincount(labels[mask], minlength=int(labels.max(initial=0)) + 1) > 0
+    return np.where(found[labels], labels, 0)
 
 
 def _grow_into_gaps(labels: NDArray[np.integer], reach: int) -> NDArray[np.integer]:
