@@ -13,7 +13,12 @@ from napari_unet.annotations.joining import join_prediction
 from napari_unet.annotations.splitting import FEWEST_CELLS, split
 from napari_unet.annotations.targets import class_target, instance_target, listed, separate
 from napari_unet.annotations.weights import class_balance, weight_map
-from napari_unet.annotations.working_scale import cell_diameter, typical_diameter, working_scale
+from napari_unet.annotations.working_scale import (
+    cell_diameter,
+    is_crowded,
+    typical_diameter,
+    working_scale,
+)
 
 __all__ = [
     "FEWEST_CELLS",
@@ -28,6 +33,7 @@ __all__ = [
     "count_cells",
     "coverage",
     "instance_target",
+    "is_crowded",
     "join_prediction",
     "listed",
     "separate",

@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
     from napari_unet.annotations.annotated_image import AnnotatedImage, Task
 
-__all__ = ["cell_diameter", "typical_diameter", "working_scale"]
+__all__ = ["cell_diameter", "is_crowded", "typical_diameter", "working_scale"]
 
 
 _SPECK = 0.2
 """A piece with less than this share of the diameter where most of the painted area lies is a slip
 of the brush."""
 
-_MEMBRANE_FILL = 0.6
+_CROWDED = 0.6
 _MEMBRANE_SPREAD = 1.8
 """Interiors between membranes fill more than this share of what is annotated, and their quartiles
 of diameter are more than this ratio apart. Measured: neurites of isbi2012_em 0.77 and 2.2; cells
@@ -65,10 +65,18 @@ def typical_diameter(images: Sequence[AnnotatedImage], *, fewest: int = 1) -> fl
         As `cell_diameter`, in pixels; None without cells, and where cells fill the picture and
         are of any size, as between membranes.
     """
-    diameters = _diameters([(image.labels, image.annotated) for image in images])
-    if len(diameters) < fewest or _between_membranes(images, diameters):
+    annotations = [(image.labels, image.annotated) for image in images]
+    diameters = _diameters(annotations)
+    if len(diameters) < fewest or (is_crowded(annotations) and _of_any_size(diameters)):
         return None
     return float(np.median(diameters))
+
+
+def is_crowded(annotations: Sequence[tuple[NDArray[Any], NDArray[np.bool_]]]) -> bool:
+    """Tell whether cells fill most of what is annotated, from labels and where they count."""
+    counted = sum(int(np.count_nonzero(annotated)) for _, annotated in annotations)
+    filled = sum(int(np.count_nonzero(labels[annotated])) for labels, annotated in annotations)
+    return filled > _CROWDED * counted
 
 
 def working_scale(
@@ -117,11 +125,9 @@ def working_scale(
     return 1.0 if 1 / (1 + tolerance) <= factor <= 1 + tolerance else factor
 
 
-def _between_membranes(images: Sequence[AnnotatedImage], diameters: NDArray[np.float64]) -> bool:
-    counted = sum(int(image.annotated.sum()) for image in images)
-    filled = sum(int(np.count_nonzero(image.labels[image.annotated])) for image in images)
+def _of_any_size(diameters: NDArray[np.float64]) -> bool:
     low, high = np.percentile(diameters, (25, 75))
-    return filled > _MEMBRANE_FILL * counted and high > _MEMBRANE_SPREAD * low
+    return bool(high > _MEMBRANE_SPREAD * low)
 
 
 def _diameters(

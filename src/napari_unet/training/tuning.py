@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_unet.annotations import listed
+from napari_unet.annotations import is_crowded, listed
 from napari_unet.evaluation import Scores, ValueScores, adapted_rand_error, evaluate
 from napari_unet.evaluation.matching import count_matches, overlaps
 from napari_unet.evaluation.measures import seg_of_each
@@ -43,7 +43,6 @@ _FINER = 0.08  # up and down from the best threshold and the best core
 _SPLITS = (0.0, 0.75, 1.5)  # depth of a waist, in working pixels
 MOST_SLICES = 8
 _JUDGED_PIXELS = 1_000_000
-_CROWDED = 0.6  # share of what is annotated that is cell
 
 
 @dataclass(frozen=True, eq=False)
@@ -316,9 +315,7 @@ def _right(exams: Sequence[Exam], found: Sequence[NDArray[np.int32]]) -> float:
 
 def _crowded(exams: Sequence[Exam]) -> bool:
     """Whether cells fill most of what is annotated."""
-    counted = sum(int(np.count_nonzero(exam.annotated)) for exam in exams)
-    cells = sum(int(np.count_nonzero(exam.labels[exam.annotated])) for exam in exams)
-    return cells > _CROWDED * counted
+    return is_crowded([(exam.labels, exam.annotated) for exam in exams])
 
 
 def as_mapping(options: InstanceOptions) -> dict[str, Any]:
