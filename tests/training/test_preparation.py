@@ -148,3 +148,33 @@ def test_a_single_class_cannot_be_learnt():
     image = annotate(np.zeros((9, 9)), np.zeros((9, 9), int))
     with pytest.raises(TrainingError, match="paint at least two"):
         find_classes([image], "classes", None)
+
+
+@pytest.mark.parametrize("task", ["instances", "classes"])
+def test_only_slices_that_were_painted_on_are_prepared_again(task, monkeypatch):
+    config = small(task=task, balance=True)
+    image = bright_discs(shape=(64, 64))
+    stack = annotate(
+        np.repeat(image.image[0], 3, axis=0),
+        np.repeat(np.asarray(image.labels > 0, np.int32), 3, axis=0),
+        annotated=np.ones((3, 64, 64), bool),
+    )
+    classes = find_classes([stack], task, None)
+    first = prepare([stack], config, 0.5, classes, np.random.default_rng(0))
+    labels = stack.labels.copy()
+    labels[1, :20] = 1
+    painted = replace(stack, labels=labels)
+    fresh = prepare([painted], config, 0.5, classes, np.random.default_rng(0))
+    made = []
+    original = prepare.__globals__["_scaled_slice"]
+    monkeypatch.setitem(
+        prepare.__globals__, "_scaled_slice", lambda *a: made.append(a[1]) or original(*a)
+    )
+    again = prepare([painted], config, 0.5, classes, np.random.default_rng(0), known=first)
+    assert made == [1]
+    assert not np.allclose(first[0].whole.weight, again[0].whole.weight), "shares have changed"
+    for one, other in zip(fresh, again, strict=True):
+        assert np.array_equal(one.whole.target, other.whole.target)
+        assert np.array_equal(one.whole.image, other.whole.image)
+        np.testing.assert_allclose(one.whole.weight, other.whole.weight, rtol=1e-5)
+    assert prepare([painted], config, 0.5, classes, np.random.default_rng(0), known=again) == again

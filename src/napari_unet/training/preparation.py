@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_unet.network import TrainedModel
+    from napari_unet.prediction import IntensityRange
     from napari_unet.training.configuration import TrainingConfig
 
 __all__ = [
@@ -72,10 +73,25 @@ class Lesson:
         The whole slice.
     centres : (N, 2) int array
         Annotated pixels around which patches are cut.
+    balance : tuple of float
+        The share of each class in the weights.
+    key : bytes
+        What slice and which annotation it was made from.
     """
 
     whole: Patch
     centres: NDArray[np.intp]
+    balance: tuple[float, ...] = ()
+    key: bytes = b""
+
+    def balanced(self, balance: tuple[float, ...]) -> Lesson:
+        """Return the lesson with other shares of the classes in its weights."""
+        if balance == self.balance or self.whole.holds_values:
+            return self
+        weight, target = self.whole.weight, self.whole.target
+        change = np.asarray(balance, np.float32) - np.asarray(self.balance, np.float32)
+        weight = np.where(weight > 0, weight + change[target], np.float32(0))
+        return replace(self, whole=replace(self.whole, weight=weight), balance=balance)
 
 
 def counted_only(image: AnnotatedImage) -> AnnotatedImage:
@@ -321,6 +337,15 @@ class _Scaled:
     labels: NDArray[Any]
     target: NDArray[np.uint8 | np.float32]
     annotated: NDArray[np.bool_]
+    key: bytes = b""
+
+
+def _key(image: AnnotatedImage, index: int) -> bytes:
+    """Return what is equal for equal slices with equal annotations only."""
+    digest = hashlib.blake2b(str((image.name, index, image.labels.dtype)).encode())
+    for plane in (image.image[index], image.labels[index], image.annotated[index]):
+        digest.update(plane.tobytes())
+    return digest.digest()
 
 
 def _scaled_slices(
@@ -329,24 +354,40 @@ def _scaled_slices(
     config: TrainingConfig,
     classes: Sequence[ClassLabel],
     standardisation: Standardisation | None,
-) -> Iterator[_Scaled]:
+    known: Mapping[bytes, Lesson],
+) -> Iterator[_Scaled | Lesson]:
+    """Bring slices to the working scale, but for those whose lesson is known."""
     ranged = measure_range(image.image, PERCENTILES)
-    values = [label.value for label in classes]
-    size = _size(image, scale)
     for index in np.flatnonzero(image.annotated.any(axis=(1, 2))):
-        if standardisation is not None:
-            shown = resize(ranged.apply(image.image[index]), size)
-            yield _with_values(shown, image.labels[index], image.annotated[index], standardisation)
+        key = _key(image, int(index))
+        if key in known:
+            yield known[key]
             continue
-        labels = nearest(image.labels[index], size)
-        annotated = nearest(image.annotated[index], size)
-        if config.task == "instances":
-            labels = separate(labels)
-            target = (labels > 0).astype(np.uint8)
-        else:
-            target = class_target(labels, values)
-            annotated = annotated & listed(labels, values)
-        yield _Scaled(resize(ranged.apply(image.image[index]), size), labels, target, annotated)
+        scaled = _scaled_slice(image, int(index), ranged, scale, config, classes, standardisation)
+        yield replace(scaled, key=key)
+
+
+def _scaled_slice(
+    image: AnnotatedImage,
+    index: int,
+    ranged: IntensityRange,
+    scale: float,
+    config: TrainingConfig,
+    classes: Sequence[ClassLabel],
+    standardisation: Standardisation | None,
+) -> _Scaled:
+    shown = resize(ranged.apply(image.image[index]), _size(image, scale))
+    if standardisation is not None:
+        return _with_values(shown, image.labels[index], image.annotated[index], standardisation)
+    values = [label.value for label in classes]
+    size = (shown.shape[1], shown.shape[2])
+    labels = nearest(image.labels[index], size)
+    annotated = nearest(image.annotated[index], size)
+    if config.task != "instances":
+        target = class_target(labels, values)
+        return _Scaled(shown, labels, target, annotated & listed(labels, values))
+    labels = separate(labels)
+    return _Scaled(shown, labels, (labels > 0).astype(np.uint8), annotated)
 
 
 def _with_values(
@@ -389,6 +430,7 @@ def prepare(
     *,
     reference: float | None = None,
     standardisation: Standardisation | None = None,
+    known: Sequence[Lesson] = (),
     should_stop: Callable[[], bool] = never,
 ) -> list[Lesson]:
     """Bring every annotated slice to the working scale, with target and weight.
@@ -407,6 +449,8 @@ def prepare(
         brought to it.
     standardisation : Standardisation, optional
         For regression: in which units the network learns the values.
+    known : sequence of Lesson
+        Made before with the same arguments; slices that did not change are not made again.
     should_stop : callable
         Asked after every slice.
 
@@ -415,14 +459,15 @@ def prepare(
     TrainingError
         If nothing is left of what is annotated, or it was stopped.
     """
-    parts = []
+    kept = {lesson.key: lesson for lesson in known}
+    parts: list[_Scaled | Lesson] = []
     for image in images:
         at = scale * pixel_ratio(image.pixel_size, reference)
-        for part in _scaled_slices(image, at, config, classes, standardisation):
+        for part in _scaled_slices(image, at, config, classes, standardisation, kept):
             if should_stop():
                 raise TrainingError("stopped before the first step; there is no new model")
-            parts.append(part)
-    parts = [part for part in parts if part.annotated.any()]
+            if isinstance(part, Lesson) or part.annotated.any():
+                parts.append(part)
     if not parts:
         raise TrainingError(
             "the annotated parts vanish at the working scale "
@@ -430,19 +475,37 @@ def prepare(
         )
     balance = (1.0,) * len(classes)
     if config.balance and config.task != "regression":
+        seen = [_taught(part) for part in parts]
         balance = class_balance(
-            [part.target for part in parts],
-            [part.annotated for part in parts],
+            [target for target, _ in seen],
+            [annotated for _, annotated in seen],
             classes=len(classes),
         )
-    return [_lesson(part, _weights(part, balance, scale, config), rng) for part in parts]
+    return [
+        part.balanced(balance)
+        if isinstance(part, Lesson)
+        else _lesson(part, _weights(part, balance, scale, config), balance, rng)
+        for part in parts
+    ]
 
 
-def _lesson(part: _Scaled, weight: NDArray[np.float32], rng: np.random.Generator) -> Lesson:
+def _taught(part: _Scaled | Lesson) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Return the class of each pixel, and which of them count."""
+    if isinstance(part, Lesson):
+        return part.whole.target, part.whole.weight > 0
+    return part.target, part.annotated
+
+
+def _lesson(
+    part: _Scaled,
+    weight: NDArray[np.float32],
+    balance: tuple[float, ...],
+    rng: np.random.Generator,
+) -> Lesson:
     centres = np.argwhere(part.annotated)
     if len(centres) > _POSITIONS:
         centres = rng.choice(centres, _POSITIONS, replace=False)
-    return Lesson(Patch(part.image, part.target, weight), centres)
+    return Lesson(Patch(part.image, part.target, weight), centres, balance, part.key)
 
 
 class PatchSource:

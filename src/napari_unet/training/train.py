@@ -61,6 +61,7 @@ if TYPE_CHECKING:
 
     from napari_unet.network import Standardisation
     from napari_unet.training.configuration import TrainingConfig
+    from napari_unet.training.preparation import Lesson
 
 __all__ = ["TrainingReport", "train"]
 
@@ -382,7 +383,9 @@ class _Training:
             task=self.config.task,
         )
 
-    def _prepare(self, images: Sequence[AnnotatedImage]) -> PatchSource:
+    def _prepare(
+        self, images: Sequence[AnnotatedImage], known: Sequence[Lesson] = ()
+    ) -> PatchSource:
         lessons = prepare(
             images,
             self.config,
@@ -391,6 +394,7 @@ class _Training:
             self.rng,
             reference=self.pixel_size,
             standardisation=self.standardisation,
+            known=known,
             should_stop=self.should_stop,
         )
         size = self.config.input_size
@@ -485,7 +489,7 @@ class _Training:
                 for image in fresh
             ]
             if any(image.annotated.any() for image in joined):
-                self.source = self._prepare(joined)
+                self.source = self._prepare(joined, self.source.lessons)
         except (TrainingError, PredictionError, ValueError, MemoryError) as error:
             yield self.clock.report(message=f"The newest painting cannot join yet: {error}")
 
