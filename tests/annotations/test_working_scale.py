@@ -10,6 +10,7 @@ from napari_unet.annotations import (
     binary_to_instances,
     cell_diameter,
     coverage,
+    typical_diameter,
     working_scale,
 )
 
@@ -120,3 +121,10 @@ def test_real_images_get_the_scale_that_works(real_data, name, lowest, highest):
     if name == "dic_hela":
         painted = [picture(image, coverage(image)) for image in labels]
         assert lowest <= working_scale(painted, task="instances") <= highest
+
+
+def test_pixels_of_another_length_are_counted_in_those_of_the_reference():
+    coarse, fine = picture(discs(20)), picture(discs(40))
+    assert typical_diameter([coarse, fine], ratios=(2.0, 1.0)) == pytest.approx(40, rel=0.05)
+    both = [coarse, fine]
+    assert working_scale(both, task="instances", ratios=(4.0, 2.0)) == pytest.approx(0.4, rel=0.05)

@@ -49,7 +49,12 @@ def cell_diameter(labels: NDArray[Any], annotated: NDArray[np.bool_] | None = No
     return float(np.median(diameters)) if len(diameters) else None
 
 
-def typical_diameter(images: Sequence[AnnotatedImage], *, fewest: int = 1) -> float | None:
+def typical_diameter(
+    images: Sequence[AnnotatedImage],
+    *,
+    fewest: int = 1,
+    ratios: Sequence[float] | None = None,
+) -> float | None:
     """Measure how large cells typically are, where their size says at which scale to see them.
 
     Parameters
@@ -58,6 +63,8 @@ def typical_diameter(images: Sequence[AnnotatedImage], *, fewest: int = 1) -> fl
         What is annotated.
     fewest
         With fewer cells than this it is not known.
+    ratios
+        How long a pixel of each image is, in pixels of the result; None: all alike.
 
     Returns
     -------
@@ -66,7 +73,7 @@ def typical_diameter(images: Sequence[AnnotatedImage], *, fewest: int = 1) -> fl
         are of any size, as between membranes.
     """
     annotations = [(image.labels, image.annotated) for image in images]
-    diameters = _diameters(annotations)
+    diameters = _diameters(annotations, ratios)
     if len(diameters) < fewest or (is_crowded(annotations) and _of_any_size(diameters)):
         return None
     return float(np.median(diameters))
@@ -87,6 +94,7 @@ def working_scale(
     smallest: float = 0.125,
     largest: float = 2.0,
     tolerance: float = 0.25,
+    ratios: Sequence[float] | None = None,
 ) -> float:
     """Choose the factor that brings cells to the size that a network learns fastest.
 
@@ -102,12 +110,15 @@ def working_scale(
         Limits of the factor.
     tolerance
         A factor this close to 1, as a share, is 1.
+    ratios
+        As in `typical_diameter`.
 
     Returns
     -------
     float
-        Working pixels per original pixel. 1 without cells, and where cells fill the picture and
-        are of any size: there the thin membranes between them are what must be seen.
+        Working pixels per original pixel, or per pixel that the ratios count in. 1 without
+        cells, and where cells fill the picture and are of any size: there the thin membranes
+        between them are what must be seen.
 
     Raises
     ------
@@ -118,7 +129,7 @@ def working_scale(
         raise ValueError(f"the target diameter must be above 0 pixels, got {target_diameter}")
     if task != "instances":
         return 1.0
-    diameter = typical_diameter(images)
+    diameter = typical_diameter(images, ratios=ratios)
     if diameter is None:
         return 1.0
     factor = float(np.clip(target_diameter / diameter, smallest, largest))
@@ -132,15 +143,17 @@ def _of_any_size(diameters: NDArray[np.float64]) -> bool:
 
 def _diameters(
     annotations: Sequence[tuple[NDArray[Any], NDArray[np.bool_]]],
+    ratios: Sequence[float] | None = None,
 ) -> NDArray[np.float64]:
     """Measure the cells of all pictures that say how large cells are."""
+    lengths = (1.0,) * len(annotations) if ratios is None else ratios
     found = [
-        _areas(*plane)
-        for labels, annotated in annotations
-        for plane in zip(
+        (areas * length**2, cut)
+        for (labels, annotated), length in zip(annotations, lengths, strict=True)
+        for areas, cut in map(
+            _areas,
             labels.reshape(-1, *labels.shape[-2:]),
             annotated.reshape(-1, *labels.shape[-2:]),
-            strict=True,
         )
     ]
     areas = np.concatenate([np.zeros(0), *(areas for areas, _ in found)])

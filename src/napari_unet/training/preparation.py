@@ -43,7 +43,6 @@ if TYPE_CHECKING:
 __all__ = [
     "Lesson",
     "PatchSource",
-    "at_one_size",
     "check_annotations",
     "choose_scale",
     "common_pixel_size",
@@ -51,6 +50,7 @@ __all__ = [
     "find_classes",
     "fingerprint",
     "gap_in_pixels",
+    "lengths_of_pixels",
     "nearest",
     "only_others",
     "prepare",
@@ -277,31 +277,22 @@ def choose_scale(
     """
     if config.working_scale is not None:
         return config.working_scale
-    if config.task == "instances":
-        images = at_one_size(images, reference)
+    ratios = lengths_of_pixels(images, reference)
     if start is not None and (
-        config.task != "instances" or typical_diameter(images, fewest=FEWEST_SIZES) is None
+        config.task != "instances"
+        or typical_diameter(images, fewest=FEWEST_SIZES, ratios=ratios) is None
     ):
         return start.scale * pixel_ratio(reference, start.pixel_size)
-    return working_scale(images, task=config.task, target_diameter=config.cell_diameter)
-
-
-def at_one_size(images: Sequence[AnnotatedImage], reference: float | None) -> list[AnnotatedImage]:
-    """Return what is painted, without the pictures, in pixels of the reference."""
-    return [_painted_at(image, pixel_ratio(image.pixel_size, reference)) for image in images]
-
-
-def _painted_at(image: AnnotatedImage, factor: float) -> AnnotatedImage:
-    """Return what is painted on an image with `factor` times as many pixels per length."""
-    if factor == 1:
-        return image
-    size = _size(image, factor)
-    labels, annotated = (
-        np.stack([nearest(plane, size) for plane in planes])
-        for planes in (image.labels, image.annotated)
+    return working_scale(
+        images, task=config.task, target_diameter=config.cell_diameter, ratios=ratios
     )
-    blank = np.broadcast_to(np.zeros((), np.uint8), (len(labels), 1, *size))
-    return replace(image, image=blank, labels=labels, annotated=annotated)
+
+
+def lengths_of_pixels(
+    images: Sequence[AnnotatedImage], reference: float | None
+) -> tuple[float, ...]:
+    """Return how long a pixel of each image is, in pixels of the reference."""
+    return tuple(pixel_ratio(image.pixel_size, reference) for image in images)
 
 
 def _size(image: AnnotatedImage, scale: float) -> tuple[int, int]:

@@ -25,7 +25,6 @@ from napari_unet.training.optimisation import Learner
 from napari_unet.training.preparation import (
     FEWEST_SIZES,
     PatchSource,
-    at_one_size,
     check_annotations,
     choose_scale,
     common_pixel_size,
@@ -33,6 +32,7 @@ from napari_unet.training.preparation import (
     find_classes,
     fingerprint,
     gap_in_pixels,
+    lengths_of_pixels,
     only_others,
     prepare,
     share_of_old,
@@ -591,7 +591,8 @@ class _Training:
         """Return how many cells were learnt from, and their diameter in pixels at work."""
         count = sum(count_cells(image.labels) for image in [*self.images, *self.old])
         fewest = 1 if self.start is None else FEWEST_SIZES
-        diameter = typical_diameter(at_one_size(self.images, self.pixel_size), fewest=fewest)
+        ratios = lengths_of_pixels(self.images, self.pixel_size)
+        diameter = typical_diameter(self.images, fewest=fewest, ratios=ratios)
         if diameter is not None:
             return {"cells": count, "cell_diameter": round(diameter * self.scale, 1)}
         known = self.start and self.start.provenance.get("cell_diameter")
