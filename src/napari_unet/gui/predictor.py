@@ -78,7 +78,7 @@ def _predict(
 
     A regression has no labels; its values stand where the probabilities do.
     """
-    from napari_unet.prediction import labels_from, predict_slices
+    from napari_unet.prediction import labels_from, number_on, predict_slices
 
     reports = predict_slices(
         model,
@@ -94,8 +94,7 @@ def _predict(
         if report.probabilities is not None and model.task != "regression":
             labels = labels_from(model, report.probabilities, pixel_size=pixel_size)
             if model.task == "instances":
-                labels[labels > 0] += last
-                last = max(last, int(labels.max(initial=0)))
+                labels, last = number_on(labels, last)
         yield _Progress(
             report.done, report.total, report.index, labels, report.probabilities, report.message
         )
