@@ -300,14 +300,14 @@ def test_painted_values_stay_in_the_model_and_ranks_go_into_files(
 def test_any_option_of_a_training_can_be_set(
     tiny: None, folders: Path, run: Callable[..., Result]
 ) -> None:
-    settings = ["width=3", "elastic=no", "w0=2.5", "views=1", "skips=add", "working_scale=none"]
+    settings = ["width=3", "elastic=no", "w0=2.5", "views=1", "skips=add", "encoder_weights=none"]
     given = [part for setting in settings for part in ("--set", setting)]
     done = run(*train_on(folders, "--steps", 1, *given))
     assert done.code == 0, done.err
     kept = load_model(folders / "new.safetensors").configuration
     expected = {"width": 3, "elastic": False, "w0": 2.5, "views": 1, "skips": "add"}
     assert {name: kept[name] for name in expected} == expected
-    assert kept["working_scale"] is None
+    assert kept["encoder_weights"] is None
 
 
 def test_how_cells_are_cut_can_be_set_for_one_prediction(
@@ -943,7 +943,7 @@ def test_a_model_that_cannot_be_written_where_it_was_asked_for_is_not_lost(
         model=folders / "new.safetensors",
         regions=None,
         unlabelled=None,
-        config=command.configure("quick", {}),
+        config=command.configure("quick", {}, {}),
         overwrite=False,
         debug=False,
     )

@@ -385,5 +385,7 @@ def test_a_model_of_classes_is_corrected_with_one_of_them_alone():
     image = annotate(np.zeros(labels.shape, np.float32), labels, annotated=labels > 0)
     changed = _last([image], small(steps=1, task="classes"), start=model).model
     assert changed.classes == three
-    with pytest.raises(TrainingError, match="1 classes are annotated"):
-        _last([image], small(steps=1, task="classes"))
+    cells = lively_model(depth=2, classes=(ClassLabel(0, "background"), ClassLabel(3, "cell")))
+    for other in (None, cells):
+        with pytest.raises(TrainingError, match="1 classes are annotated"):
+            _last([image], small(steps=1, task="classes"), start=other)

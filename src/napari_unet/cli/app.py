@@ -182,14 +182,13 @@ def train(
         given["task"] = model_before.task
     given |= {"use_pixel_size": False if ignore_pixel_size else None}
     given |= {"regression_loss": regression_loss and regression_loss.value}
-    given |= train_settings(settings or [])
     TrainCommand(
         images=images,
         labels=labels,
         model=model,
         regions=regions,
         unlabelled=unlabelled,
-        config=configure(preset, given),
+        config=configure(preset, given, train_settings(settings or [])),
         start=model_before,
         start_name="" if start is None else start.stem,
         old=old,

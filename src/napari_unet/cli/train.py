@@ -155,15 +155,26 @@ def train_settings(given: Sequence[str]) -> Mapping[str, Any]:
     return read_settings(TrainingConfig, given, without=_OWN_OPTIONS)
 
 
-def configure(preset: str | None, changes: Mapping[str, Any]) -> TrainingConfig:
+def configure(
+    preset: str | None, changes: Mapping[str, Any], settings: Mapping[str, Any]
+) -> TrainingConfig:
     """Return the preset with what was given on the command line.
+
+    Parameters
+    ----------
+    preset : str or None
+        None for the usual one.
+    changes : mapping
+        Options of the command line; None where one was not given.
+    settings : mapping
+        As `train_settings` read them; here None is a value.
 
     Raises
     ------
     UsageError
         If a value is impossible, or there is no such preset or device.
     """
-    given = {name: value for name, value in changes.items() if value is not None}
+    given = {name: value for name, value in changes.items() if value is not None} | {**settings}
     if {"minutes", "steps"} <= given.keys():
         raise UsageError("--minutes and --steps exclude each other; give one of them")
     try:

@@ -266,8 +266,8 @@ class _Training:
         self.images = [self._taken(image) for image in images]
         self.old = [self._taken(image) for image in only_others(old_images, images)]
         everything = [*self.images, *self.old]
-        painted = () if start is None else start.classes
-        found = find_classes(everything, config.task, class_names, known=painted)
+        classes = start.classes if start is not None and start.task == config.task else ()
+        found = find_classes(everything, config.task, class_names, known=classes)
         known = start and known_classes(start, config.task, found, class_names)
         self.goes_on = known is not None
         self.classes = known or found
@@ -491,7 +491,8 @@ class _Training:
             if any(image.annotated.any() for image in joined):
                 self.source = self._prepare(joined, self.source.lessons)
         except (TrainingError, PredictionError, ValueError, MemoryError) as error:
-            yield self.clock.report(message=f"The newest painting cannot join yet: {error}")
+            if not self.should_stop():
+                yield self.clock.report(message=f"The newest painting cannot join yet: {error}")
 
     def _model(self, network: Network) -> TrainedModel:
         return TrainedModel(
