@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.figures.plan import chosen
-from benchmarks.figures.results import FOLDER, PUBLISHED, Results, publish
+from benchmarks.figures.results import FOLDER, PUBLISHED, Results, publish, published
 from benchmarks.figures.running import run_all, show_list
 from benchmarks.figures.tables import report
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what was asked for; return the exit status."""
     asked = parser().parse_args(arguments)
-    results = Results(asked.results, same_code=asked.same_code)
+    results = Results(asked.results, same_code=asked.same_code, known=published())
     try:
         runs = chosen(asked.only)
         again = chosen(asked.again) if asked.again else ()

@@ -75,7 +75,8 @@ def run_all(
     Returns
     -------
     list of Run
-        Those that failed or cannot be done here.
+        Those that failed or cannot be done here. A run that only wants a file of weights is none
+        of them: the page says itself that there was none.
     """
     console, execute = console or Console(highlight=False), execute or in_a_process
     todo = [run for run in runs if run in again or results.get(run) is None]
@@ -88,7 +89,7 @@ def run_all(
         f"to do: about {as_text(total_seconds(todo))}"
     )
     _warn_of_load(console, todo)
-    failed = list(left_out)
+    failed = [run for run in left_out if not run.needs_weights]
     if not todo:
         return failed
     with _Bars(console, todo) as bars:

@@ -190,3 +190,23 @@ def test_ctrl_c_stops_the_whole_plan_with_a_sentence(tmp_path):
     assert process.returncode == 130
     assert "what is finished is kept" in said
     assert not list(tmp_path.glob("*.json"))
+
+
+def test_what_the_documentation_holds_is_finished_on_any_machine(tmp_path):
+    known = {RUNS[0].key: result(RUNS[0])}
+    results = Results(tmp_path / "results", known=known)
+    work = Work()
+    do(RUNS, results, work)
+    assert work.done == list(RUNS[1:])
+    assert len(results.all(RUNS)) == len(RUNS)
+    again = Work()
+    do(RUNS, results, again, again=RUNS[:1])
+    assert again.done == [RUNS[0]]
+
+
+def test_a_missing_file_of_weights_is_no_failure(tmp_path, monkeypatch):
+    monkeypatch.delenv("NAPARI_UNET_ENCODER_WEIGHTS", raising=False)
+    wanting = Run(dataset="dic", changes=(("encoder_weights", "local"),))
+    failed, said = do([wanting, *RUNS], Results(tmp_path / "results"), Work())
+    assert not failed
+    assert "left out" in said
