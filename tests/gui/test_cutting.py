@@ -113,6 +113,18 @@ def test_what_is_predicted_next_is_cut_so(viewer, dock, session, bridged, press,
     assert len(np.unique(found.data[session.current_slice])) == 3
 
 
+def test_nothing_is_changed_while_slices_are_predicted(
+    viewer, dock, session, bridged, press, qtbot
+):
+    session.set_model(bright())
+    assert dock._options.isEnabled()
+    dock._slices.setCurrentIndex(1)
+    press(dock, "Predict")
+    assert not dock._options.isEnabled()
+    qtbot.waitUntil(lambda: not session.part(Predictor).running, timeout=60_000)
+    assert dock._options.isEnabled()
+
+
 def test_another_network_brings_its_own_options_and_cuts_nothing_old(
     dock, session, predicted, qtbot
 ):

@@ -225,7 +225,9 @@ class PredictDock(Dock):
             return
         if options != self._options.value():
             self._options.set_value(options)
-        self._reset.setEnabled(options != self._cutter.tuned)
+        predicting = self._predictor.running
+        self._options.setEnabled(not predicting)
+        self._reset.setEnabled(options != self._cutter.tuned and not predicting)
         self._cut_all.setVisible(self.session.slice_count > 1)
         self._cut_all.setEnabled(len(self._cutter.kept) > 1 and not self._cutter.running)
 
@@ -242,6 +244,7 @@ class PredictDock(Dock):
             device=self._device.currentData(),
             use_pixel_size=self._sizes.isChecked(),
         )
+        self._cutter.cancel()
         try:
             self._predictor.start(order)
         except ValueError as error:
