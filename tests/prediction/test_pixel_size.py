@@ -27,6 +27,7 @@ OPTIONS = {
     "threshold": 0.5,
     "core": 0.0,
     "split": 1.5,
+    "sure": 0.9,
     "min_area": 100,
     "grow": 2,
     "fill_holes": True,
@@ -108,7 +109,7 @@ def test_a_model_is_brought_to_a_pixel_size_once():
 def test_lengths_and_areas_are_given_in_pixels_of_the_image():
     options = InstanceOptions(**OPTIONS)
     assert options.scaled(2) == InstanceOptions(
-        threshold=0.5, split=3.0, min_area=400, grow=4, fill_holes=True
+        threshold=0.5, split=3.0, sure=0.9, min_area=400, grow=4, fill_holes=True
     )
     tiny = options.scaled(0.01)
     assert (tiny.grow, tiny.min_area) == (1, 1)
