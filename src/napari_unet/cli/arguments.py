@@ -126,9 +126,9 @@ CellSettings = Annotated[
     typer.Option(
         "--set",
         metavar="NAME=VALUE",
-        help="How probabilities become cells, instead of what the model was tuned to: threshold, "
-        "core, split, min_area, grow, fill_holes; in pixels of the training images. May be given "
-        "several times.",
+        help="How probabilities become cells, instead of what the model was tuned to, such as "
+        "--set threshold=0.4; lengths in pixels of the training images. May be given several "
+        "times. An unknown NAME is answered with all names.",
     ),
 ]
 
