@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from napari_unet.gui import layers
 from napari_unet.gui.cutter import Cutter
 from napari_unet.gui.predict import PredictDock
 from napari_unet.gui.predictor import Predictor
@@ -137,6 +138,18 @@ def test_another_network_brings_its_own_options_and_cuts_nothing_old(
     before = predicted.data.copy()
     dock._options.widget("threshold").setValue(0.95)
     wait(session, qtbot)
+    np.testing.assert_array_equal(predicted.data, before)
+
+
+def test_another_image_gets_no_cells_of_this_one(viewer, dock, session, predicted, qtbot):
+    other = viewer.add_image(np.zeros((3, 40, 48), np.uint16), name="other")
+    before = predicted.data.copy()
+    dock._options.widget("threshold").setValue(0.95)
+    qtbot.waitUntil(lambda: session.job("cut").running, timeout=20_000)
+    session.choose([other])
+    empty = layers.add_labels(viewer, [other], role="prediction", name="other prediction")
+    wait(session, qtbot)
+    assert not empty.data.any()
     np.testing.assert_array_equal(predicted.data, before)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperArgument, TyperCommand, TyperOption
 
 if TYPE_CHECKING:
     from napari_unet.annotations import Task
@@ -62,9 +62,8 @@ class TrainHelp(TyperCommand):
         """Write the help."""
         facts = _facts()
         for parameter in self.params:
-            text = getattr(parameter, "help", None)
-            if text:
-                parameter.help = text.format(**facts)  # type: ignore[attr-defined]
+            if isinstance(parameter, TyperOption | TyperArgument) and parameter.help:
+                parameter.help = parameter.help.format(**facts)
         super().format_help(ctx, formatter)
 
 

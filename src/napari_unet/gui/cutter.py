@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_unet.gui.predictor import Predictor
@@ -14,6 +13,7 @@ from napari_unet.prediction import InstanceOptions
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from napari.layers import Image
     from numpy.typing import NDArray
 
     from napari_unet.gui.jobs import ShouldStop
@@ -27,10 +27,11 @@ _DEBOUNCE_MS = 150
 
 @dataclass(frozen=True, eq=False)
 class _Cut:
-    """The cells of one slice, and how many slices are done."""
+    """The cells of one slice, how many they are, and how many slices are done."""
 
     z: int
     labels: NDArray[Any]
+    cells: int
     done: int
     total: int
 
@@ -50,9 +51,9 @@ def _cut(
     for done, z in enumerate(slices, start=1):
         if should_stop():
             return
-        labels = labels_from(model, kept[z], pixel_size=pixel_size)
-        labels, last = number_on(labels, last)
-        yield _Cut(z, labels, done, len(slices))
+        before = last
+        labels, last = number_on(labels_from(model, kept[z], pixel_size=pixel_size), last)
+        yield _Cut(z, labels, last - before, done, len(slices))
 
 
 class Cutter(QObject):
@@ -87,6 +88,7 @@ class Cutter(QObject):
         self.outcome = ""
         self.problem = ""
         self._cells: list[int] = []
+        self._images: tuple[Image, ...] = ()
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(_DEBOUNCE_MS)
@@ -162,17 +164,21 @@ class Cutter(QObject):
         first = self._predictor.free_number(without=slices)
         size = self._predictor.kept_pixel_size
         self.share, self._cells = 0.0, []
+        self._images = self._session.image_layers
         self._job.start(lambda stop: _cut(model, kept, slices, first, size, stop))
         self.changed.emit()
 
     def _on_report(self, cut: _Cut) -> None:
+        if self._session.image_layers != self._images:  # these are no cells of the image in hand
+            self.cancel()
+            return
         try:
             self._predictor.write_labels(cut.z, cut.labels)
         except ValueError as error:
             self.problem = str(error)
             self.cancel()
         self.share = cut.done / cut.total
-        self._cells.append(len(np.unique(cut.labels[cut.labels > 0])))
+        self._cells.append(cut.cells)
         self.outcome = _counted(self._cells)
         self.changed.emit()
 
