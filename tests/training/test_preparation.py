@@ -10,7 +10,6 @@ import pytest
 from napari_unet.annotations import annotate, separate, weight_map
 from napari_unet.training import TrainingConfig, TrainingError
 from napari_unet.training.preparation import (
-    PatchSource,
     check_annotations,
     counted_only,
     find_classes,
@@ -90,18 +89,6 @@ def test_scribbles_count_only_where_a_class_is_painted():
     assert np.array_equal(lesson.whole.weight > 0, labels > 0)
     assert lesson.whole.target[21, 3] == 1
     assert lesson.whole.weight[21, 3] < lesson.whole.weight[6, 3] * 1.5
-
-
-def test_patches_are_cut_around_annotated_pixels():
-    image = bright_discs(shape=(200, 200))
-    annotated = np.zeros_like(image.annotated)
-    annotated[:, :20, :20] = True
-    source = PatchSource(_lessons(replace(image, annotated=annotated, labels=annotated * 1)), 4)
-    rng = np.random.default_rng(0)
-    for _ in range(20):
-        patch = source.draw((16, 16), rng)
-        assert patch.image.shape == (1, 16, 16)
-        assert patch.weight.any()
 
 
 def test_the_gap_is_one_receptive_field_in_pixels_of_the_image():

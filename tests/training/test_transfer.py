@@ -333,7 +333,7 @@ def test_old_images_are_trained_on_and_never_validated_on(start):
 
 def test_at_least_half_of_the_patches_are_new(start, monkeypatch):
     drawn = []
-    from napari_unet.training.preparation import PatchSource
+    from napari_unet.training.patches import PatchSource
 
     original = PatchSource.draw
 

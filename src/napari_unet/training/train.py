@@ -22,9 +22,9 @@ from napari_unet.prediction import PredictionError, never, out_of_memory, pixel_
 from napari_unet.training.batches import Batches
 from napari_unet.training.errors import TrainingError
 from napari_unet.training.optimisation import Learner
+from napari_unet.training.patches import PatchSource
 from napari_unet.training.preparation import (
     FEWEST_SIZES,
-    PatchSource,
     check_annotations,
     choose_scale,
     common_pixel_size,

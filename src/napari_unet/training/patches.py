@@ -1,0 +1,52 @@
+"""Where the patches of a training are cut from the annotated slices."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_unet.augmentation import Patch
+from napari_unet.prediction import mirrored
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari_unet.training.preparation import Lesson
+
+__all__ = ["PatchSource"]
+
+
+class PatchSource:
+    """Draws places around annotated pixels, more of them in slices with more annotation.
+
+    Parameters
+    ----------
+    lessons : sequence of Lesson
+        What there is to learn.
+    jitter : int
+        How far, in pixels, a patch's centre may lie from an annotated pixel.
+    """
+
+    def __init__(self, lessons: Sequence[Lesson], jitter: int) -> None:
+        self.lessons = list(lessons)
+        self.jitter = jitter
+        share = np.sqrt([np.count_nonzero(lesson.whole.weight) for lesson in self.lessons])
+        self._probability = share / share.sum()
+
+    def draw(self, shape: tuple[int, int], rng: np.random.Generator) -> Patch:
+        """Cut one patch of `shape` somewhere around an annotated pixel."""
+        lesson = self.lessons[rng.choice(len(self.lessons), p=self._probability)]
+        centre = lesson.centres[rng.integers(len(lesson.centres))]
+        centre = centre + rng.integers(-self.jitter, self.jitter + 1, size=2)
+        return cut(lesson.whole, (int(centre[0]), int(centre[1])), shape)
+
+
+def cut(whole: Patch, centre: tuple[int, int], shape: tuple[int, int]) -> Patch:
+    """Cut a window of `shape` around `centre`, mirrored where the slice ends."""
+    start = (centre[0] - shape[0] // 2, centre[1] - shape[1] // 2)
+    return Patch(
+        mirrored(whole.image, start, shape),
+        mirrored(whole.target, start, shape),
+        mirrored(whole.weight, start, shape),
+    )
