@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image
 
 from napari_unet import demo
-from napari_unet.cli import main
-from napari_unet.files import load_model, match_labels, read_image, read_labels
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import pytest
 
 NAME = "touching_cells.tif"
 
@@ -59,39 +54,3 @@ def test_only_a_folder_of_its_own_is_written_to(tmp_path: Path) -> None:
     assert not demo.is_free_or_demo(tmp_path)
     demo.write_inputs(tmp_path / "new")
     assert demo.is_free_or_demo(tmp_path / "new")
-
-
-def test_a_folder_with_other_files_is_refused(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "thesis.tex").write_text("precious")
-    assert main(["demo", "--headless", "--out", str(tmp_path)]) == 1
-    assert "holds other files" in capsys.readouterr().err
-    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
-
-
-def test_without_a_window_it_trains_segments_and_scores(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from dataclasses import replace
-
-    from napari_unet.training import PRESETS, configuration
-
-    small = replace(PRESETS["quick"], width=2, depth=2, patch=32, batch=1)
-    monkeypatch.setattr(configuration, "PRESETS", {**PRESETS, "quick": small})
-    out = tmp_path / "demo"
-    demo.write_inputs(out)  # an earlier demo is replaced
-    assert main(["demo", "--headless", "--out", str(out), "--minutes", "0.01"]) == 0
-    printed = capsys.readouterr().out
-    assert "U-Net" in printed
-    assert "Otsu" in printed
-    assert load_model(out / "model.safetensors").task == "instances"
-    for part in ("training", "test"):
-        [pair] = match_labels(out / part / "images", out / part / "labels")
-        assert read_labels(pair.labels).shape == read_image(pair.image).data[:, 0].shape
-    assert read_labels(demo.segmented_file(out)).shape == (1, 512, 512)
-    with Image.open(out / "picture.png") as picture:
-        assert picture.size[0] > 3 * 512
-    scores = json.loads((out / "scores.json").read_text())
-    assert set(scores) == {"unet", "otsu_watershed"}
-    assert scores["otsu_watershed"]["ap50"] < 0.4

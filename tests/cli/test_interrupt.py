@@ -1,0 +1,31 @@
+"""Ctrl-C keeps what there is."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from napari_unet.files import load_model
+from tests.cli.commands import program, train_on
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")
+def test_ctrl_c_keeps_the_best_model_and_ends_well(folders: Path) -> None:
+    options = ["--minutes", 5, "--validation", 0, "--preset", "quick"]
+    running = program(*train_on(folders, *options), PYTHONUNBUFFERED="1")
+    assert running.stdout is not None
+    while "step" not in (line := running.stdout.readline()):
+        assert line or running.poll() is None, running.communicate()
+    time.sleep(0.2)
+    running.send_signal(signal.SIGINT)
+    out, err = running.communicate(timeout=120)
+    assert (running.returncode, err) == (0, ""), out
+    assert "best model so far" in out
+    assert load_model(folders / "new.safetensors").provenance["steps"] >= 1

@@ -1,0 +1,116 @@
+"""What `predict` writes, and what it says of images that it cannot predict."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import tifffile
+
+from napari_unet.files import read_image, save_model
+from napari_unet.samples import draw_touching_cells
+from tests.cli.commands import SIDE, Run, program, untrained
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.parametrize("views", [3, 0])
+def test_a_number_of_views_that_there_is_not_is_wrong_usage(
+    views: int, model: Path, folders: Path, run: Run
+) -> None:
+    done = run("predict", model, folders / "images", "--out", folders / "out", "--views", views)
+    assert done.code == 2
+    assert "1, 2, 4 or 8" in done.sentence
+
+
+def test_views_decide_the_probabilities(model: Path, folders: Path, run: Run) -> None:
+    found = []
+    for views in (1, 8):
+        out = folders / f"out{views}"
+        ask = ["predict", model, folders / "images" / "p0.tif", "--out", out, "--probabilities"]
+        assert run(*ask, "--views", views).code == 0
+        found.append(tifffile.imread(out / "p0_probability.tif"))
+    assert np.abs(found[0] - found[1]).max() > 1e-3
+
+
+def test_values_have_no_probabilities(folders: Path, run: Run) -> None:
+    path = save_model(untrained(task="regression"), folders / "values.safetensors")
+    out = folders / "out"
+    done = run("predict", path, folders / "images", "--out", out, "--probabilities")
+    assert done.code == 2
+    assert "leave --probabilities away" in done.sentence
+    assert not out.exists()
+
+
+def test_every_image_that_can_be_is_predicted_and_each_other_is_reported(
+    folders: Path, model: Path, run: Run
+) -> None:
+    image = folders / "images" / "p1.tif"
+    image.write_bytes(image.read_bytes()[:300])
+    tifffile.imwrite(folders / "images" / "p2.tif", np.full((9, 9), np.nan, np.float32))
+    done = run("predict", model, folders / "images", "--out", folders / "out")
+    assert done.code == 1
+    assert [path.name for path in (folders / "out").iterdir()] == ["p0.tif"]
+    assert [line.split(":")[0] for line in done.err.splitlines()] == ["napari-unet"] * 2
+    assert "p1" in done.err.splitlines()[0]
+    assert "p2" in done.err.splitlines()[1]
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (5, 70), (3, 40, 30)])
+def test_any_size_is_predicted(
+    shape: tuple[int, ...], tmp_path: Path, model: Path, run: Run
+) -> None:
+    image = np.random.default_rng(0).integers(0, 200, shape).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "a.tif", image, photometric="minisblack")
+    more = ["--out", tmp_path / "out", "--probabilities", "--tile", 16]
+    done = run("predict", model, tmp_path / "a.tif", *more)
+    assert (done.code, done.err) == (0, "")
+    assert tifffile.imread(tmp_path / "out" / "a.tif").shape == shape
+    probabilities = read_image(tmp_path / "out" / "a_probability.tif").data
+    assert probabilities.shape == (*(shape[:-2] or (1,)), 2, *shape[-2:])
+
+
+def test_other_pixels_than_those_trained_on_are_told_and_can_be_ignored(
+    tmp_path: Path, run: Run
+) -> None:
+    model = save_model(replace(untrained(), pixel_size=0.5), tmp_path / "m.safetensors")
+    image = draw_touching_cells((SIDE, SIDE), 6, 0)[0]
+    (tmp_path / "images").mkdir()
+    for name, size in (("a", 0.25), ("b", 0.5), ("c", 50.0)):
+        how = {"imagej": True, "resolution": (1 / size, 1 / size), "metadata": {"unit": "um"}}
+        tifffile.imwrite(tmp_path / "images" / f"{name}.tif", image, **how)
+    ask = ["predict", model, tmp_path / "images", "--out", tmp_path / "out"]
+    done = run(*ask)
+    assert done.code == 1
+    first, second = (line for line in done.out.splitlines() if line.startswith(("a.tif", "b.tif")))
+    assert "0.25 µm, not 0.5 µm" in first
+    assert "µm" not in second
+    assert "c.tif" in done.sentence
+    assert "ignore pixel sizes" in done.sentence
+    assert tifffile.imread(tmp_path / "out" / "a.tif").shape == (SIDE, SIDE)
+    done = run(*ask, "--ignore-pixel-size", "--overwrite")
+    assert (done.code, done.err) == (0, "")
+    assert "µm" not in done.out
+
+
+def test_colour_where_grey_was_trained_is_refused(tmp_path: Path, model: Path, run: Run) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", np.ones((20, 20, 3), np.uint8), photometric="rgb")
+    done = run("predict", model, tmp_path / "a.tif", "--out", tmp_path / "out")
+    assert done.code == 1
+    assert "3 channels" in done.sentence
+
+
+def test_a_stack_cut_between_its_slices_is_refused(folders: Path, model: Path) -> None:
+    path = folders / "images" / "p1.tif"
+    tifffile.imwrite(path, np.ones((8, SIDE, SIDE), np.uint8), photometric="minisblack")
+    with tifffile.TiffFile(path) as file:
+        fifth = file.pages[4].offset
+    path.write_bytes(path.read_bytes()[:fifth])
+    process = program("predict", model, path, "--out", folders / "out")
+    _, complaints = process.communicate(timeout=120)
+    assert process.returncode == 1
+    [sentence] = complaints.splitlines()
+    assert "p1.tif is damaged" in sentence

@@ -1,0 +1,186 @@
+"""Options of `train`, going on from a model, and a model that is never lost."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import tifffile
+
+from napari_unet.cli.train import _score
+from napari_unet.files import load_model, save_model
+from napari_unet.samples import draw_touching_cells
+from tests.cli.commands import SIDE, Run, train_on, untrained
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from napari_unet.network import TrainedModel
+
+
+@pytest.mark.parametrize(
+    ("options", "about"),
+    [
+        (["--minutes", 1, "--steps", 1], "--minutes and --steps"),
+        (["--minutes", 0], "minutes is 0"),
+        (["--steps", 0], "steps is 0"),
+        (["--preset", "best"], "quick, balanced, paper"),
+        (["--validation", 0.9], "validation is 0.9"),
+        (["--device", "abacus"], "choose auto or"),
+        (["--task", "guess"], "instances"),
+        (["--regression-loss", "l3"], "mse"),
+        (["--unlabelled", "x"], "--unlabelled"),
+        (["--seed", -1], "--seed"),
+        (["--minutes", "nan"], "--minutes"),
+        (["--validation", "nan"], "--validation"),
+        (["--set", "width"], "NAME=VALUE"),
+        (["--set", "widht=3"], "choose averaging, balance, batch"),
+        (["--set", "width=0"], "a whole number from 1 to 256"),
+        (["--set", "width=2.5"], "a whole number from 1 to 256"),
+        (["--set", "width=none"], "a whole number from 1 to 256"),
+        (["--set", "w0=nan"], "a number from 0 to 100"),
+        (["--set", "elastic=maybe"], "yes or no"),
+        (["--set", "skips=cat"], "concat, add, none"),
+        (["--set", "encoder=vgg"], "choose none, resnet"),
+        (["--set", "steps=3"], "--steps"),
+        (["--set", "regression_loss=mae"], "--regression-loss"),
+        (["--set", "width=3", "--set", "width=4"], "twice"),
+    ],
+)
+def test_an_impossible_option_of_train_is_wrong_usage(
+    options: list[object], about: str, folders: Path, run: Run
+) -> None:
+    done = run("train", folders / "images", folders / "labels", "--model", "m", *options)
+    assert done.code == 2
+    assert about in done.sentence
+
+
+@pytest.mark.usefixtures("tiny")
+def test_pixel_sizes_go_into_the_model_unless_they_are_ignored(folders: Path, run: Run) -> None:
+    for number, size in enumerate((0.5, 0.5, 0.25)):
+        path = folders / "images" / f"p{number}.tif"
+        how = {"imagej": True, "resolution": (1 / size, 1 / size), "metadata": {"unit": "um"}}
+        tifffile.imwrite(path, tifffile.imread(path), **how)
+    done = run(*train_on(folders, "--steps", 1))
+    assert done.code == 0
+    assert "0.25 to 0.5 µm" in done.out
+    assert load_model(folders / "new.safetensors").pixel_size == pytest.approx(0.5)
+    done = run(*train_on(folders, "--steps", 1, "--ignore-pixel-size", "--overwrite"))
+    assert done.code == 0
+    assert "µm" not in done.out
+    assert load_model(folders / "new.safetensors").pixel_size is None
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_training_goes_on_from_a_model(folders: Path, run: Run) -> None:
+    start = save_model(untrained(), folders / "old.safetensors")
+    before = start.read_bytes()
+    for kind in ("images", "labels"):
+        (folders / f"old-{kind}").mkdir()
+    image, labels = draw_touching_cells((SIDE, SIDE), 6, 9)
+    tifffile.imwrite(folders / "old-images" / "q.tif", image)
+    tifffile.imwrite(folders / "old-labels" / "q.tif", labels.astype(np.uint16))
+    old = ["--old-images", folders / "old-images", "--old-labels", folders / "old-labels"]
+    done = run(*train_on(folders, "--from", start, *old, "--steps", 2))
+    assert (done.code, done.err) == (0, "")
+    assert "Goes on from old" in done.out
+    assert start.read_bytes() == before
+    described = json.loads(run("info", folders / "new.safetensors", "--json").out)
+    assert described["provenance"]["parent"]["name"] == "old"
+    known = json.loads(run("info", start, "--json").out)["fingerprint"]
+    assert described["provenance"]["parent"]["fingerprint"] == known
+    assert "q" in described["provenance"]["images"]
+    assert "q" not in described["provenance"]["scored_on"]
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_training_that_goes_on_has_the_task_of_its_model(folders: Path, run: Run) -> None:
+    for path in (folders / "labels").iterdir():
+        tifffile.imwrite(path, (tifffile.imread(path) > 0).astype(np.uint8))
+    start = save_model(untrained(task="classes"), folders / "old.safetensors")
+    assert run(*train_on(folders, "--from", start, "--steps", 1)).code == 0
+    assert load_model(folders / "new.safetensors").task == "classes"
+    done = run(
+        *train_on(folders, "--from", start, "--steps", 1, "--overwrite", "--task", "instances")
+    )
+    assert done.code == 0
+    assert "new last layer" in done.out
+    assert load_model(folders / "new.safetensors").task == "instances"
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_model_is_replaced_by_what_goes_on_from_it_only_when_asked_and_at_the_end(
+    folders: Path, run: Run
+) -> None:
+    start = save_model(untrained(), folders / "new.safetensors")
+    before = start.read_bytes()
+    done = run(*train_on(folders, "--from", start, "--steps", 1))
+    assert done.code == 1
+    assert "--overwrite" in done.sentence
+    assert run(*train_on(folders, "--from", start, "--steps", 0, "--overwrite")).code == 2
+    (folders / "images" / "p0.tif").rename(folders / "p0.tif")
+    (folders / "images" / "p0.tif").write_text("broken")
+    assert run(*train_on(folders, "--from", start, "--steps", 1, "--overwrite")).code == 1
+    assert start.read_bytes() == before
+    (folders / "p0.tif").replace(folders / "images" / "p0.tif")
+    assert run(*train_on(folders, "--from", start, "--steps", 1, "--overwrite")).code == 0
+    assert load_model(start).provenance["parent"]["name"] == "new"
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "about"),
+    [
+        (["--from", "absent"], 2, "absent"),
+        (["--from", "images/p0.tif"], 1, "--from: "),
+        (["--old-images", "images"], 2, "--old-labels"),
+        (["--old-labels", "labels"], 2, "--old-images"),
+        (["--old-regions", "labels"], 2, "--old-images"),
+    ],
+)
+def test_what_cannot_be_gone_on_from_is_refused(
+    options: list[str],
+    code: int,
+    about: str,
+    folders: Path,
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(folders)
+    done = run(*train_on(folders, *options, "--steps", 1))
+    assert done.code == code
+    assert about in done.sentence
+
+
+def test_a_score_of_0_is_told_too() -> None:
+    provenance = {"scores": {"ap50": 0.0, "pixel_error": None}, "scored_on": ["p0"]}
+    assert _score(provenance) == " (ap50 0 on validation images)"
+
+
+def test_a_model_that_cannot_be_written_where_it_was_asked_for_is_not_lost(
+    folders: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from napari_unet.cli import train as command
+    from napari_unet.cli.failures import CommandError
+    from napari_unet.files import FileError
+
+    def full(model: TrainedModel, path: Path, *, overwrite: bool = False) -> Path:
+        if path.parent == folders:
+            raise FileError(f"{path} was not written: the disk is full")
+        return save_model(model, path, overwrite=overwrite)
+
+    monkeypatch.setattr(command, "save_model", full)
+    asked = command.TrainCommand(
+        images=folders,
+        labels=folders,
+        model=folders / "new.safetensors",
+        regions=None,
+        unlabelled=None,
+        config=command.configure("quick", {}, {}),
+        overwrite=False,
+        debug=False,
+    )
+    with pytest.raises(CommandError, match="disk is full; the model is at") as caught:
+        asked.save(untrained())
+    assert load_model(str(caught.value).rsplit(" ", 1)[-1]).task == "instances"

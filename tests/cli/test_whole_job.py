@@ -1,0 +1,93 @@
+"""Train, predict, evaluate and look, for each task."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import tifffile
+
+from napari_unet.files import load_model
+from tests.cli.commands import SIDE, Run, give_values, train_on
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.usefixtures("tiny")
+def test_train_predict_evaluate_info(folders: Path, run: Run) -> None:
+    model = folders / "new.safetensors"
+    assert run(*train_on(folders, "--steps", 2)).code == 0
+    done = run("predict", model, folders / "images", "--out", folders / "out", "--probabilities")
+    assert (done.code, done.err) == (0, "")
+    written = sorted(path.name for path in (folders / "out").iterdir())
+    assert written == sorted(f"p{n}{end}.tif" for n in range(3) for end in ("", "_probability"))
+    probabilities = tifffile.imread(folders / "out" / "p0_probability.tif")
+    assert probabilities.shape == (2, SIDE, SIDE)
+    np.testing.assert_allclose(probabilities.sum(axis=0), 1, atol=1e-5)
+    done = run("evaluate", folders / "labels", folders / "out", "--json")
+    keys = "ap50 ap f1_50 seg pixel_error rand_error n_true n_predicted images"
+    assert (done.code, done.err) == (0, "")
+    assert set(json.loads(done.out)) >= set(keys.split())
+    assert json.loads(done.out)["images"] == 3
+    described = json.loads(run("info", model, "--json").out)
+    assert described["provenance"]["steps"] == 2
+    assert [c["value"] for c in described["classes"]] == [0, 1]
+    assert "instances" in run("info", model).out
+
+
+@pytest.mark.usefixtures("tiny")
+def test_painted_values_stay_in_the_model_and_ranks_go_into_files(folders: Path, run: Run) -> None:
+    for path in (folders / "labels").iterdir():
+        binary = (tifffile.imread(path) > 0).astype(np.uint8) * 255
+        binary[0] = 7
+        tifffile.imwrite(path, binary)
+    options = ["--task", "classes", "--steps", 1]
+    assert run(*train_on(folders, *options, "--unlabelled", 7)).code == 0
+    assert [c.value for c in load_model(folders / "new.safetensors").classes] == [0, 255]
+    out = folders / "out"
+    assert run("predict", folders / "new.safetensors", folders / "images", "--out", out).code == 0
+    assert set(np.unique(tifffile.imread(out / "p0.tif"))) <= {0, 1}
+    done = run("evaluate", folders / "labels", out, "--task", "classes", "--unlabelled", 7)
+    assert (done.code, done.err) == (0, "")
+
+
+@pytest.mark.usefixtures("tiny")
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_values_are_trained_predicted_and_evaluated(outputs: int, folders: Path, run: Run) -> None:
+    give_values(folders, outputs)
+    model, out = folders / "new.safetensors", folders / "out"
+    options = ["--task", "regression", "--regression-loss", "mae", "--steps", 2]
+    done = run(*train_on(folders, *options))
+    assert (done.code, done.err) == (0, "")
+    assert load_model(model).configuration["regression_loss"] == "mae"
+    done = run("predict", model, folders / "images", "--out", out)
+    assert (done.code, done.err) == (0, "")
+    assert sorted(path.name for path in out.iterdir()) == [f"p{n}.tif" for n in range(3)]
+    written = tifffile.imread(out / "p0.tif")
+    assert written.dtype == np.float32
+    assert written.shape == ((SIDE, SIDE) if outputs == 1 else (outputs, SIDE, SIDE))
+    done = run("evaluate", folders / "labels", out, "--task", "regression", "--json")
+    assert (done.code, done.err) == (0, "")
+    scores = json.loads(done.out)
+    assert set(scores) == {"mae", "rmse", "psnr", "r2", "outputs", "images", "each"}
+    truth = tifffile.imread(folders / "labels" / "p0_masks.tif")
+    one = ["evaluate", folders / "labels" / "p0_masks.tif", out / "p0.tif"]
+    scores = json.loads(run(*one, "--task", "regression", "--json").out)
+    assert scores["mae"] == pytest.approx(np.nanmean(np.abs(truth - written)), rel=1e-4)
+    shown = {
+        line.split()[0]: line
+        for line in run(*one, "--task", "regression").out.splitlines()
+        if line.strip()
+    }
+    assert "mean absolute error" in shown["mae"]
+    reach = f"{scores['each'][-1]['data_range']:.4g}"
+    assert reach in shown["data_range" if outputs == 1 else "1"]
+    described = json.loads(run("info", model, "--json").out)
+    assert described["task"] == "regression"
+    assert [o["index"] for o in described["outputs"]] == list(range(outputs))
+    assert 0 < described["outputs"][0]["mean"] < 10
+    assert "classes" not in described
+    assert "standard deviation" in " ".join(run("info", model).out.split())
