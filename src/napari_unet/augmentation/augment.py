@@ -100,7 +100,7 @@ def draw(config: AugmentationConfig, shape: Shape, rng: np.random.Generator) -> 
     """
     matrix = _draw_matrix(config, rng)
     controls = None
-    if rng.random() < config.elastic_probability and config.elastic_sigma > 0:
+    if config.elastic_sigma > 0:
         controls = draw_controls(config.grid, config.elastic_sigma, rng)
     return Augmentation(matrix, controls, draw_intensity(config, rng), config.interpolation)
 

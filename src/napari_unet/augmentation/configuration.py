@@ -36,15 +36,6 @@ class AugmentationConfig:
         max=20,
         advanced=True,
     )
-    elastic_probability: float = option(
-        1.0,
-        "Share of the patches that are warped.",
-        title="Share warped",
-        min=0.0,
-        max=1.0,
-        step=0.1,
-        advanced=True,
-    )
     flips: bool = option(True, "Mirror patches. Switch off where left and right differ.")
     rotation: float = option(
         180.0,
