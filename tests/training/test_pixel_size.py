@@ -13,13 +13,13 @@ from napari_unet.annotations import annotate
 from napari_unet.evaluation import evaluate
 from napari_unet.prediction import labels_from, predict
 from napari_unet.training import TrainingError, train
+from napari_unet.training.exams import examine
 from napari_unet.training.preparation import (
     choose_scale,
     common_pixel_size,
     find_classes,
     prepare,
 )
-from napari_unet.training.tuning import examine
 from tests.prediction.models import brightness_model
 from tests.training.pictures import bright_discs, small
 

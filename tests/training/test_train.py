@@ -15,10 +15,10 @@ from napari_unet.evaluation import evaluate
 from napari_unet.network import build_network
 from napari_unet.prediction import labels_from, predict
 from napari_unet.training import TrainingConfig, TrainingError, train
+from napari_unet.training.exams import examine
 from napari_unet.training.optimisation import Learner
 from napari_unet.training.preparation import prepare
 from napari_unet.training.train import next_exam
-from napari_unet.training.tuning import examine
 from tests.training.pictures import bright_discs, small
 
 train_module = importlib.import_module("napari_unet.training.train")  # the package shows a function

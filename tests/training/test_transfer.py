@@ -14,6 +14,7 @@ from napari_unet.files import load_model, save_model
 from napari_unet.network import ClassLabel, build_network
 from napari_unet.prediction import labels_from, predict
 from napari_unet.training import PRESETS, TrainingConfig, TrainingError, train
+from napari_unet.training.exams import examine, score_of, sit
 from napari_unet.training.optimisation import Learner
 from napari_unet.training.preparation import choose_scale, only_others
 from napari_unet.training.transfer import (
@@ -23,7 +24,6 @@ from napari_unet.training.transfer import (
     known_classes,
     network_changes,
 )
-from napari_unet.training.tuning import examine, score_of, sit
 from tests.prediction.models import TWO, lively_model
 from tests.training.pictures import bright_discs, small
 

@@ -7,11 +7,9 @@ from dataclasses import replace
 import numpy as np
 from skimage.draw import disk
 
-from napari_unet.annotations import annotate
-from napari_unet.evaluation import Scores
-from napari_unet.prediction import instances, predict
-from napari_unet.training.tuning import Exam, examine, score_of, tune, usual_options
-from tests.prediction.models import lively_model
+from napari_unet.prediction import instances
+from napari_unet.training.exams import Exam
+from napari_unet.training.tuning import tune, usual_options
 
 
 def _exam(labels, cell):
@@ -24,41 +22,6 @@ def _merged_discs():
     labels[disk((40, 30), 12)] = 1
     labels[disk((40, 51), 12)] = 2
     return labels
-
-
-def test_only_what_is_annotated_is_predicted_and_what_the_network_sees_around_it():
-    model = lively_model()
-    rng = np.random.default_rng(0)
-    picture = rng.random((400, 420)).astype(np.float32)
-    labels = np.zeros((400, 420), np.int32)
-    labels[180:200, 210:240] = 1
-    annotated = np.zeros(labels.shape, bool)
-    annotated[170:210, 200:250] = True
-    [exam] = examine(model, [annotate(picture, labels, annotated=annotated)], "cpu")
-    whole = predict(model, picture, device="cpu")
-    assert exam.labels.size < picture.size / 2
-    assert exam.annotated.sum() == annotated.sum()
-    found = exam.probabilities[:, exam.annotated]
-    np.testing.assert_allclose(found, whole[:, annotated], atol=2e-3)
-    assert np.ptp(found[1]) > 0.05
-
-
-def test_nothing_is_examined_after_a_stop():
-    image = annotate(np.zeros((64, 64), np.float32), np.ones((64, 64), np.int32))
-    assert not list(examine(lively_model(), [image], "cpu", should_stop=lambda: True))
-
-
-def test_a_region_that_vanishes_at_the_size_of_the_training_pixels_is_left_out():
-    annotated = np.zeros((160, 160), bool)
-    annotated[81, 81] = True
-    image = annotate(
-        np.zeros((160, 160), np.float32),
-        annotated.astype(np.int32),
-        annotated=annotated,
-        pixel_size=0.1,
-    )
-    model = replace(lively_model(), pixel_size=0.5)
-    assert not list(examine(model, [image], "cpu"))
 
 
 def test_a_stop_ends_the_tuning_with_the_best_so_far():
@@ -147,12 +110,3 @@ def test_the_width_of_membranes_is_kept():
     options = tune([_exam(labels, cell)], 1.0)
     found = instances(np.stack([1 - cell, cell]), options=replace(options, grow=0))
     assert np.array_equal(found > 0, labels > 0)
-
-
-def test_one_number_for_instances_and_for_classes():
-    nothing = dict.fromkeys(("ap50", "ap", "f1_50", "seg", "pixel_error", "rand_error"))
-    counts = {"n_true": 1, "n_predicted": 1, "images": 1}
-    cells = Scores(**{**nothing, "f1_50": 0.5, "seg": 0.7}, **counts)
-    classes = Scores(**{**nothing, "pixel_error": 0.2}, **counts)
-    assert score_of(cells) == 0.6
-    assert score_of(classes) == 0.8

@@ -21,6 +21,7 @@ from napari_unet.network.encoder_weights import HUB
 from napari_unet.prediction import PredictionError, never, out_of_memory, pixel_ratio
 from napari_unet.training.batches import Batches
 from napari_unet.training.errors import TrainingError
+from napari_unet.training.exams import MOST_SLICES, examine, score_of, sit
 from napari_unet.training.optimisation import Learner
 from napari_unet.training.patches import PatchSource
 from napari_unet.training.preparation import (
@@ -46,15 +47,7 @@ from napari_unet.training.transfer import (
     known_classes,
     network_changes,
 )
-from napari_unet.training.tuning import (
-    MOST_SLICES,
-    as_mapping,
-    examine,
-    score_of,
-    sit,
-    tune,
-    usual_options,
-)
+from napari_unet.training.tuning import as_mapping, tune, usual_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
