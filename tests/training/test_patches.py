@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from napari_unet.training.checks import find_classes
 from napari_unet.training.patches import PatchSource
-from napari_unet.training.preparation import find_classes, prepare
+from napari_unet.training.preparation import prepare
 from tests.training.pictures import bright_discs, small
 
 

@@ -13,13 +13,10 @@ from napari_unet.annotations import annotate
 from napari_unet.evaluation import evaluate
 from napari_unet.prediction import labels_from, predict
 from napari_unet.training import TrainingError, train
+from napari_unet.training.checks import find_classes
 from napari_unet.training.exams import examine
-from napari_unet.training.preparation import (
-    choose_scale,
-    common_pixel_size,
-    find_classes,
-    prepare,
-)
+from napari_unet.training.preparation import prepare
+from napari_unet.training.sizes import choose_scale
 from tests.prediction.models import brightness_model
 from tests.training.pictures import bright_discs, small
 
@@ -64,21 +61,6 @@ def test_the_working_scale_is_measured_in_pixels_of_the_reference():
     assert choose_scale([_finer(image)], config, 0.5) == pytest.approx(expected, rel=0.02)
     assert choose_scale([_finer(image)], config, 0.25) == pytest.approx(expected / 2, rel=0.02)
     assert choose_scale([image, _finer(image)], config, 0.5) == pytest.approx(expected, rel=0.02)
-
-
-@pytest.mark.parametrize(
-    ("sizes", "expected"),
-    [
-        ([None], None),
-        ([None, 0.4], 0.4),
-        ([0.4, 0.2], 0.2),
-        ([0.3, 1.0, 0.4], 0.4),
-        ([0.3, None, 0.9, 0.4, 0.5], 0.4),
-    ],
-)
-def test_images_are_brought_to_the_median_of_the_known_pixel_sizes(sizes, expected):
-    images = [replace(bright_discs(), pixel_size=size) for size in sizes]
-    assert common_pixel_size(images) == expected
 
 
 def test_an_absurd_pixel_size_is_refused_with_the_image_that_has_it():

@@ -8,16 +8,9 @@ import numpy as np
 import pytest
 
 from napari_unet.annotations import annotate, separate, weight_map
-from napari_unet.training import TrainingConfig, TrainingError
-from napari_unet.training.preparation import (
-    check_annotations,
-    counted_only,
-    find_classes,
-    gap_in_pixels,
-    prepare,
-    share_of_old,
-    without_exam,
-)
+from napari_unet.training.checks import find_classes
+from napari_unet.training.preparation import prepare
+from napari_unet.training.selection import counted_only
 from tests.training.pictures import bright_discs, small
 
 
@@ -89,52 +82,6 @@ def test_scribbles_count_only_where_a_class_is_painted():
     assert np.array_equal(lesson.whole.weight > 0, labels > 0)
     assert lesson.whole.target[21, 3] == 1
     assert lesson.whole.weight[21, 3] < lesson.whole.weight[6, 3] * 1.5
-
-
-def test_the_gap_is_one_receptive_field_in_pixels_of_the_image():
-    assert gap_in_pixels(112, 1.0, None, None) == 112
-    assert gap_in_pixels(112, 0.5, None, None) == 224
-    assert gap_in_pixels(112, 1.0, 0.25, 0.5) == 224, "pixels half as large are twice as many"
-    assert gap_in_pixels(112, 2.0, 1.0, 0.5) == 28
-
-
-@pytest.mark.parametrize(("new", "old", "share"), [(1, 20, 0.5), (20, 1, 1 / 21), (5, 5, 0.5)])
-def test_at_least_half_of_the_patches_are_new(new, old, share):
-    assert share_of_old(new, old) == share
-
-
-def test_what_is_kept_back_never_joins_the_training():
-    image = bright_discs(shape=(100, 100))
-    kept = np.zeros_like(image.annotated)
-    kept[:, :, 80:] = True
-    exam = replace(image, annotated=kept)
-    joined = without_exam(image, exam, gap=10)
-    assert not joined.annotated[:, :, 70:].any()
-    assert joined.annotated[:, :, :70].all()
-    assert without_exam(image, None, 10) is image
-
-
-@pytest.mark.parametrize(
-    ("images", "sentence"),
-    [
-        ([], "add an image and paint"),
-        ([replace(bright_discs(), annotated=np.zeros((1, 96, 96), bool))], "nothing is annotated"),
-        ([annotate(np.zeros((9, 9)), np.zeros((9, 9), int))], "no cell is painted"),
-        (
-            [bright_discs(), annotate(np.zeros((1, 3, 9, 9)), np.ones((9, 9), int))],
-            "1 and 3 channels",
-        ),
-    ],
-)
-def test_nothing_to_learn_is_a_sentence(images, sentence):
-    with pytest.raises(TrainingError, match=sentence):
-        check_annotations(images, TrainingConfig())
-
-
-def test_a_single_class_cannot_be_learnt():
-    image = annotate(np.zeros((9, 9)), np.zeros((9, 9), int))
-    with pytest.raises(TrainingError, match="paint at least two"):
-        find_classes([image], "classes", None)
 
 
 @pytest.mark.parametrize("task", ["instances", "classes"])

@@ -14,8 +14,10 @@ from napari_unet.files import load_model, save_model
 from napari_unet.network import Standardisation
 from napari_unet.prediction import predict, resize
 from napari_unet.training import TrainingConfig, TrainingError, train
-from napari_unet.training.preparation import counted_only, find_classes, prepare
+from napari_unet.training.checks import find_classes
+from napari_unet.training.preparation import prepare
 from napari_unet.training.regression import measure_standardisation, value_error
+from napari_unet.training.selection import counted_only
 from tests.training.pictures import bright_discs, domes, small
 
 

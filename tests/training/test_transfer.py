@@ -16,7 +16,8 @@ from napari_unet.prediction import labels_from, predict
 from napari_unet.training import PRESETS, TrainingConfig, TrainingError, train
 from napari_unet.training.exams import examine, score_of, sit
 from napari_unet.training.optimisation import Learner
-from napari_unet.training.preparation import choose_scale, only_others
+from napari_unet.training.selection import only_others
+from napari_unet.training.sizes import choose_scale
 from napari_unet.training.transfer import (
     adapted_network,
     ancestry,

@@ -14,50 +14,24 @@ from napari_unet.annotations import (
     class_target,
     listed,
     separate,
-    typical_diameter,
     weight_map,
-    working_scale,
 )
 from napari_unet.augmentation import Patch
 from napari_unet.network import PERCENTILES, ClassLabel, Standardisation
-from napari_unet.prediction import (
-    PredictionError,
-    measure_range,
-    never,
-    pixel_ratio,
-    resize,
-)
+from napari_unet.prediction import measure_range, never, pixel_ratio, resize
 from napari_unet.training.errors import TrainingError
-from napari_unet.training.regression import check_values, name_outputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from napari_unet.network import TrainedModel
     from napari_unet.prediction import IntensityRange
     from napari_unet.training.configuration import TrainingConfig
 
-__all__ = [
-    "Lesson",
-    "check_annotations",
-    "choose_scale",
-    "common_pixel_size",
-    "counted_only",
-    "find_classes",
-    "fingerprint",
-    "gap_in_pixels",
-    "lengths_of_pixels",
-    "nearest",
-    "only_others",
-    "prepare",
-    "share_of_old",
-    "without_exam",
-]
+__all__ = ["Lesson", "fingerprint", "nearest", "prepare"]
 
 _KNOWN = 0.5  # a value counts where more than this share of it comes from annotated pixels
-FEWEST_SIZES = 3  # cells from which on their size says more than the scale of a known model
 _POSITIONS = 20_000  # annotated pixels kept per slice as centres of patches
 
 
@@ -90,207 +64,6 @@ class Lesson:
         change = np.asarray(balance, np.float32) - np.asarray(self.balance, np.float32)
         weight = np.where(weight > 0, weight + change[target], np.float32(0))
         return replace(self, whole=replace(self.whole, weight=weight), balance=balance)
-
-
-def counted_only(image: AnnotatedImage) -> AnnotatedImage:
-    """Return the image without what was painted where nothing counts.
-
-    What is not annotated must not decide anything: not the weights, not the working scale.
-    """
-    counts = image.annotated[:, np.newaxis] if image.holds_values else image.annotated
-    return replace(image, labels=np.where(counts, image.labels, 0))
-
-
-def without_exam(image: AnnotatedImage, exam: AnnotatedImage | None, gap: int) -> AnnotatedImage:
-    """Return an image that was painted further, without the parts kept back for validation.
-
-    Per slice, the box around what is kept back, grown by `gap` pixels, does not count.
-    """
-    if exam is None or exam.annotated.shape != image.annotated.shape:
-        return image
-    annotated = image.annotated.copy()
-    for index in np.flatnonzero(exam.annotated.any(axis=(1, 2))):
-        rows, columns = np.nonzero(exam.annotated[index])
-        annotated[
-            index,
-            max(rows.min() - gap, 0) : rows.max() + gap + 1,
-            max(columns.min() - gap, 0) : columns.max() + gap + 1,
-        ] = False
-    return replace(image, annotated=annotated)
-
-
-def gap_in_pixels(
-    context: int, scale: float, pixel_size: float | None, reference: float | None
-) -> int:
-    """Return one receptive field of a network in pixels of an image.
-
-    Parameters
-    ----------
-    context : int
-        The receptive field in pixels as the network sees them.
-    scale : float
-        The working scale, for pixels of the size `reference`.
-    pixel_size, reference : float or None
-        Micrometres per pixel, of the image and where `scale` holds.
-    """
-    return round(context / (scale * pixel_ratio(pixel_size, reference)))
-
-
-def share_of_old(new: int, old: int) -> float:
-    """Return how much is learnt from `old` slices beside `new` ones: at most half of it."""
-    return min(0.5, old / (new + old))
-
-
-def only_others(
-    images: Sequence[AnnotatedImage], known: Sequence[AnnotatedImage]
-) -> list[AnnotatedImage]:
-    """Return the images with something annotated whose pictures are none of the known ones."""
-    pictures = {_picture(image) for image in known}
-    return [image for image in images if image.annotated.any() and _picture(image) not in pictures]
-
-
-def _picture(image: AnnotatedImage) -> tuple[Any, ...]:
-    """Return what is equal for equal pictures only."""
-    pixels = np.ascontiguousarray(image.image)
-    return pixels.shape, pixels.dtype.str, hashlib.sha256(pixels.tobytes()).digest()
-
-
-def check_annotations(images: Sequence[AnnotatedImage], config: TrainingConfig) -> None:
-    """Refuse annotations that nothing can be learnt from.
-
-    Raises
-    ------
-    TrainingError
-        With what is missing and what to do.
-    """
-    if not images:
-        raise TrainingError("there is no annotated image; add an image and paint some cells")
-    channels = {image.image.shape[1] for image in images}
-    if len(channels) > 1:
-        counts = " and ".join(str(count) for count in sorted(channels))
-        raise TrainingError(
-            f"some images have {counts} channels; train on images with equal channels"
-        )
-    if config.task == "regression":
-        check_values(images)
-    elif any(image.holds_values for image in images):
-        raise TrainingError(
-            f"some labels are values to predict, which the task {config.task} does not learn; "
-            "choose the task regression, or give whole numbers"
-        )
-    if not any(image.annotated.any() for image in images):
-        raise TrainingError("nothing is annotated; paint some cells or mark a region first")
-    if config.task == "instances" and not any(
-        (image.labels[image.annotated] > 0).any() for image in images
-    ):
-        raise TrainingError("no cell is painted where it counts; paint at least one cell first")
-
-
-def find_classes(
-    images: Sequence[AnnotatedImage],
-    task: str,
-    names: Mapping[int, str] | None,
-    known: Sequence[ClassLabel] = (),
-) -> tuple[ClassLabel, ...]:
-    """Return the classes in channel order, the background first; for regression the outputs.
-
-    One painted class is enough where a model that is gone on from has it among its `known` ones.
-
-    Raises
-    ------
-    TrainingError
-        If fewer than two classes are annotated, or more than 255.
-    """
-    names = names or {}
-    if task == "instances":
-        return (ClassLabel(0, "background"), ClassLabel(1, names.get(1, "cell")))
-    if task == "regression":
-        return name_outputs(images[0].labels.shape[1], names)
-    values = sorted({int(v) for image in images for v in np.unique(image.labels[image.annotated])})
-    goes_on = bool(values) and {*values} <= {label.value for label in known}
-    if not (goes_on or 2 <= len(values) <= 255):
-        raise TrainingError(
-            f"{len(values)} classes are annotated; paint at least two (the background is one) "
-            "and at most 255, or choose the task instances"
-        )
-    if values[-1] > np.iinfo(np.int32).max:
-        raise TrainingError(f"a class has the value {values[-1]}; use values below 2147483648")
-    first = {values[0]: "background"}
-    return tuple(ClassLabel(v, names.get(v, first.get(v, f"class {v}"))) for v in values)
-
-
-def common_pixel_size(
-    images: Sequence[AnnotatedImage], others: Sequence[AnnotatedImage] = ()
-) -> float | None:
-    """Return the pixel size that the images are brought to: the median of those that are known.
-
-    Parameters
-    ----------
-    images
-        What decides.
-    others
-        What decides only if none of `images` tells its pixel size, and is brought to it, too.
-
-    Returns
-    -------
-    float or None
-        Micrometres per pixel, the lower of two in the middle; None where no image tells any.
-
-    Raises
-    ------
-    TrainingError
-        If an image has pixels more than 8 times larger or smaller.
-    """
-    known = _pixel_sizes(images) or _pixel_sizes(others)
-    reference = known[(len(known) - 1) // 2] if known else None
-    for image in [*images, *others]:
-        try:
-            pixel_ratio(image.pixel_size, reference)
-        except PredictionError as error:
-            raise TrainingError(f"{image.name}: {error}" if image.name else str(error)) from error
-    return reference
-
-
-def _pixel_sizes(images: Sequence[AnnotatedImage]) -> list[float]:
-    return sorted(image.pixel_size for image in images if image.pixel_size is not None)
-
-
-def choose_scale(
-    images: Sequence[AnnotatedImage],
-    config: TrainingConfig,
-    reference: float | None = None,
-    start: TrainedModel | None = None,
-) -> float:
-    """Return the working scale: the configured one, or the one that suits the cells' size.
-
-    Parameters
-    ----------
-    images, config
-        What is annotated, and how it is learnt.
-    reference : float or None
-        The pixel size, in micrometres, for which the scale holds.
-    start : TrainedModel or None
-        The model that the training goes on from. Its scale, for pixels of its size, is taken
-        where fewer than three cells, or none of a size, say better.
-    """
-    if config.working_scale is not None:
-        return config.working_scale
-    ratios = lengths_of_pixels(images, reference)
-    if start is not None and (
-        config.task != "instances"
-        or typical_diameter(images, fewest=FEWEST_SIZES, ratios=ratios) is None
-    ):
-        return start.scale * pixel_ratio(reference, start.pixel_size)
-    return working_scale(
-        images, task=config.task, target_diameter=config.cell_diameter, ratios=ratios
-    )
-
-
-def lengths_of_pixels(
-    images: Sequence[AnnotatedImage], reference: float | None
-) -> tuple[float, ...]:
-    """Return how long a pixel of each image is, in pixels of the reference."""
-    return tuple(pixel_ratio(image.pixel_size, reference) for image in images)
 
 
 def _size(image: AnnotatedImage, scale: float) -> tuple[int, int]:

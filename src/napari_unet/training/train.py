@@ -20,26 +20,21 @@ from napari_unet.network import EncoderUNet, Network, TrainedModel, build_networ
 from napari_unet.network.encoder_weights import HUB
 from napari_unet.prediction import PredictionError, never, out_of_memory, pixel_ratio
 from napari_unet.training.batches import Batches
+from napari_unet.training.checks import check_annotations, find_classes
 from napari_unet.training.errors import TrainingError
 from napari_unet.training.exams import MOST_SLICES, examine, score_of, sit
 from napari_unet.training.optimisation import Learner
 from napari_unet.training.patches import PatchSource
-from napari_unet.training.preparation import (
+from napari_unet.training.preparation import fingerprint, prepare
+from napari_unet.training.regression import measure_standardisation
+from napari_unet.training.selection import counted_only, only_others, share_of_old, without_exam
+from napari_unet.training.sizes import (
     FEWEST_SIZES,
-    check_annotations,
     choose_scale,
     common_pixel_size,
-    counted_only,
-    find_classes,
-    fingerprint,
     gap_in_pixels,
     lengths_of_pixels,
-    only_others,
-    prepare,
-    share_of_old,
-    without_exam,
 )
-from napari_unet.training.regression import measure_standardisation
 from napari_unet.training.transfer import (
     adapted_network,
     ancestry,

@@ -1,0 +1,83 @@
+"""Whether anything can be learnt from what is annotated, and which classes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_unet.network import ClassLabel
+from napari_unet.training.errors import TrainingError
+from napari_unet.training.regression import check_values, name_outputs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from napari_unet.annotations import AnnotatedImage
+    from napari_unet.training.configuration import TrainingConfig
+
+__all__ = ["check_annotations", "find_classes"]
+
+
+def check_annotations(images: Sequence[AnnotatedImage], config: TrainingConfig) -> None:
+    """Refuse annotations that nothing can be learnt from.
+
+    Raises
+    ------
+    TrainingError
+        With what is missing and what to do.
+    """
+    if not images:
+        raise TrainingError("there is no annotated image; add an image and paint some cells")
+    channels = {image.image.shape[1] for image in images}
+    if len(channels) > 1:
+        counts = " and ".join(str(count) for count in sorted(channels))
+        raise TrainingError(
+            f"some images have {counts} channels; train on images with equal channels"
+        )
+    if config.task == "regression":
+        check_values(images)
+    elif any(image.holds_values for image in images):
+        raise TrainingError(
+            f"some labels are values to predict, which the task {config.task} does not learn; "
+            "choose the task regression, or give whole numbers"
+        )
+    if not any(image.annotated.any() for image in images):
+        raise TrainingError("nothing is annotated; paint some cells or mark a region first")
+    if config.task == "instances" and not any(
+        (image.labels[image.annotated] > 0).any() for image in images
+    ):
+        raise TrainingError("no cell is painted where it counts; paint at least one cell first")
+
+
+def find_classes(
+    images: Sequence[AnnotatedImage],
+    task: str,
+    names: Mapping[int, str] | None,
+    known: Sequence[ClassLabel] = (),
+) -> tuple[ClassLabel, ...]:
+    """Return the classes in channel order, the background first; for regression the outputs.
+
+    One painted class is enough where a model that is gone on from has it among its `known` ones.
+
+    Raises
+    ------
+    TrainingError
+        If fewer than two classes are annotated, or more than 255.
+    """
+    names = names or {}
+    if task == "instances":
+        return (ClassLabel(0, "background"), ClassLabel(1, names.get(1, "cell")))
+    if task == "regression":
+        return name_outputs(images[0].labels.shape[1], names)
+    values = sorted({int(v) for image in images for v in np.unique(image.labels[image.annotated])})
+    goes_on = bool(values) and {*values} <= {label.value for label in known}
+    if not (goes_on or 2 <= len(values) <= 255):
+        raise TrainingError(
+            f"{len(values)} classes are annotated; paint at least two (the background is one) "
+            "and at most 255, or choose the task instances"
+        )
+    if values[-1] > np.iinfo(np.int32).max:
+        raise TrainingError(f"a class has the value {values[-1]}; use values below 2147483648")
+    first = {values[0]: "background"}
+    return tuple(ClassLabel(v, names.get(v, first.get(v, f"class {v}"))) for v in values)
