@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tifffile
 
-from napari_unet.network import ClassLabel, TrainedModel, UNet
+from napari_unet.network import ClassLabel
+from tests.prediction.models import lively_model
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,12 +24,9 @@ SIDE = 64
 def untrained(
     *, task: str = "instances", channels: int = 1, values: tuple[int, ...] = (0, 1)
 ) -> Any:
-    network = UNet(channels, len(values), depth=2, width=2, padding="same").eval()
-    return TrainedModel(
-        network=network,
-        task=task,
-        classes=tuple(ClassLabel(value, f"class {value}") for value in values),
-    )
+    """Return a model with random weights, the same for every call."""
+    classes = tuple(ClassLabel(value, f"class {value}") for value in values)
+    return lively_model(task=task, channels=channels, classes=classes, depth=2, width=2)
 
 
 class Result:

@@ -45,6 +45,36 @@ def test_classes_compare_by_the_rank_of_their_values(folders: Path, run: Run) ->
     assert ["255", "0", "36"] in shown
 
 
+def test_classes_that_are_named_are_not_guessed(folders: Path, run: Run) -> None:
+    truth = np.full((10, 10), 3, np.uint8)
+    truth[:5] = 4
+    found = np.where(truth == 3, 1, 2).astype(np.uint8)
+    tifffile.imwrite(folders / "truth.tif", truth)
+    tifffile.imwrite(folders / "found.tif", found)
+    ask = ["evaluate", folders / "truth.tif", folders / "found.tif", "--task", "classes", "--json"]
+    assert json.loads(run(*ask).out)["pixel_error"] == 0
+    assert json.loads(run(*ask, "--classes", "1,2,3,4").out)["pixel_error"] == 1
+    done = run(*ask, "--classes", "1,3,4")
+    assert done.code == 1
+    assert "the value 2 is none of the classes [1, 3, 4]" in done.sentence
+
+
+@pytest.mark.parametrize(
+    ("options", "about"),
+    [
+        (["--task", "classes", "--classes", "1;2"], "--classes 1;2: write whole numbers"),
+        (["--task", "classes", "--classes", ""], "write whole numbers"),
+        (["--classes", "1,2"], "leave it out with --task instances"),
+    ],
+)
+def test_values_that_name_no_classes_are_wrong_usage(
+    options: list[str], about: str, folders: Path, run: Run
+) -> None:
+    done = run("evaluate", folders / "labels", folders / "labels", *options)
+    assert done.code == 2
+    assert about in done.sentence
+
+
 def test_measures_of_membranes_are_taken_when_asked_for(folders: Path, run: Run) -> None:
     truth = np.full((30, 40), 255, np.uint8)
     truth[:, 19:21] = 0

@@ -59,6 +59,19 @@ def test_every_image_that_can_be_is_predicted_and_each_other_is_reported(
     assert "p2" in done.err.splitlines()[1]
 
 
+def test_a_stack_of_classes_has_the_values_that_were_painted(folders: Path, run: Run) -> None:
+    values = (3, 70_000)
+    path = save_model(untrained(task="classes", values=values), folders / "c.safetensors")
+    stack = np.random.default_rng(0).integers(0, 200, (2, 20, 30)).astype(np.uint16)
+    tifffile.imwrite(folders / "stack.tif", stack, photometric="minisblack")
+    done = run("predict", path, folders / "stack.tif", "--out", folders / "o", "--probabilities")
+    assert (done.code, done.err) == (0, "")
+    likely = read_image(folders / "o" / "stack_probability.tif").data.argmax(axis=1)
+    written = tifffile.imread(folders / "o" / "stack.tif")
+    np.testing.assert_array_equal(written, np.array(values)[likely])
+    assert set(np.unique(written)) == set(values)
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (5, 70), (3, 40, 30)])
 def test_any_size_is_predicted(
     shape: tuple[int, ...], tmp_path: Path, model: Path, run: Run

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import tifffile
-import torch
 
 from napari_unet.files import load_model, save_model
 from tests.cli.commands import Run, train_on, untrained
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.usefixtures("tiny")
-def test_any_option_of_a_training_can_be_set(tiny: None, folders: Path, run: Run) -> None:
+def test_any_option_of_a_training_can_be_set(folders: Path, run: Run) -> None:
     settings = ["width=3", "elastic=no", "w0=2.5", "views=1", "skips=add", "encoder_weights=none"]
     given = [part for setting in settings for part in ("--set", setting)]
     done = run(*train_on(folders, "--steps", 1, *given))
@@ -28,10 +27,9 @@ def test_any_option_of_a_training_can_be_set(tiny: None, folders: Path, run: Run
     assert kept["encoder_weights"] is None
 
 
-def test_how_cells_are_cut_can_be_set_for_one_prediction(folders: Path, run: Run) -> None:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        model = save_model(untrained(), folders / "model.safetensors")
+def test_how_cells_are_cut_can_be_set_for_one_prediction(
+    model: Path, folders: Path, run: Run
+) -> None:
     found = {}
     for smallest in (0, 1_000_000):
         out = folders / f"out {smallest}"

@@ -39,19 +39,36 @@ def test_train_predict_evaluate_info(folders: Path, run: Run) -> None:
 
 
 @pytest.mark.usefixtures("tiny")
-def test_painted_values_stay_in_the_model_and_ranks_go_into_files(folders: Path, run: Run) -> None:
-    for path in (folders / "labels").iterdir():
-        binary = (tifffile.imread(path) > 0).astype(np.uint8) * 255
-        binary[0] = 7
-        tifffile.imwrite(path, binary)
-    options = ["--task", "classes", "--steps", 1]
-    assert run(*train_on(folders, *options, "--unlabelled", 7)).code == 0
-    assert [c.value for c in load_model(folders / "new.safetensors").classes] == [0, 255]
-    out = folders / "out"
-    assert run("predict", folders / "new.safetensors", folders / "images", "--out", out).code == 0
-    assert set(np.unique(tifffile.imread(out / "p0.tif"))) <= {0, 1}
-    done = run("evaluate", folders / "labels", out, "--task", "classes", "--unlabelled", 7)
+def test_classes_keep_their_painted_values(folders: Path, run: Run) -> None:
+    truth = {}
+    for path in sorted((folders / "labels").iterdir()):
+        labels = np.where(tifffile.imread(path) > 0, 7, 3).astype(np.uint8)
+        labels[0] = 200
+        tifffile.imwrite(path, labels)
+        truth[path.name[:2]] = labels
+    model, out = folders / "new.safetensors", folders / "out"
+    silent = ["--task", "classes", "--unlabelled", 200]
+    assert run(*train_on(folders, "--steps", 2, *silent)).code == 0
+    assert [c.value for c in load_model(model).classes] == [3, 7]
+    assert "3 = background, 7 = class 7" in run("info", model).out
+    done = run("predict", model, folders / "images", "--out", out, "--probabilities")
     assert (done.code, done.err) == (0, "")
+    wrong = []
+    for name, labels in truth.items():
+        probabilities = tifffile.imread(out / f"{name}_probability.tif")
+        written = tifffile.imread(out / f"{name}.tif")
+        np.testing.assert_array_equal(written, np.array([3, 7])[probabilities.argmax(axis=0)])
+        wrong.append((written != labels)[1:].mean())
+    ask = ["evaluate", folders / "labels", out, *silent, "--json"]
+    scores = json.loads(run(*ask).out)
+    assert [each["value"] for each in scores["classes"]] == [3, 7]
+    assert scores["pixel_error"] == pytest.approx(np.mean(wrong))
+    assert json.loads(run(*ask, "--classes", "3,7").out) == scores
+    # Earlier versions wrote 0 for the lowest value, 1 for the next.
+    for name in truth:
+        written = tifffile.imread(out / f"{name}.tif")
+        tifffile.imwrite(out / f"{name}.tif", (written == 7).astype(np.uint16))
+    assert json.loads(run(*ask).out) == scores
 
 
 @pytest.mark.usefixtures("tiny")

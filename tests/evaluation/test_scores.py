@@ -212,6 +212,14 @@ def test_a_prediction_that_holds_all_true_values_and_more_keeps_them() -> None:
     assert evaluate([(truth, predicted)], task="classes").pixel_error == pytest.approx(1 / 3)
 
 
+def test_values_of_which_both_sides_have_some_are_taken_as_they_are() -> None:
+    truth, predicted = np.array([[3, 7, 7, 3]]), np.array([[3, 5, 5, 5]])
+    scores = evaluate([(truth, predicted)], task="classes")
+    assert scores.pixel_error == 0.75
+    assert scores.classes is not None
+    assert [each.value for each in scores.classes] == [3, 5, 7]
+
+
 def test_a_value_that_is_no_class_is_refused() -> None:
     with pytest.raises(ValueError, match="the value 7 is none of the classes"):
         evaluate([(np.array([[1, 7]]), np.array([[1, 1]]))], task="classes", classes=(1, 2))

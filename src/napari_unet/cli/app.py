@@ -237,10 +237,10 @@ def predict(
 ) -> None:
     """Segment images with a model, and write a label file STEM.tif for each.
 
-    Instances are numbered from 1 and unique per file; classes are numbered from 0 in the order of
-    the values trained on (napari-unet info shows them). A regression's values are written as
-    float32, with one channel per output. Where the files say that their pixels are larger or
-    smaller than those trained on, the network sees the images at the size it knows.
+    Instances are numbered from 1 and unique per file; classes have the values that they were
+    trained on. A regression's values are written as float32, with one channel per output. Where
+    the files say that their pixels are larger or smaller than those trained on, the network sees
+    the images at the size it knows.
 
     Example: napari-unet predict cells.safetensors images --out results
     """
@@ -268,6 +268,14 @@ def evaluate(
         Path, typer.Argument(exists=True, help="Folder of predicted labels, or one file.")
     ],
     task: TaskOption = TaskName.instances,
+    classes: Annotated[
+        str | None,
+        typer.Option(
+            metavar="VALUE,VALUE",
+            help="All values that classes have, such as 0,3,7: label files are then compared by "
+            "their values, and nothing is guessed.",
+        ),
+    ] = None,
     unlabelled: Unlabelled = None,
     regions: Regions = None,
     cells: Annotated[
@@ -292,17 +300,19 @@ def evaluate(
 ) -> None:
     """Compare predicted labels with true ones, over all images together.
 
-    Classes compare by the rank of their values, so that 0/255 equals 0/1. Values of a regression
-    are not counted where the truth is NaN.
+    Class files of another program may number the classes otherwise, 0/1 for 0/255: where their
+    values do not fit the truth, their ranks are compared. Values of a regression are not counted
+    where the truth is NaN.
 
     Example: napari-unet evaluate labels results --cells cells.csv
     """
-    from napari_unet.cli.evaluate import EvaluateCommand
+    from napari_unet.cli.evaluate import EvaluateCommand, class_values
 
     EvaluateCommand(
         truth=truth,
         predicted=predicted,
         task=task.name_of_task,
+        classes=None if classes is None else class_values(classes),
         unlabelled=unlabelled,
         regions=regions,
         cells=cells,

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from napari_unet.annotations import Task
     from napari_unet.cli.inputs import Compared
 
-__all__ = ["EvaluateCommand", "score_tables"]
+__all__ = ["EvaluateCommand", "class_values", "score_tables"]
 
 _MEANINGS = {
     "ap50": "AP at IoU > 0.5: TP / (TP + FP + FN); higher is better",
@@ -77,6 +77,7 @@ class EvaluateCommand:
     truth: Path
     predicted: Path
     task: Task
+    classes: Sequence[int] | None
     unlabelled: int | None
     regions: Path | None
     em: bool
@@ -97,6 +98,8 @@ class EvaluateCommand:
         """
         if self.em and self.task == "regression":
             raise UsageError("--em compares regions; leave it out with --task regression")
+        if self.classes and self.task != "classes":
+            raise UsageError(f"--classes names classes; leave it out with --task {self.task}")
         if self.cells:
             self._check_output(self.cells)
         failures = Failures(debug=self.debug)
@@ -110,7 +113,7 @@ class EvaluateCommand:
         )
         if pairs:
             compared = [(pair.truth, pair.predicted, pair.annotated) for pair in pairs]
-            scores = evaluate(compared, task=self.task, em=self.em)
+            scores = evaluate(compared, task=self.task, classes=self.classes, em=self.em)
             if self.cells:
                 self._write_cells(self.cells, pairs)
             self._print(scores)
@@ -138,6 +141,20 @@ class EvaluateCommand:
             print(json.dumps(scores.to_dict(), indent=2))
         else:
             Console(highlight=False).print(score_tables(scores))
+
+
+def class_values(text: str) -> list[int]:
+    """Read the values of classes, such as 0,3,7.
+
+    Raises
+    ------
+    UsageError
+        If one of them is no whole number.
+    """
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise UsageError(f"--classes {text}: write whole numbers, such as 0,3,7") from None
 
 
 def score_tables(scores: Scores | ValueScores) -> RenderableType:

@@ -55,8 +55,8 @@ def _level_table(levels: Sequence[Level]) -> Table:
 def describe(model: TrainedModel) -> dict[str, Any]:
     """Return everything about a model but its weights, as plain values.
 
-    ``classes`` holds for each class its ``index`` (the channel of the probabilities and the number
-    in label files of the task classes), the painted ``value`` and the ``name``. A regression has
+    ``classes`` holds for each class its ``index`` (the channel of the probabilities), the painted
+    ``value`` (also in label files of the task classes) and the ``name``. A regression has
     ``outputs`` instead: ``index``, ``name``, and the ``mean`` and ``std`` of the values trained
     on, in their own unit.
     """
@@ -108,7 +108,7 @@ def _table(described: dict[str, Any]) -> Table:
             single = {key: part for key, part in value.items() if isinstance(part, float | int)}
             shown = _short(single)[1:-1]
         elif name == "classes":
-            shown = ", ".join(f"{c['index']} = {c['name']} (painted {c['value']})" for c in value)
+            shown = ", ".join(f"{c['value']} = {c['name']}" for c in value)
         elif name == "outputs":
             shown = ", ".join(
                 f"{k['index']} = {k['name']} (mean {k['mean']:.4g}, standard deviation "

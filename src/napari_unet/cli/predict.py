@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from napari_unet.files import ImageFile
     from napari_unet.network import TrainedModel
 
-__all__ = ["PredictCommand", "file_labels"]
+__all__ = ["PredictCommand"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,8 +139,9 @@ class PredictCommand:
         if maps is not None and model.task == "regression":
             found = self._write_values(image, maps if image.is_stack else maps[0])
         else:
-            labels = file_labels(model, slices)
-            found = f"{labels.max()} cells" if model.task == "instances" else "classes"
+            cells = model.task == "instances"
+            labels = number_uniquely(slices) if cells else np.stack(slices)
+            found = f"{labels.max()} cells" if cells else "classes"
             self._write(image, labels if image.is_stack else labels[0])
             if maps is not None:
                 self._write_probabilities(image, maps if image.is_stack else maps[0])
@@ -158,15 +159,3 @@ class PredictCommand:
 
     def _how(self, image: ImageFile) -> dict[str, Any]:
         return {"pixel_size": image.pixel_size, "overwrite": self.overwrite}
-
-
-def file_labels(model: TrainedModel, slices: Sequence[NDArray[np.int32]]) -> NDArray[Any]:
-    """Turn painted values of all slices into what stands in files, (Z, Y, X).
-
-    Cells are numbered uniquely per file; classes are numbered from 0 in the order of the values
-    that they were trained with.
-    """
-    if model.task == "instances":
-        return number_uniquely(slices)
-    values = np.sort([label.value for label in model.classes])
-    return np.searchsorted(values, np.stack(slices)).astype(np.uint16)

@@ -101,7 +101,9 @@ def ranked(
     classes
         All values that truth and predictions may hold. Without them it is guessed: where the
         values of one side all occur in the other, both are ranked as the other is; a prediction
-        with values below the number of classes is taken as ranks; any other is ranked by itself.
+        with values below the number of classes is taken as ranks; where both sides have a value
+        other than 0 in common, all values are taken as they are; any other prediction is ranked
+        by itself.
 
     Raises
     ------
@@ -114,7 +116,9 @@ def ranked(
         known = np.unique(np.asarray(classes, dtype=np.int64))
         strange = np.setdiff1d(np.union1d(true_values, found), known)
         if strange.size:
-            raise ValueError(f"the value {strange[0]} is none of the classes {known.tolist()}")
+            raise ValueError(
+                f"the value {strange[0]} is none of the classes {known.tolist()}; name all"
+            )
         true_values = values = known
     elif np.isin(found, true_values).all():
         values = true_values
@@ -122,6 +126,8 @@ def ranked(
         true_values = values = found
     elif found.max(initial=0) < true_values.size:
         values = np.arange(true_values.size)
+    elif np.intersect1d(true_values, found).any():
+        true_values = values = np.union1d(true_values, found)
     else:
         values = found
     ranks = [

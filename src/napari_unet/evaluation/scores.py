@@ -177,7 +177,8 @@ def evaluate(
         For task "classes": all values that there are. Without them classes compare by the rank of
         their values, so that 0/255 equals 0/1. It is guessed what a rank is: where the values of
         one side all occur in the other, both are ranked as the other is; else a prediction with
-        values below the number of classes is taken as ranks, any other is ranked by itself.
+        values below the number of classes is taken as ranks; else values are taken as they are
+        where both sides have one other than 0 in common, and ranked by themselves where not.
     em
         Also take the measures of the electron microscopy challenge of 2012, `v_rand` to
         `warping_error`: a third of a second for each 512x512 pixels. Not for values.
