@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from napari_unet.annotations import annotate
 from napari_unet.evaluation import Scores
 from napari_unet.prediction import predict
-from napari_unet.training.exams import examine, score_of
+from napari_unet.training.exams import examine, next_exam, score_of
 from tests.prediction.models import lively_model
 
 
@@ -55,3 +56,8 @@ def test_one_number_for_instances_and_for_classes():
     classes = Scores(**{**nothing, "pixel_error": 0.2}, **counts)
     assert score_of(cells) == 0.6
     assert score_of(classes) == 0.8
+
+
+@pytest.mark.parametrize(("cost", "expected"), [(0.0, 0.467), (0.01, 0.467), (0.2, 2.3)])
+def test_validation_takes_a_tenth_of_the_time_at_most(cost, expected):
+    assert next_exam(0.3, cost) == pytest.approx(expected, abs=1e-3)

@@ -18,7 +18,6 @@ from napari_unet.training import TrainingConfig, TrainingError, train
 from napari_unet.training.exams import examine
 from napari_unet.training.optimisation import Learner
 from napari_unet.training.preparation import prepare
-from napari_unet.training.train import next_exam
 from tests.training.pictures import bright_discs, small
 
 train_module = importlib.import_module("napari_unet.training.train")  # the package shows a function
@@ -150,11 +149,6 @@ def test_what_is_learnt_stays_when_it_cannot_be_measured(monkeypatch):
     seen = list(train([bright_discs(s) for s in range(3)], small()))
     assert seen[-1].model is not None
     assert any("could not be measured" in report.message for report in seen)
-
-
-@pytest.mark.parametrize(("cost", "expected"), [(0.0, 0.467), (0.01, 0.467), (0.2, 2.3)])
-def test_validation_takes_a_tenth_of_the_time_at_most(cost, expected):
-    assert next_exam(0.3, cost) == pytest.approx(expected, abs=1e-3)
 
 
 def test_time_is_a_budget():

@@ -4,7 +4,8 @@ from napari_unet.network.device import Device, choose_device, devices, gpu_advic
 from napari_unet.training.configuration import PRESETS, TrainingConfig
 from napari_unet.training.errors import TrainingError
 from napari_unet.training.optimisation import energy
-from napari_unet.training.train import TrainingReport, train
+from napari_unet.training.reports import TrainingReport
+from napari_unet.training.train import train
 from napari_unet.training.transfer import network_options
 
 __all__ = [

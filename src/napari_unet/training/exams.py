@@ -28,9 +28,11 @@ if TYPE_CHECKING:
     from napari_unet.annotations import AnnotatedImage
     from napari_unet.network import TrainedModel
 
-__all__ = ["MOST_SLICES", "Exam", "examine", "score_of", "sit"]
+__all__ = ["MOST_SLICES", "Exam", "examine", "next_exam", "score_of", "sit"]
 
 MOST_SLICES = 8  # on which a model is judged
+_EXAMS = 5  # validations in a training, apart from the last
+_SHARE = 0.1  # of the time, at most, goes into validation
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,3 +161,16 @@ def score_of(scores: Scores | ValueScores) -> float:
     if scores.f1_50 is None:
         return 1 - (scores.pixel_error if scores.pixel_error is not None else 1.0)
     return (scores.f1_50 + (scores.seg or 0.0)) / 2
+
+
+def next_exam(progress: float, cost: float) -> float:
+    """Say at which share of a training to validate next.
+
+    Parameters
+    ----------
+    progress : float
+        The share that is used up.
+    cost : float
+        The share that the last validation took.
+    """
+    return progress + max(1 / (_EXAMS + 1), cost / _SHARE)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from napari_unet.prediction import IntensityRange
     from napari_unet.training.configuration import TrainingConfig
 
-__all__ = ["Lesson", "fingerprint", "nearest", "prepare"]
+__all__ = ["Lesson", "nearest", "prepare"]
 
 _KNOWN = 0.5  # a value counts where more than this share of it comes from annotated pixels
 _POSITIONS = 20_000  # annotated pixels kept per slice as centres of patches
@@ -69,16 +69,6 @@ class Lesson:
 def _size(image: AnnotatedImage, scale: float) -> tuple[int, int]:
     rows, columns = (max(1, round(n * scale)) for n in image.image.shape[-2:])
     return rows, columns
-
-
-def fingerprint(images: Sequence[AnnotatedImage]) -> str:
-    """Return a short hash of the pixels and labels that a model was trained on."""
-    digest = hashlib.sha256()
-    for image in images:
-        for array in (image.image, image.labels, image.annotated):
-            digest.update(str((array.shape, array.dtype)).encode())
-            digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()[:16]
 
 
 def nearest(array: NDArray[Any], shape: tuple[int, int]) -> NDArray[Any]:

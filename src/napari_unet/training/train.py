@@ -2,39 +2,40 @@
 
 from __future__ import annotations
 
-import datetime
-import platform
-import time
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
-from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from napari_unet.annotations import AnnotatedImage, count_cells, split, typical_diameter
+from napari_unet.annotations import AnnotatedImage, split
 from napari_unet.augmentation import Patch, apply, draw, source_shape
 from napari_unet.network import EncoderUNet, Network, TrainedModel, build_network, choose_device
-from napari_unet.network.encoder_weights import HUB
-from napari_unet.prediction import PredictionError, never, out_of_memory, pixel_ratio
+from napari_unet.prediction import PredictionError, never, out_of_memory
 from napari_unet.training.batches import Batches
 from napari_unet.training.checks import check_annotations, find_classes
 from napari_unet.training.errors import TrainingError
-from napari_unet.training.exams import MOST_SLICES, examine, score_of, sit
+from napari_unet.training.exams import MOST_SLICES, examine, next_exam, score_of, sit
+from napari_unet.training.messages import (
+    encoder_message,
+    no_step_message,
+    no_validation_message,
+    pixel_message,
+    scale_message,
+    start_message,
+    stopped_early,
+    trained_message,
+)
 from napari_unet.training.optimisation import Learner
 from napari_unet.training.patches import PatchSource
-from napari_unet.training.preparation import fingerprint, prepare
+from napari_unet.training.preparation import prepare
+from napari_unet.training.provenance import cells_learnt, provenance
 from napari_unet.training.regression import measure_standardisation
+from napari_unet.training.reports import Clock, TrainingReport
 from napari_unet.training.selection import counted_only, only_others, share_of_old, without_exam
-from napari_unet.training.sizes import (
-    FEWEST_SIZES,
-    choose_scale,
-    common_pixel_size,
-    gap_in_pixels,
-    lengths_of_pixels,
-)
+from napari_unet.training.sizes import choose_scale, common_pixel_size, gap_in_pixels
 from napari_unet.training.transfer import (
     adapted_network,
     ancestry,
@@ -51,91 +52,10 @@ if TYPE_CHECKING:
     from napari_unet.training.configuration import TrainingConfig
     from napari_unet.training.preparation import Lesson
 
-__all__ = ["TrainingReport", "train"]
+__all__ = ["train"]
 
-_EXAMS = 5  # validations in a training, apart from the last
 _PATCH_THREADS = 4  # prepare the next batch while a GPU takes a step
-_EXAM_SHARE = 0.1  # of the time, at most, goes into validation
 _HURRIED_SLICES = 2  # on which a training is finished that was stopped
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class TrainingReport:
-    """How far a training has come.
-
-    Parameters
-    ----------
-    phase : {"preparing", "training", "finished"}
-        The last report, and only it, is "finished".
-    step : int
-        Steps taken.
-    seconds : float
-        Time since the training began.
-    loss : float or None
-        The energy of this step.
-    validation : float or None
-        A new validation score between 0 and 1, higher is better; None between validations.
-    progress : float
-        Share of the time or the steps that is used up.
-    seconds_left : float or None
-        An estimate.
-    message : str
-        Something a person should know; often empty.
-    model : TrainedModel or None
-        In the last report: the best model.
-    """
-
-    phase: Literal["preparing", "training", "finished"]
-    step: int = 0
-    seconds: float = 0.0
-    loss: float | None = None
-    validation: float | None = None
-    progress: float = 0.0
-    seconds_left: float | None = None
-    message: str = ""
-    model: TrainedModel | None = None
-
-
-@dataclass
-class _Clock:
-    """What is used up of a training's time or steps."""
-
-    config: TrainingConfig
-    started: float = field(default_factory=time.monotonic)
-    step: int = 0
-
-    @property
-    def seconds(self) -> float:
-        return time.monotonic() - self.started
-
-    @contextmanager
-    def paused(self) -> Iterator[None]:
-        """Let work (a download) take no time of the training."""
-        began = time.monotonic()
-        yield
-        self.started += time.monotonic() - began
-
-    @property
-    def progress(self) -> float:
-        if self.config.steps is not None:
-            return min(1.0, self.step / self.config.steps)
-        assert self.config.minutes is not None
-        return min(1.0, self.seconds / (60 * self.config.minutes))
-
-    @property
-    def seconds_left(self) -> float | None:
-        if self.config.steps is None:
-            assert self.config.minutes is not None
-            return max(0.0, 60 * self.config.minutes - self.seconds)
-        if self.step == 0:
-            return None
-        return self.seconds / self.step * (self.config.steps - self.step)
-
-    def report(self, **values: Any) -> TrainingReport:
-        values = {"phase": "training", "progress": self.progress, **values}
-        return TrainingReport(
-            step=self.step, seconds=self.seconds, seconds_left=self.seconds_left, **values
-        )
 
 
 def train(
@@ -246,7 +166,7 @@ class _Training:
         self.config = config
         self.start = start
         self.start_name = start_name or "a model without a name"
-        self.clock = _Clock(config)
+        self.clock = Clock(config)
         self.should_stop = should_stop
         self.updates = updates
         self.device = choose_device(config.device)
@@ -279,7 +199,8 @@ class _Training:
         with Batches(self._draw_patch, threads=_threads_for_patches(self.device)) as self.batches:
             yield from self._learn()
         if self.clock.step == 0:
-            raise TrainingError(self._no_step_message())
+            stopped = self.should_stop()
+            raise TrainingError(no_step_message(self.clock.seconds, stopped=stopped))
         yield self.clock.report(
             message="Choosing how probabilities become cells"
             if self.cells
@@ -294,55 +215,18 @@ class _Training:
 
     def _messages(self) -> list[str]:
         """Return what a person should know before the first step."""
-        messages = [self._scale_message(), self._pixel_message()]
-        messages += [self._start_message(), self._encoder_message()]
+        sizes = [image.pixel_size for image in [*self.images, *self.old]]
+        messages = [scale_message(self.scale), pixel_message(sizes, self.pixel_size)]
+        if self.start is not None:
+            changes = network_changes(
+                self.start, channels=self._channels, fresh_last_layer=not self.goes_on
+            )
+            messages.append(start_message(self.start_name, changes))
+        elif self.config.encoder is not None:
+            messages.append(encoder_message(self.config.encoder, self.config.encoder_weights))
         if not self.exams:
-            messages.append(self._no_validation_message())
+            messages.append(no_validation_message(self.config.validation))
         return [message for message in messages if message]
-
-    def _scale_message(self) -> str:
-        if self.scale == 1:
-            return "The network sees the images at full resolution"
-        return f"The network sees the images at {self.scale:.2g} of their size"
-
-    def _pixel_message(self) -> str:
-        """Say that images are brought to one pixel size; empty where all have it."""
-        every = [*self.images, *self.old]
-        known = [image.pixel_size for image in every if image.pixel_size is not None]
-        if all(pixel_ratio(size, self.pixel_size) == 1 for size in known):
-            return ""
-        return (
-            f"The images have pixels of {min(known):.3g} to {max(known):.3g} µm; the network sees "
-            f"them as if all had {self.pixel_size:.3g} µm"
-        )
-
-    def _start_message(self) -> str:
-        """Say which model is gone on from, and what of it is new; empty without one."""
-        if self.start is None:
-            return ""
-        changes = network_changes(
-            self.start, channels=self._channels, fresh_last_layer=not self.goes_on
-        )
-        return f"Goes on from {self.start_name}" + (f" with {changes}" if changes else "")
-
-    def _encoder_message(self) -> str:
-        """Say what the encoder begins with, because a download takes a while; empty else."""
-        if self.config.encoder is None or self.start is not None:
-            return ""
-        return f"The encoder {self.config.encoder} starts from {_weights_in_words(self.config)}"
-
-    def _no_step_message(self) -> str:
-        if self.should_stop():
-            return "stopped before the first step; there is no new model"
-        return (
-            f"preparing the images took {_duration(self.clock.seconds)}, all the time that was "
-            "given, and nothing was learnt; give more minutes"
-        )
-
-    def _no_validation_message(self) -> str:
-        if self.config.validation == 0:
-            return "Nothing is kept back for validation"
-        return "Too few cells to keep some back for validation; the quality is not measured"
 
     @property
     def cells(self) -> bool:
@@ -428,7 +312,7 @@ class _Training:
             except (RuntimeError, MemoryError, ValueError, ArithmeticError) as error:
                 if self.clock.step == 0:
                     raise
-                yield self.clock.report(message=_stopped_early(error))
+                yield self.clock.report(message=stopped_early(error))
                 return
 
     def _exam(self) -> Iterator[TrainingReport]:
@@ -543,7 +427,7 @@ class _Training:
             progress=1.0,
             validation=score_of(scores) if scores and self.exams else None,
             model=replace(model, provenance=facts),
-            message=f"Trained for {self.clock.step} steps in {_duration(self.clock.seconds)}",
+            message=trained_message(self.clock.step, self.clock.seconds),
         )
 
     def _best_network(self) -> Network:
@@ -557,48 +441,20 @@ class _Training:
         return self.best[1] if self.best else self.learner.snapshot()
 
     def _provenance(self, scores: Mapping[str, Any]) -> dict[str, Any]:
-        return {
-            "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            "versions": {
-                "napari-unet": _version("napari-unet"),
-                "torch": str(torch.__version__),
-                "python": platform.python_version(),
-            },
-            "device": str(self.device),
-            "precision": str(self.learner.dtype or torch.float32).removeprefix("torch."),
-            "steps": self.clock.step,
-            "seconds": round(self.clock.seconds, 1),
-            "data": fingerprint([*self.images, *self.old]),
-            "images": [image.name for image in [*self.images, *self.old]],
-            **(self._cells() if self.cells else {}),
-            **({"parent": ancestry(self.start, self.start_name)} if self.start else {}),
-            "scores": dict(scores),
-            "scored_on": [exam.name for exam in self.exams] or "the training images",
-        }
-
-    def _cells(self) -> dict[str, float]:
-        """Return how many cells were learnt from, and their diameter in pixels at work."""
-        count = sum(count_cells(image.labels) for image in [*self.images, *self.old])
-        fewest = 1 if self.start is None else FEWEST_SIZES
-        ratios = lengths_of_pixels(self.images, self.pixel_size)
-        diameter = typical_diameter(self.images, fewest=fewest, ratios=ratios)
-        if diameter is not None:
-            return {"cells": count, "cell_diameter": round(diameter * self.scale, 1)}
-        known = self.start and self.start.provenance.get("cell_diameter")
-        return {"cells": count, **({"cell_diameter": known} if known else {})}
-
-
-def next_exam(progress: float, cost: float) -> float:
-    """Say at which share of a training to validate next.
-
-    Parameters
-    ----------
-    progress : float
-        The share that is used up.
-    cost : float
-        The share that the last validation took.
-    """
-    return progress + max(1 / (_EXAMS + 1), cost / _EXAM_SHARE)
+        cells: Mapping[str, float] = {}
+        if self.cells:
+            cells = cells_learnt(self.images, self.old, self.scale, self.pixel_size, self.start)
+        return provenance(
+            [*self.images, *self.old],
+            device=self.device,
+            dtype=self.learner.dtype,
+            steps=self.clock.step,
+            seconds=self.clock.seconds,
+            cells=cells,
+            parent=ancestry(self.start, self.start_name) if self.start else None,
+            scores=scores,
+            scored_on=self.exams,
+        )
 
 
 def _load_encoder(network: EncoderUNet, config: TrainingConfig) -> None:
@@ -610,29 +466,3 @@ def _load_encoder(network: EncoderUNet, config: TrainingConfig) -> None:
             "the encoder is frozen but its weights are random, so that it never learns anything; "
             "choose encoder weights, or do not freeze it"
         )
-
-
-def _weights_in_words(config: TrainingConfig) -> str:
-    if config.encoder_weights is None:
-        return "random weights"
-    if config.encoder_weights == HUB:
-        return "what it learnt from the photographs of ImageNet (downloaded the first time)"
-    return f"the weights in {config.encoder_weights}"
-
-
-def _stopped_early(error: BaseException) -> str:
-    """Say why a training ended before its time; what it learnt so far is kept."""
-    reason = "the memory is used up" if out_of_memory(error) else str(error)
-    return f"The training stopped early ({reason}); what it learnt until then is kept"
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except ModuleNotFoundError:
-        return "not installed"
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -1,0 +1,97 @@
+"""What a training says to the person who waits for it, in sentences."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_unet.network.encoder_weights import HUB
+from napari_unet.prediction import out_of_memory, pixel_ratio
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = [
+    "encoder_message",
+    "no_step_message",
+    "no_validation_message",
+    "pixel_message",
+    "scale_message",
+    "start_message",
+    "stopped_early",
+    "trained_message",
+]
+
+
+def scale_message(scale: float) -> str:
+    """Say at which working scale the network sees the images."""
+    if scale == 1:
+        return "The network sees the images at full resolution"
+    return f"The network sees the images at {scale:.2g} of their size"
+
+
+def pixel_message(sizes: Sequence[float | None], reference: float | None) -> str:
+    """Say that images are brought to one pixel size; empty where all have it.
+
+    Parameters
+    ----------
+    sizes : sequence of float or None
+        Micrometres per pixel of each image.
+    reference : float or None
+        What they are brought to.
+    """
+    known = [size for size in sizes if size is not None]
+    if all(pixel_ratio(size, reference) == 1 for size in known):
+        return ""
+    return (
+        f"The images have pixels of {min(known):.3g} to {max(known):.3g} µm; the network sees "
+        f"them as if all had {reference:.3g} µm"
+    )
+
+
+def start_message(name: str, changes: str) -> str:
+    """Say which model is gone on from, and what of it is new."""
+    return f"Goes on from {name}" + (f" with {changes}" if changes else "")
+
+
+def encoder_message(encoder: str, weights: str | None) -> str:
+    """Say what an encoder begins with, because a download takes a while."""
+    if weights is None:
+        begins = "random weights"
+    elif weights == HUB:
+        begins = "what it learnt from the photographs of ImageNet (downloaded the first time)"
+    else:
+        begins = f"the weights in {weights}"
+    return f"The encoder {encoder} starts from {begins}"
+
+
+def no_validation_message(wanted: float) -> str:
+    """Say why nothing is kept back, where a share of the cells was `wanted` for it."""
+    if wanted == 0:
+        return "Nothing is kept back for validation"
+    return "Too few cells to keep some back for validation; the quality is not measured"
+
+
+def no_step_message(seconds: float, *, stopped: bool) -> str:
+    """Say why a training ended before its first step, after so many seconds."""
+    if stopped:
+        return "stopped before the first step; there is no new model"
+    return (
+        f"preparing the images took {_duration(seconds)}, all the time that was given, and "
+        "nothing was learnt; give more minutes"
+    )
+
+
+def stopped_early(error: BaseException) -> str:
+    """Say why a training ended before its time; what it learnt so far is kept."""
+    reason = "the memory is used up" if out_of_memory(error) else str(error)
+    return f"The training stopped early ({reason}); what it learnt until then is kept"
+
+
+def trained_message(steps: int, seconds: float) -> str:
+    """Say how long a training was."""
+    return f"Trained for {steps} steps in {_duration(seconds)}"
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -1,0 +1,109 @@
+"""How far a training has come: its clock, and the reports that are read from it."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from napari_unet.network import TrainedModel
+    from napari_unet.training.configuration import TrainingConfig
+
+__all__ = ["Clock", "TrainingReport"]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class TrainingReport:
+    """How far a training has come.
+
+    Parameters
+    ----------
+    phase : {"preparing", "training", "finished"}
+        The last report, and only it, is "finished".
+    step : int
+        Steps taken.
+    seconds : float
+        Time since the training began.
+    loss : float or None
+        The energy of this step.
+    validation : float or None
+        A new validation score between 0 and 1, higher is better; None between validations.
+    progress : float
+        Share of the time or the steps that is used up.
+    seconds_left : float or None
+        An estimate.
+    message : str
+        Something a person should know; often empty.
+    model : TrainedModel or None
+        In the last report: the best model.
+    """
+
+    phase: Literal["preparing", "training", "finished"]
+    step: int = 0
+    seconds: float = 0.0
+    loss: float | None = None
+    validation: float | None = None
+    progress: float = 0.0
+    seconds_left: float | None = None
+    message: str = ""
+    model: TrainedModel | None = None
+
+
+@dataclass
+class Clock:
+    """What is used up of a training's time or steps.
+
+    Parameters
+    ----------
+    config : TrainingConfig
+        Says how many minutes or steps there are.
+    started : float
+        When the training began, in seconds of `time.monotonic`.
+    step : int
+        Steps taken.
+    """
+
+    config: TrainingConfig
+    started: float = field(default_factory=time.monotonic)
+    step: int = 0
+
+    @property
+    def seconds(self) -> float:
+        """Time since the training began."""
+        return time.monotonic() - self.started
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Let work (a download) take no time of the training."""
+        began = time.monotonic()
+        yield
+        self.started += time.monotonic() - began
+
+    @property
+    def progress(self) -> float:
+        """Share of the time or the steps that is used up."""
+        if self.config.steps is not None:
+            return min(1.0, self.step / self.config.steps)
+        assert self.config.minutes is not None
+        return min(1.0, self.seconds / (60 * self.config.minutes))
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Estimate, None before the first of so many steps."""
+        if self.config.steps is None:
+            assert self.config.minutes is not None
+            return max(0.0, 60 * self.config.minutes - self.seconds)
+        if self.step == 0:
+            return None
+        return self.seconds / self.step * (self.config.steps - self.step)
+
+    def report(self, **values: Any) -> TrainingReport:
+        """Return a report that says how late it is."""
+        values = {"phase": "training", "progress": self.progress, **values}
+        return TrainingReport(
+            step=self.step, seconds=self.seconds, seconds_left=self.seconds_left, **values
+        )

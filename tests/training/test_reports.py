@@ -1,0 +1,43 @@
+"""The clock of a training, in steps and in minutes."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from napari_unet.training.reports import Clock
+from tests.training.pictures import small
+
+
+def test_steps_are_counted_and_the_time_left_follows_from_them():
+    clock = Clock(small(steps=10), started=time.monotonic() - 6)
+    assert (clock.progress, clock.seconds_left) == (0, None)
+    clock.step = 4
+    assert clock.progress == 0.4
+    assert clock.seconds_left == pytest.approx(9, abs=0.5)
+    clock.step = 11
+    assert clock.progress == 1
+
+
+def test_minutes_go_by_without_a_step():
+    clock = Clock(small(steps=None, minutes=0.2), started=time.monotonic() - 3)
+    assert clock.progress == pytest.approx(0.25, abs=0.05)
+    assert clock.seconds_left == pytest.approx(9, abs=0.5)
+    clock.started -= 60
+    assert (clock.progress, clock.seconds_left) == (1, 0)
+
+
+def test_a_pause_takes_no_time():
+    clock = Clock(small())
+    began = clock.started
+    with clock.paused():
+        time.sleep(0.05)
+    assert clock.started - began >= 0.05
+
+
+def test_a_report_says_how_late_it_is():
+    clock = Clock(small(steps=10), step=5)
+    report = clock.report(loss=0.5)
+    assert (report.phase, report.step, report.progress, report.loss) == ("training", 5, 0.5, 0.5)
+    assert clock.report(phase="finished", progress=1.0).progress == 1
