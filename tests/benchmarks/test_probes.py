@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from importlib import import_module
 from itertools import pairwise
 
 import numpy as np
@@ -68,8 +67,7 @@ def test_noise_has_the_share_of_its_part_of_the_spectrum():
 
 
 def test_zeros_beyond_the_image_are_what_the_network_reads(monkeypatch):
-    prediction = import_module("napari_unet.prediction.predict")
-    monkeypatch.setattr(prediction, "fast_dtype", lambda device: None)
+    monkeypatch.setattr("napari_unet.prediction.runner.fast_dtype", lambda device: None)
     model = lively_model(depth=2, padding="valid")
     image = np.random.default_rng(0).normal(100, 20, (1, 1, 64, 64)).astype(np.float32)
     geometry = model.network.geometry

@@ -8,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from napari_unet.network import ClassLabel, Standardisation
 from napari_unet.prediction import (
@@ -21,6 +20,7 @@ from napari_unet.prediction import (
     resize,
 )
 from napari_unet.prediction import predict as predict_function
+from napari_unet.prediction.runner import Runner
 from napari_unet.training import PRESETS
 from tests.prediction.models import lively_encoder, lively_model, lively_windows
 
@@ -202,20 +202,6 @@ def test_nan_is_refused_with_a_count():
         predict(lively_model(), image)
 
 
-@pytest.mark.parametrize("normalisation", ["none", "batch", "group"])
-def test_a_network_made_ready_says_what_it_said(normalisation):
-    network = lively_model(normalisation=normalisation, width=8).network
-    before = {name: values.clone() for name, values in network.state_dict().items()}
-    make_ready = predict_function.__globals__["_ready"]
-    ready = make_ready(network, torch.device("cpu"), None, exact=False)
-    image = torch.randn(1, 1, 64, 64)
-    with torch.no_grad():
-        torch.testing.assert_close(ready(image), network(image), atol=1e-4, rtol=1e-4)
-    kinds = {type(layer) for layer in ready.modules()}
-    assert nn.BatchNorm2d not in kinds
-    assert all(torch.equal(network.state_dict()[name], before[name]) for name in before)
-
-
 def test_memory_grows_by_the_output_alone():
     model = lively_model(depth=1, width=1)
     ranged = IntensityRange(np.zeros(1), np.ones(1))
@@ -231,15 +217,6 @@ def test_memory_grows_by_the_output_alone():
     assert output <= np.diff(peaks) < 1.05 * output
 
 
-@pytest.mark.parametrize("shape", [(53, 41), (200, 30), (106, 300)])
-def test_a_slice_scaled_in_strips_is_scaled_as_a_whole(monkeypatch, shape):
-    image = _image((106, 83))[None]
-    ranged = IntensityRange(np.array([50.0]), np.array([150.0]))
-    monkeypatch.setitem(predict_function.__globals__, "_STRIP", 700)
-    scaled = predict_function.__globals__["_scaled"](image, ranged, shape)
-    np.testing.assert_allclose(scaled, resize(ranged.apply(image), shape), atol=1e-6)
-
-
 def test_a_tile_below_the_stride_is_refused_with_the_smallest():
     with pytest.raises(PredictionError, match="choose at least 16"):
         predict(lively_model(), _image(), tile=5)
@@ -249,14 +226,14 @@ def test_little_memory_means_smaller_tiles_and_the_same_result(monkeypatch):
     model = lively_model()
     image = _image((200, 200))
     expected = predict(model, image)
-    original = predict_function.__globals__["_Runner"].__call__
+    original = Runner.__call__
 
     def little_memory(self, tile, keep):
         if tile.shape[-1] > 300:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return original(self, tile, keep)
 
-    monkeypatch.setattr(predict_function.__globals__["_Runner"], "__call__", little_memory)
+    monkeypatch.setattr(Runner, "__call__", little_memory)
     reports = list(predict_slices(model, image[None, None], tile=400))
     assert np.allclose(reports[-1].probabilities, expected, atol=1e-4)
 
@@ -265,7 +242,7 @@ def test_no_memory_at_all_is_a_sentence(monkeypatch):
     def none_left(self, tile, keep):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(predict_function.__globals__["_Runner"], "__call__", none_left)
+    monkeypatch.setattr(Runner, "__call__", none_left)
     with pytest.raises(PredictionError, match="not enough memory"):
         predict(lively_model(), _image())
 
@@ -294,13 +271,6 @@ def test_a_regression_says_values_in_their_own_units_whatever_the_tile():
     np.testing.assert_allclose(units.apply(in_tiles), raw, atol=1e-3)
 
 
-def test_values_do_not_come_in_steps(monkeypatch):
-    monkeypatch.setitem(predict_function.__globals__, "fast_dtype", lambda _: torch.bfloat16)
-    model = lively_model(task="regression", classes=OUTPUTS)
-    values = torch.from_numpy(predict(model, _image((64, 64))))
-    assert (values == values.bfloat16()).float().mean() < 0.5, "as after rounding"
-
-
 def test_values_are_no_labels():
     model = lively_model(task="regression", classes=OUTPUTS)
     with pytest.raises(PredictionError, match="values, not labels"):
@@ -314,9 +284,8 @@ def test_no_memory_for_the_result_of_a_slice_is_told_at_once(monkeypatch):
         return resize(image, shape)
 
     calls = []
-    runner = predict_function.__globals__["_Runner"]
-    original = runner.__call__
-    monkeypatch.setattr(runner, "__call__", lambda *a: calls.append(1) or original(*a))
+    original = Runner.__call__
+    monkeypatch.setattr(Runner, "__call__", lambda *a: calls.append(1) or original(*a))
     monkeypatch.setitem(predict_function.__globals__, "resize", full)
     with pytest.raises(PredictionError, match="not enough memory for the result of one slice"):
         predict_function(lively_model(scale=0.5), np.zeros((64, 64), np.float32), device="cpu")

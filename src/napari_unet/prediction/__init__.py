@@ -2,6 +2,7 @@
 
 from napari_unet.prediction.errors import PredictionError
 from napari_unet.prediction.instances import InstanceOptions, instances, number_on, number_uniquely
+from napari_unet.prediction.memory import out_of_memory
 from napari_unet.prediction.normalisation import IntensityRange, measure_range
 from napari_unet.prediction.pixel_size import at_pixel_size, pixel_ratio, rescaling
 from napari_unet.prediction.predict import (
@@ -9,11 +10,10 @@ from napari_unet.prediction.predict import (
     check_image,
     labels_from,
     never,
-    out_of_memory,
     predict,
     predict_slices,
-    resize,
 )
+from napari_unet.prediction.reading import resize
 from napari_unet.prediction.tiles import Tile, mirrored, plan_tiles
 from napari_unet.prediction.views import VIEWS, check_views
 

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import copy
-from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from napari_unet.annotations import to_stack
-from napari_unet.network import Network, TrainedModel, activate, choose_device, fast_dtype
+from napari_unet.network import TrainedModel, choose_device
 from napari_unet.prediction.errors import PredictionError
 from napari_unet.prediction.instances import InstanceOptions, instances
+from napari_unet.prediction.memory import out_of_memory, told_when_full
 from napari_unet.prediction.normalisation import IntensityRange, measure_range
 from napari_unet.prediction.pixel_size import at_pixel_size, rescaling
-from napari_unet.prediction.tiles import Tile, mirrored, plan_tiles
-from napari_unet.prediction.views import Part, average_views, check_views, usable_views
+from napari_unet.prediction.reading import resize, tile_reader
+from napari_unet.prediction.runner import Runner
+from napari_unet.prediction.tiles import Tile, plan_tiles
+from napari_unet.prediction.views import check_views
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -33,13 +29,9 @@ __all__ = [
     "check_image",
     "labels_from",
     "never",
-    "out_of_memory",
     "predict",
     "predict_slices",
-    "resize",
 ]
-
-_STRIP = 4_000_000  # pixels of an image that are converted at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,31 +63,6 @@ def never() -> bool:
     return False
 
 
-def out_of_memory(error: BaseException) -> bool:
-    """Tell whether an error of torch or numpy means that the memory is used up."""
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
-        return True
-    text = str(error).lower()
-    return isinstance(error, RuntimeError) and (
-        "out of memory" in text or "can't allocate memory" in text or "not enough memory" in text
-    )
-
-
-def resize(image: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
-    """Resize (C, Y, X) smoothly to `shape` (Y, X); averaged when it shrinks."""
-    if image.shape[-2:] == shape:
-        return image
-    resized = F.interpolate(
-        torch.from_numpy(np.ascontiguousarray(image))[None],
-        size=shape,
-        mode="bilinear",
-        align_corners=False,
-        antialias=True,
-    )
-    result: NDArray[np.float32] = resized[0].numpy()
-    return result
-
-
 def check_image(model: TrainedModel, image: NDArray[np.generic]) -> None:
     """Refuse an image (Z, C, Y, X) that this model cannot read.
 
@@ -123,91 +90,6 @@ def check_image(model: TrainedModel, image: NDArray[np.generic]) -> None:
 
 def _channels(count: int) -> str:
     return {1: "1 channel", 3: "3 channels (such as RGB)"}.get(count, f"{count} channels")
-
-
-class _Unrounded(nn.Module):
-    """A last layer that computes in float32, so that values do not come in bfloat16's steps."""
-
-    def __init__(self, layer: nn.Module) -> None:
-        super().__init__()
-        self.layer = layer
-
-    def forward(self, features: Tensor) -> Tensor:
-        with torch.autocast(features.device.type, enabled=False):
-            values: Tensor = self.layer(features.float())
-        return values
-
-
-class _Runner:
-    """A network on its device, ready for one (C, Y, X) tile at a time."""
-
-    def __init__(self, model: TrainedModel, device: torch.device, views: int) -> None:
-        self.device = device
-        self.views = views
-        self.task = model.task
-        self.standardisation = model.standardisation
-        self.dtype = fast_dtype(device)
-        self.network = _ready(model.network, device, self.dtype, exact=self.task == "regression")
-
-    def __call__(self, tile: NDArray[np.float32], keep: tuple[slice, slice]) -> NDArray[np.float32]:
-        image = torch.from_numpy(tile)[None].to(self.device)
-        geometry = self.network.geometry
-        views = usable_views(self.views, geometry, image.shape[-2:])
-        height, width = (geometry.output_size(size) for size in image.shape[-2:])
-        found = average_views(self._look, image, Part(*keep, height, width), views)
-        result: NDArray[np.float32] = found[0].cpu().numpy()
-        return self.standardisation.undo(result) if self.standardisation else result
-
-    def _look(self, image: torch.Tensor, keep: tuple[slice, slice]) -> torch.Tensor:
-        image = image.contiguous(memory_format=torch.channels_last)
-        with (
-            torch.inference_mode(),
-            torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None),
-        ):
-            output = self.network.part(image, keep)
-        return activate(output, self.task)
-
-
-def _ready(
-    network: Network, device: torch.device, dtype: torch.dtype | None, *, exact: bool
-) -> Network:
-    """Copy a network to its device, its convolutions already in the dtype of autocast.
-
-    Autocast alone would convert them again for every tile. An exact network computes its last
-    layer in float32.
-    """
-    network = _folded(network)
-    copied: dict[int, object] = {}
-    last = network.get_submodule(network.last_layer) if exact else None
-    for layer in network.modules():
-        convolves = isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d))
-        for values in layer.parameters(recurse=False):
-            layout = torch.channels_last if values.ndim == 4 else torch.preserve_format
-            fast = convolves and layer is not last and dtype is not None
-            wanted = dtype if fast else values.dtype
-            moved = values.detach().to(device, wanted, copy=True, memory_format=layout)
-            copied[id(values)] = nn.Parameter(moved, requires_grad=False)
-    made = copy.deepcopy(network, copied).eval().to(device)
-    if exact:
-        made.set_submodule(made.last_layer, _Unrounded(made.get_submodule(made.last_layer)))
-    return made
-
-
-def _folded(network: Network) -> Network:
-    """Return a network whose convolutions do what the batch normalisation after them would do.
-
-    Once trained, that is a factor and an offset per channel, and to apply them is a twentieth of
-    the time of a small network.
-    """
-    if not any(isinstance(layer, nn.BatchNorm2d) for layer in network.modules()):
-        return network
-    network = copy.deepcopy(network).eval()
-    for chain in [layer for layer in network.modules() if isinstance(layer, nn.Sequential)]:
-        for index, (first, second) in enumerate(pairwise(list(chain))):
-            if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
-                chain[index] = fuse_conv_bn_eval(first, second)
-                chain[index + 1] = nn.Identity()
-    return network
 
 
 @dataclass(frozen=True)
@@ -285,12 +167,12 @@ def predict_slices(
     message = rescaling(model, pixel_size)
     model = at_pixel_size(model, pixel_size)
     plan = _Plan.of(model, (image.shape[-2], image.shape[-1]), tile)
-    runner = _Runner(model, choose_device(device), _chosen_views(model, views))
+    runner = Runner(model, choose_device(device), _chosen_views(model, views))
     ranged = normalisation or measure_range(image, model.normalisation)
     chosen = range(image.shape[0]) if slices is None else slices
     done = 0
     for position, index in enumerate(chosen):
-        read = _reader(image[index], ranged, plan.working)
+        read = tile_reader(image[index], ranged, plan.working)
         for report in _predict_slice(runner, read, plan, should_stop):
             total = report.total * len(chosen)
             done = position * report.total + report.done
@@ -301,32 +183,6 @@ def predict_slices(
             return
 
 
-def _reader(
-    image: NDArray[np.generic], ranged: IntensityRange, working: tuple[int, int]
-) -> Callable[[Tile], NDArray[np.float32]]:
-    """Return what reads a tile of a (C, Y, X) slice as the network sees it.
-
-    At full resolution only the tile is converted, so that memory does not grow with the slice.
-    """
-    if image.shape[-2:] == working:
-        return lambda part: ranged.apply(mirrored(image, part.read, part.size))
-    scaled = _scaled(image, ranged, working)
-    return lambda part: mirrored(scaled, part.read, part.size)
-
-
-def _scaled(
-    image: NDArray[np.generic], ranged: IntensityRange, shape: tuple[int, int]
-) -> NDArray[np.float32]:
-    """Bring a (C, Y, X) slice to its intensities and to `shape`: strips of rows, then columns."""
-    channels, height, width = image.shape
-    narrowed = np.empty((channels, height, shape[1]), np.float32)
-    rows = max(1, _STRIP // width)
-    for first in range(0, height, rows):
-        strip = ranged.apply(image[:, first : first + rows])
-        narrowed[:, first : first + rows] = resize(strip, (strip.shape[1], shape[1]))
-    return resize(narrowed, shape)
-
-
 def _chosen_views(model: TrainedModel, views: int | None) -> int:
     chosen = int(model.configuration.get("views", 1)) if views is None else views
     check_views(chosen)
@@ -334,7 +190,7 @@ def _chosen_views(model: TrainedModel, views: int | None) -> int:
 
 
 def _predict_slice(
-    runner: _Runner,
+    runner: Runner,
     read: Callable[[Tile], NDArray[np.float32]],
     plan: _Plan,
     should_stop: Callable[[], bool],
@@ -354,32 +210,18 @@ def _predict_slice(
             break
         except (RuntimeError, MemoryError) as error:
             tile = _smaller(tile, runner, error)
-    with _told_when_full():
+    with told_when_full():
         finished = resize(out, plan.shape)
     yield PredictionReport(len(tiles), len(tiles), None, finished)
 
 
-def _room(runner: _Runner, plan: _Plan) -> NDArray[np.float32]:
+def _room(runner: Runner, plan: _Plan) -> NDArray[np.float32]:
     """Make room for what comes out of a slice, at the working scale."""
-    with _told_when_full():
+    with told_when_full():
         return np.empty((runner.network.architecture["out_channels"], *plan.working), np.float32)
 
 
-@contextmanager
-def _told_when_full() -> Iterator[None]:
-    """Say in words that a whole slice does not fit, which smaller tiles would not help."""
-    try:
-        yield
-    except (RuntimeError, MemoryError) as error:
-        if not out_of_memory(error):
-            raise
-        raise PredictionError(
-            "there is not enough memory for the result of one slice; close other programs, or cut "
-            "the image into parts"
-        ) from error
-
-
-def _smaller(tile: int, runner: _Runner, error: RuntimeError | MemoryError) -> int:
+def _smaller(tile: int, runner: Runner, error: RuntimeError | MemoryError) -> int:
     """Return half the tile after an out-of-memory error; raise what else went wrong."""
     if not out_of_memory(error):
         raise PredictionError(f"the prediction failed: {error}") from error
