@@ -83,7 +83,8 @@ def test_two_images_of_one_stem_are_refused(folders: Path, model: Path, run: Run
     tifffile.imwrite(folders / "images" / "p0.tiff", np.ones((9, 9), np.uint8))
     done = run("predict", model, folders / "images", "--out", folders / "out")
     assert done.code == 1
-    assert "p0.tif" in done.sentence
+    assert "several inputs would be written to p0.tif" in done.sentence
+    assert not (folders / "out").exists()
 
 
 def test_an_output_folder_that_is_a_file_is_refused(folders: Path, model: Path, run: Run) -> None:

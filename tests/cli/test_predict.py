@@ -48,15 +48,32 @@ def test_values_have_no_probabilities(folders: Path, run: Run) -> None:
 def test_every_image_that_can_be_is_predicted_and_each_other_is_reported(
     folders: Path, model: Path, run: Run
 ) -> None:
-    image = folders / "images" / "p1.tif"
-    image.write_bytes(image.read_bytes()[:300])
-    tifffile.imwrite(folders / "images" / "p2.tif", np.full((9, 9), np.nan, np.float32))
-    done = run("predict", model, folders / "images", "--out", folders / "out")
+    images = folders / "images"
+    whole = (images / "p0.tif").read_bytes()
+    broken = {
+        "p1.tif": "is damaged or not a TIFF image",
+        "p2.tif": "25 pixels that are NaN or infinite",
+        "p3.tif": "the image has 3 channels",
+        "p4.tif": "the image has 2 channels",
+        "p5.png": "is damaged or not a PNG image",
+    }
+    (images / "p1.tif").write_bytes(whole[:300])
+    tifffile.imwrite(images / "p2.tif", np.full((5, 5), np.nan, np.float32))
+    tifffile.imwrite(images / "p3.tif", np.ones((20, 20, 3), np.uint8), photometric="rgb")
+    channels = {"imagej": True, "metadata": {"axes": "CYX"}}
+    tifffile.imwrite(images / "p4.tif", np.ones((2, 20, 20), np.uint8), **channels)
+    (images / "p5.png").write_bytes(whole)
+    (images / "p6.tif").write_bytes(whole)
+    done = run("predict", model, images, "--out", folders / "out")
     assert done.code == 1
-    assert [path.name for path in (folders / "out").iterdir()] == ["p0.tif"]
-    assert [line.split(":")[0] for line in done.err.splitlines()] == ["napari-unet"] * 2
-    assert "p1" in done.err.splitlines()[0]
-    assert "p2" in done.err.splitlines()[1]
+    assert sorted(path.name for path in (folders / "out").iterdir()) == ["p0.tif", "p6.tif"]
+    complaints = done.err.splitlines()
+    assert len(complaints) == len(broken)
+    for complaint, (name, about) in zip(complaints, broken.items(), strict=True):
+        assert complaint.startswith("napari-unet: ")
+        assert name in complaint
+        assert about in complaint
+        assert f"{name}: failed" in done.out
 
 
 def test_a_stack_of_classes_has_the_values_that_were_painted(folders: Path, run: Run) -> None:
@@ -113,7 +130,7 @@ def test_colour_where_grey_was_trained_is_refused(tmp_path: Path, model: Path, r
     tifffile.imwrite(tmp_path / "a.tif", np.ones((20, 20, 3), np.uint8), photometric="rgb")
     done = run("predict", model, tmp_path / "a.tif", "--out", tmp_path / "out")
     assert done.code == 1
-    assert "3 channels" in done.sentence
+    assert "a.tif: the image has 3 channels" in done.sentence
 
 
 def test_a_stack_cut_between_its_slices_is_refused(folders: Path, model: Path) -> None:

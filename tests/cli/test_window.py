@@ -12,20 +12,17 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize(
-    ("platform", "missing", "about"),
-    [
-        ("linux", "", "no display"),
-        ("linux", "napari", "napari is not installed"),
-    ],
+    ("missing", "about"),
+    [("", "no display"), ("napari", "napari is not installed")],
 )
 def test_without_display_or_napari_the_workbench_says_so(
-    platform: str, missing: str, about: str, run: Run, monkeypatch: pytest.MonkeyPatch
+    missing: str, about: str, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from napari_unet.cli import window
 
     found = window.find_spec
     monkeypatch.setattr(window, "find_spec", lambda name: None if name == missing else found(name))
-    monkeypatch.setattr(sys, "platform", platform)
+    monkeypatch.setattr(sys, "platform", "linux")
     for name in ("DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)
     done = run()
