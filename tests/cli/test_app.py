@@ -1,4 +1,4 @@
-"""The command itself: its help, wrong usage, and what every command says of a bad model."""
+"""The commands: their help, their version, and what they say of a file that is no model."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import pytest
 import typer
 
 from napari_unet.cli.app import app
-from tests.cli.commands import Run, program
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.cli.commands import Run
 
 
 @pytest.mark.parametrize("command", [[], ["train"], ["predict"], ["evaluate"], ["info"], ["demo"]])
@@ -56,24 +57,6 @@ def test_version(run: Run) -> None:
     assert done.out == f"napari-unet {__version__}\n"
 
 
-@pytest.mark.parametrize(
-    ("arguments", "about"),
-    [
-        (["train"], "IMAGES"),
-        (["fly"], "fly"),
-        (["predict", "absent", "absent", "--out", "x"], "absent"),
-        (["--nonsense"], "--nonsense"),
-        (["demo", "--headless", "--out", "absent", "--minutes", "nan"], "--minutes"),
-        (["info", "."], "is a directory"),
-        (["predict", ".", ".", "--out", "absent"], "is a directory"),
-    ],
-)
-def test_wrong_usage_is_code_2_and_one_sentence(arguments: list[str], about: str, run: Run) -> None:
-    done = run(*arguments)
-    assert done.code == 2
-    assert about.lower() in done.sentence.lower()
-
-
 @pytest.mark.parametrize("content", [b"", b"not a model", b"\x80\x04K\x01."])
 def test_a_file_that_is_no_model_is_refused(content: bytes, folders: Path, run: Run) -> None:
     foreign = folders / "foreign.safetensors"
@@ -82,14 +65,3 @@ def test_a_file_that_is_no_model_is_refused(content: bytes, folders: Path, run: 
         done = run(*ask)
         assert done.code == 1
         assert "foreign.safetensors" in done.sentence
-
-
-def test_debug_shows_the_traceback_and_nothing_else_does(folders: Path) -> None:
-    (folders / "bad.safetensors").write_text("bad")
-    quiet = program("info", folders / "bad.safetensors")
-    loud = program("info", folders / "bad.safetensors", "--debug")
-    for running, traced in ((quiet, False), (loud, True)):
-        _, err = running.communicate(timeout=60)
-        assert running.returncode == 1
-        assert ("Traceback" in err) is traced
-        assert err.count("napari-unet: ") == 1

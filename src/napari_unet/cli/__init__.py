@@ -1,5 +1,5 @@
 """The `napari-unet` command: train, predict, evaluate, info, demo; alone it opens napari."""
 
-from napari_unet.cli.app import main
+from napari_unet.cli.program import main
 
 __all__ = ["main"]

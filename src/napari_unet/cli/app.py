@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import logging
-import sys
-import warnings
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -20,7 +16,6 @@ from napari_unet.cli.arguments import (
     IgnorePixelSize,
     Overwrite,
     Regions,
-    RegressionLossName,
     TaskName,
     TaskOption,
     TrainHelp,
@@ -28,16 +23,11 @@ from napari_unet.cli.arguments import (
     Unlabelled,
     finite,
 )
-from napari_unet.cli.failures import Reported, UsageError, complain
+from napari_unet.cli.failures import UsageError
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+__all__ = ["PROGRAM", "app"]
 
-
-__all__ = ["app", "main"]
-
-_PROGRAM = "napari-unet"
-
+PROGRAM = "napari-unet"
 
 app = typer.Typer(
     add_completion=False,
@@ -50,7 +40,7 @@ app = typer.Typer(
 
 def _show_version(asked: bool) -> None:
     if asked:
-        print(f"{_PROGRAM} {__version__}")
+        print(f"{PROGRAM} {__version__}")
         raise typer.Exit
 
 
@@ -87,17 +77,9 @@ def train(
     model: Annotated[
         Path, typer.Option(metavar="FILE", help="Model to write, for example cells.safetensors.")
     ],
-    preset: Annotated[
-        str | None,
-        typer.Option(help="How to train: {presets}. (default: {default_preset})"),
-    ] = None,
-    minutes: Annotated[
-        float | None,
-        typer.Option(
-            metavar="M", callback=finite, help="{minutes} (default: the preset's; {times})"
-        ),
-    ] = None,
-    steps: Annotated[int | None, typer.Option(metavar="N", help="{steps}")] = None,
+    preset: str | None = None,
+    minutes: Annotated[float | None, typer.Option(metavar="M", callback=finite)] = None,
+    steps: Annotated[int | None, typer.Option(metavar="N")] = None,
     start: Annotated[
         Path | None,
         typer.Option(
@@ -131,22 +113,10 @@ def train(
     ] = None,
     unlabelled: Unlabelled = None,
     regions: Regions = None,
-    device: Annotated[str | None, typer.Option(help="{device} (default: {default_device})")] = None,
-    regression_loss: Annotated[
-        RegressionLossName | None,
-        typer.Option(help="{regression_loss} (default: {default_regression_loss})"),
-    ] = None,
-    seed: Annotated[
-        int | None, typer.Option(min=0, help="{seed} (default: {default_seed})")
-    ] = None,
-    validation: Annotated[
-        float | None,
-        typer.Option(
-            metavar="FRACTION",
-            callback=finite,
-            help="{validation} (default: {default_validation})",
-        ),
-    ] = None,
+    device: str | None = None,
+    regression_loss: str | None = None,
+    seed: Annotated[int | None, typer.Option(min=0)] = None,
+    validation: Annotated[float | None, typer.Option(metavar="FRACTION", callback=finite)] = None,
     settings: TrainSettings = None,
     ignore_pixel_size: IgnorePixelSize = False,
     overwrite: Overwrite = False,
@@ -177,11 +147,11 @@ def train(
         raise UsageError("--old-images and --old-labels belong together; give both")
     model_before = None if start is None else read_start(start)
     given = {"minutes": minutes, "steps": steps, "device": device, "seed": seed}
-    given |= {"validation": validation, "task": task and task.name_of_task}
+    given |= {"validation": validation, "regression_loss": regression_loss}
+    given |= {"task": task and task.name_of_task}
     if task is None and model_before is not None:
         given["task"] = model_before.task
     given |= {"use_pixel_size": False if ignore_pixel_size else None}
-    given |= {"regression_loss": regression_loss and regression_loss.value}
     TrainCommand(
         images=images,
         labels=labels,
@@ -366,70 +336,3 @@ def demo(
     from napari_unet.cli.demo import DemoCommand
 
     DemoCommand(out=out, minutes=minutes, headless=headless).run()
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code.
-
-    Parameters
-    ----------
-    arguments
-        Those after the program's name; by default those that it was started with.
-
-    Returns
-    -------
-    int
-        0 if everything that was asked for was done, 2 for wrong usage, 1 otherwise.
-    """
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    debug = "--debug" in given
-    with _quiet(not debug):
-        try:
-            code = app(args=given, prog_name=_PROGRAM, standalone_mode=False)
-        except Reported:
-            return 1
-        except (KeyboardInterrupt, typer.Abort):
-            return _aborted()
-        except Exception as error:  # noqa: BLE001 - the border where every error is told
-            complain(_in_words(error), debug=debug)
-            return 2 if isinstance(error, UsageError) else int(getattr(error, "exit_code", 1))
-    return _aborted() if code == _INTERRUPTED else int(code or 0)
-
-
-_INTERRUPTED = 130  # typer's exit code for Ctrl-C
-
-
-def _aborted() -> int:
-    print(f"{_PROGRAM}: aborted", file=sys.stderr)
-    return 1
-
-
-def _in_words(error: Exception) -> Exception:
-    """Return what typer found wrong with the usage as a sentence that says where to look."""
-    message = getattr(error, "format_message", None)
-    if message is None:
-        return error
-    where = getattr(getattr(error, "ctx", None), "command_path", _PROGRAM)
-    words = UsageError(f"{message().rstrip('.')} ({where} --help shows how)")
-    return words.with_traceback(error.__traceback__)
-
-
-@contextmanager
-def _quiet(really: bool) -> Iterator[None]:
-    """Keep warnings and logs of libraries out of the one sentence on stderr.
-
-    Logging itself stays on: tifffile only logs that a file is damaged, and that must be heard.
-    """
-    if not really:
-        yield
-        return
-    nobody, last_resort = logging.NullHandler(), logging.lastResort
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        logging.root.addHandler(nobody)
-        logging.lastResort = nobody
-        try:
-            yield
-        finally:
-            logging.lastResort = last_resort
-            logging.root.removeHandler(nobody)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperArgument, TyperCommand, TyperOption
+from typer.core import TyperCommand, TyperOption
 
 if TYPE_CHECKING:
     from napari_unet.annotations import Task
@@ -22,7 +22,6 @@ __all__ = [
     "IgnorePixelSize",
     "Overwrite",
     "Regions",
-    "RegressionLossName",
     "TaskName",
     "TaskOption",
     "TrainHelp",
@@ -45,39 +44,35 @@ class TaskName(StrEnum):
         return self.value
 
 
-class RegressionLossName(StrEnum):
-    """How the error of predicted values is measured."""
-
-    mse = "mse"
-    mae = "mae"
-
-
 class TrainHelp(TyperCommand):
-    """Fills in defaults and tooltips from the configuration, whose home they are.
+    """Gives options without a help that of the configuration, whose fields they are named like.
 
     Only when the help is shown: the configuration imports torch, which takes seconds.
     """
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help."""
-        facts = _facts()
+        known = _help_of_options()
         for parameter in self.params:
-            if isinstance(parameter, TyperOption | TyperArgument) and parameter.help:
-                parameter.help = parameter.help.format(**facts)
+            if isinstance(parameter, TyperOption) and parameter.name and not parameter.help:
+                parameter.help = known[parameter.name]
         super().format_help(ctx, formatter)
 
 
-def _facts() -> dict[str, str]:
+def _help_of_options() -> dict[str, str]:
+    """Return what the configuration says of each option, and its default where it has one."""
     from napari_unet.training import PRESETS, TrainingConfig
 
-    default = TrainingConfig()
-    facts = {field.name: field.metadata["tooltip"] for field in fields(TrainingConfig)}
-    facts |= {
-        f"default_{field.name}": str(getattr(default, field.name)) for field in fields(default)
+    usual = TrainingConfig()
+    tooltips = {field.name: field.metadata["tooltip"] for field in fields(usual)}
+    defaults = {name: getattr(usual, name) for name in tooltips}
+    times = ", ".join(f"{name} {preset.minutes:g}" for name, preset in PRESETS.items())
+    defaults["minutes"] = f"the preset's; {times}"
+    tooltips["preset"] = f"How to train: {', '.join(PRESETS)}."
+    return {
+        name: tooltip if defaults[name] is None else f"{tooltip} (default: {defaults[name]})"
+        for name, tooltip in tooltips.items()
     }
-    facts["presets"] = ", ".join(PRESETS)
-    facts["times"] = ", ".join(f"{name} {each.minutes:g}" for name, each in PRESETS.items())
-    return facts
 
 
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")]
