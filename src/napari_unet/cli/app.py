@@ -32,7 +32,7 @@ PROGRAM = "napari-unet"
 app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+    rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="First steps: napari-unet demo. Then: napari-unet train --help.",
 )
