@@ -29,3 +29,20 @@ def test_ctrl_c_keeps_the_best_model_and_ends_well(folders: Path) -> None:
     assert (running.returncode, err) == (0, ""), out
     assert "best model so far" in out
     assert load_model(folders / "new.safetensors").provenance["steps"] >= 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")
+def test_until_stopped_trains_until_ctrl_c(folders: Path) -> None:
+    running = program(
+        *train_on(folders, "--until-stopped", "--validation", 0), PYTHONUNBUFFERED="1"
+    )
+    assert running.stdout is not None
+    while "step" not in (line := running.stdout.readline()):
+        assert line or running.poll() is None, running.communicate()
+    assert "%" not in line
+    assert "left" not in line
+    running.send_signal(signal.SIGINT)
+    out, err = running.communicate(timeout=120)
+    assert (running.returncode, err) == (0, ""), out
+    model = load_model(folders / "new.safetensors")
+    assert model.configuration["until_stopped"] is True

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     ("options", "about"),
     [
         (["--minutes", 1, "--steps", 1], "--minutes and --steps"),
+        (["--minutes", 1, "--until-stopped"], "--minutes and --until-stopped"),
         (["--minutes", 0], "minutes is 0"),
         (["--steps", 0], "steps is 0"),
         (["--preset", "best"], "quick, balanced, paper"),
@@ -184,3 +185,29 @@ def test_a_model_that_cannot_be_written_where_it_was_asked_for_is_not_lost(
     with pytest.raises(CommandError, match="disk is full; the model is at") as caught:
         asked.save(untrained())
     assert load_model(str(caught.value).rsplit(" ", 1)[-1]).task == "instances"
+
+
+def test_the_best_model_so_far_lies_beside_the_model_until_that_is_written(
+    folders: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = folders / "new.unfinished.safetensors"
+    seen = []
+
+    def spied(model: TrainedModel, path: Path, *, overwrite: bool) -> Path:
+        seen.append((path.name, kept.exists(), (folders / "new.safetensors").exists()))
+        return save_model(model, path, overwrite=overwrite)
+
+    monkeypatch.setattr("napari_unet.cli.train.save_model", spied)
+    done = run(*train_on(folders, "--steps", 12, "--validation", 0))
+    assert done.code == 0, done.err
+    *before, last = seen
+    assert before[0] == (kept.name, False, False)
+    assert last == ("new.safetensors", True, False)
+    assert not kept.exists()
+
+
+def test_a_training_goes_on_where_the_best_so_far_cannot_be_kept(folders: Path, run: Run) -> None:
+    (folders / "new.unfinished.safetensors").mkdir()
+    done = run(*train_on(folders, "--steps", 12, "--validation", 0))
+    assert done.code == 0, done.err
+    assert load_model(folders / "new.safetensors").provenance["steps"] == 12

@@ -119,6 +119,67 @@ def test_stop_keeps_a_model(dock, painted, press, qtbot):
     assert painted.model is not None
 
 
+def test_until_i_stop_trains_until_stop(viewer, dock, painted, press, qtbot):
+    choose(dock, minutes=0.01)
+    endless: Any = dock._form.widget("until_stopped")
+    minutes = dock._form.widget("minutes")
+    assert minutes.isEnabled()
+    endless.click()
+    assert not minutes.isEnabled()
+    press(dock, "Start training")
+    part = painted.part(Trainer)
+    qtbot.waitUntil(lambda: part.report is not None and part.report.seconds > 1.5, timeout=60_000)
+    qtbot.waitUntil(lambda: dock._progress.maximum() == 0, timeout=5_000)
+    assert part.running
+    assert "left" not in dock._clock.text()
+    press(dock, "Stop")
+    wait(painted, qtbot)
+    assert painted.model is not None
+    assert dock._progress.maximum() > 0
+    again = TrainDock(viewer)
+    viewer.window.add_dock_widget(again, name="Train again")
+    assert again._form.value().until_stopped
+    assert not again._form.widget("minutes").isEnabled()
+
+
+def test_the_best_model_so_far_lies_in_a_file_until_the_training_is_over(
+    dock, painted, press, qtbot, own_home: Path, monkeypatch
+):
+    kept = []
+    store = trainer._store
+
+    def spied(model: TrainedModel, name: str) -> Any:
+        found = store(model, name)
+        kept.append((name, found.path, load_model(found.path).provenance["steps"]))
+        return found
+
+    monkeypatch.setattr(trainer, "_store", spied)
+    choose(dock, steps=12, minutes=None)
+    press(dock, "Start training")
+    wait(painted, qtbot)
+    *before, last = kept
+    assert before
+    assert {name for name, _, _ in before} == {f"{last[0]} (unfinished)"}
+    assert 0 < before[0][2] < 12
+    assert list((own_home / "models").iterdir()) == [last[1]]
+    assert painted.model_path == last[1]
+
+
+def test_a_training_goes_on_where_the_best_model_so_far_cannot_be_kept(
+    dock, painted, press, qtbot, monkeypatch
+):
+    def full(model: TrainedModel, name: str) -> Any:
+        return trainer._Stored(None, "no space left on device")
+
+    monkeypatch.setattr(trainer, "_store", full)
+    choose(dock, steps=12, minutes=None)
+    press(dock, "Start training")
+    wait(painted, qtbot)
+    notes = painted.part(Trainer).notes
+    assert sum("model so far could not be kept" in note for note in notes) == 1
+    assert painted.model.provenance["steps"] == 12
+
+
 def test_a_training_survives_its_dock_and_its_layers(viewer, painted, press, qtbot):
     first = TrainDock(viewer)
     viewer.window.add_dock_widget(first, name="Train")
@@ -305,8 +366,11 @@ def test_a_curve_keeps_few_points_and_their_mean():
 def test_nothing_that_goes_wrong_after_the_training_loses_the_model(
     dock, painted, press, qtbot, monkeypatch, late
 ):
+    store = trainer._store
 
-    def fail(*_: Any) -> None:
+    def fail(model: TrainedModel, name: str) -> Any:
+        if "unfinished" in name:
+            return store(model, name)
         if late:
             until = time.monotonic() + 20
             while painted.model is None and time.monotonic() < until:

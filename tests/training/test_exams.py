@@ -61,3 +61,10 @@ def test_one_number_for_instances_and_for_classes():
 @pytest.mark.parametrize(("cost", "expected"), [(0.0, 0.467), (0.01, 0.467), (0.2, 2.3)])
 def test_validation_takes_a_tenth_of_the_time_at_most(cost, expected):
     assert next_exam(0.3, cost) == pytest.approx(expected, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "cost", "expected"), [(0.0, 0.0, 30.0), (1000.0, 1.0, 1200.0), (10.0, 20.0, 210.0)]
+)
+def test_without_an_end_validations_become_rarer_with_time(seconds, cost, expected):
+    assert next_exam(seconds, cost, endless=True) == pytest.approx(expected)

@@ -61,6 +61,28 @@ def test_the_rate_rises_and_falls_and_the_paper_keeps_it():
     assert {rate_at(p, paper) for p in (0, 0.5, 1)} == {paper.learning_rate}
 
 
+def test_without_an_end_the_rate_rises_stays_and_falls_with_the_root_of_the_steps():
+    config = TrainingConfig(until_stopped=True)
+    rates = np.array([rate_at(None, config, step) for step in range(20_000)])
+    assert np.all(np.diff(rates[:49]) > 0)
+    assert set(rates[50:200]) == {config.learning_rate}
+    assert np.all(np.diff(rates[200:]) < 0)
+    assert rates[799] == pytest.approx(config.learning_rate / 2)
+    assert rates[-1] > 0
+
+
+def test_a_learner_without_an_end_counts_its_steps():
+    config = small(until_stopped=True, learning_rate=1e-6)
+    network = build_network(config.architecture(in_channels=1, out_channels=2))
+    learner = Learner(network, config, torch.device("cpu"))
+    planes = np.ones((1, config.input_size, config.input_size), np.float32)
+    taken = []
+    for _ in range(3):
+        learner.learn([Patch(planes, planes[0].astype(np.uint8), planes[0])], None)
+        taken.append(learner.optimiser.param_groups[0]["lr"])
+    assert taken == pytest.approx([1e-6 / 50, 2e-6 / 50, 3e-6 / 50])
+
+
 def test_a_learner_takes_its_share_of_the_rate():
     config = small(learning_rate=1e-9)
     network = build_network(config.architecture(in_channels=1, out_channels=2))

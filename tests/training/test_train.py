@@ -151,6 +151,45 @@ def test_what_is_learnt_stays_when_it_cannot_be_measured(monkeypatch):
     assert any("could not be measured" in report.message for report in seen)
 
 
+def test_a_training_without_an_end_goes_on_until_it_is_stopped():
+    config = small(steps=None, minutes=0.01, until_stopped=True)
+    seen = []
+    took = 1.5  # seconds; more than twice the minutes, which do not count
+    seen.extend(
+        train([bright_discs()], config, should_stop=lambda: bool(seen) and seen[-1].seconds > took)
+    )
+    assert seen[-1].model is not None
+    learning = [report for report in seen if report.loss is not None]
+    assert learning[-1].seconds > took
+    assert {report.progress for report in learning} == {None}
+    assert {report.seconds_left for report in learning} == {None}
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_now_and_then_the_best_model_so_far_is_handed_out(count):
+    config = small(steps=30, validation=0.2 if count > 1 else 0.0)
+    reports = list(train([bright_discs(s) for s in range(count)], config))
+    found = [report for report in reports if report.checkpoint is not None]
+    assert found
+    steps = [report.checkpoint.provenance["steps"] for report in found]
+    assert steps == sorted(set(steps))
+    assert 0 < steps[0] < 10
+    first = found[0].checkpoint
+    assert not torch.equal(_weights(first), _weights(reports[-1].model))
+    assert predict(first, bright_discs(9).image[0, 0]).shape == (2, 96, 96)
+
+
+def test_a_worse_network_is_not_handed_out(monkeypatch):
+    scores = iter([0.5, 0.4, 0.6, *[0.1] * 9])
+    monkeypatch.setattr(train_module, "score_of", lambda _: next(scores))
+    config = small(steps=30)
+    reports = list(train([bright_discs(s) for s in range(5)], config))
+    known = [report.validation for report in reports if report.validation is not None]
+    assert known[:3] == [0.5, 0.4, 0.6]
+    found = [report.step for report in reports if report.checkpoint is not None]
+    assert found == [report.step for report in reports if report.validation in (0.5, 0.6)]
+
+
 def test_time_is_a_budget():
     last = _last([bright_discs()], small(steps=None, minutes=0.02))
     assert last.model is not None

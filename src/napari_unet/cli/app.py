@@ -80,6 +80,14 @@ def train(
     preset: str | None = None,
     minutes: Annotated[float | None, typer.Option(metavar="M", callback=finite)] = None,
     steps: Annotated[int | None, typer.Option(metavar="N")] = None,
+    until_stopped: Annotated[
+        bool,
+        typer.Option(
+            "--until-stopped",
+            help="Train until Ctrl-C, however long that is. If you know the time, give it: a "
+            "training that knows its end reaches more by then.",
+        ),
+    ] = False,
     start: Annotated[
         Path | None,
         typer.Option(
@@ -125,7 +133,8 @@ def train(
     """Train a network on images and their labels, and write it as one file.
 
     Whole images count as annotated, unless --regions or --unlabelled say otherwise. Ctrl-C stops
-    early and keeps the best network so far.
+    early and keeps the best network so far. During a long training it lies beside the model, as
+    NAME.unfinished.safetensors: a computer that goes off loses little.
 
     Example: napari-unet train images labels --model cells.safetensors --minutes 5
 
@@ -148,6 +157,7 @@ def train(
     model_before = None if start is None else read_start(start)
     given = {"minutes": minutes, "steps": steps, "device": device, "seed": seed}
     given |= {"validation": validation, "regression_loss": regression_loss}
+    given |= {"until_stopped": until_stopped or None}
     given |= {"task": task and task.name_of_task}
     if task is None and model_before is not None:
         given["task"] = model_before.task

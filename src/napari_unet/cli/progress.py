@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TaskID,
+    TextColumn,
+)
+from rich.text import Text
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -15,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["PredictionProgress", "TrainingProgress", "duration"]
 
 _LINES = 10  # that a finished work leaves in a log file
+_FIRST_LINE = 10.0  # seconds until the second line where the end is not known
 
 
 def duration(seconds: float) -> str:
@@ -26,6 +36,14 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
 
 
+class _Percentage(ProgressColumn):
+    """The share that is done, where the whole is known."""
+
+    def render(self, task: Task) -> Text:
+        """Write it for one bar."""
+        return Text("" if task.total is None else f"{task.percentage:>3.0f} %")
+
+
 class _Display:
     """A bar with text beside it on a terminal, lines elsewhere."""
 
@@ -35,7 +53,7 @@ class _Display:
             SpinnerColumn(),
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
-            TextColumn("{task.percentage:>3.0f} %"),
+            _Percentage(),
             TextColumn("{task.fields[text]}"),
             console=self.console,
             transient=True,
@@ -60,6 +78,14 @@ class _Display:
     def say(self, line: str) -> None:
         """Print a line that stays."""
         self.console.print(line, markup=False, soft_wrap=True)
+
+    def _pulse(self, seconds: float, text: str) -> None:
+        """Show work that nobody knows the end of: lines come at ever longer intervals."""
+        text = f"{text}  {duration(seconds)}"
+        self._bar.update(self._task, total=None, text=text)
+        if not self.console.is_terminal and seconds >= self._next_line:
+            self._next_line = max(_FIRST_LINE, 1.25 * seconds)
+            self.say(f"{self._name}  {text}")
 
     def _move(self, share: float, text: str, *, name: str | None = None) -> None:
         self._bar.update(self._task, completed=share, text=text, description=name or self._name)
@@ -86,8 +112,12 @@ class TrainingProgress(_Display):
             self._loss = 0.95 * before + 0.05 * report.loss
         if report.validation is not None:
             self._validation = report.validation
-        if report.phase == "training":
-            self._move(report.progress or 0.0, self._text(report))
+        if report.phase != "training":
+            return
+        if report.progress is None:
+            self._pulse(report.seconds, self._text(report))
+        else:
+            self._move(report.progress, self._text(report))
 
     def _text(self, report: TrainingReport) -> str:
         parts = [f"step {report.step}"]

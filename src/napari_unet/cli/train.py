@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,7 @@ _OWN_OPTIONS = (
     "task",
     "minutes",
     "steps",
+    "until_stopped",
     "device",
     "seed",
     "validation",
@@ -87,6 +89,13 @@ class TrainCommand:
         prepare_folder(self.model.parent)
         model = self._train(self._read(new), [image for each in old for image in self._read(each)])
         self.save(model)
+        with suppress(OSError):
+            self._unfinished.unlink()
+
+    @property
+    def _unfinished(self) -> Path:
+        """Where the best model so far lies during a training, and after a crash."""
+        return self.model.with_stem(f"{self.model.stem}.unfinished")
 
     def _read(self, annotations: Annotations) -> list[AnnotatedImage]:
         failures = Failures(debug=self.debug)
@@ -115,6 +124,8 @@ class TrainCommand:
                 should_stop=should_stop,
             ):
                 progress.show(report)
+                if report.checkpoint is not None:
+                    _keep(report.checkpoint, self._unfinished)
         assert report is not None
         assert report.model is not None
         return report.model
@@ -128,6 +139,12 @@ class TrainCommand:
             save_model(model, spare)
             raise CommandError(f"{sentence(error)}; the model is at {spare}") from error
         print(f"Wrote {self.model}{_score(model.provenance)}")
+
+
+def _keep(model: TrainedModel, path: Path) -> None:
+    """Write the best model so far; a training does not end because that fails."""
+    with suppress(FileError):
+        save_model(model, path, overwrite=True)
 
 
 def read_start(path: Path) -> TrainedModel:
@@ -175,8 +192,10 @@ def configure(
         If a value is impossible, or there is no such preset or device.
     """
     given = {name: value for name, value in changes.items() if value is not None} | {**settings}
-    if {"minutes", "steps"} <= given.keys():
-        raise UsageError("--minutes and --steps exclude each other; give one of them")
+    ends = [name for name in ("minutes", "steps", "until_stopped") if given.get(name)]
+    if len(ends) > 1:
+        first, second = (f"--{name.replace('_', '-')}" for name in ends[:2])
+        raise UsageError(f"{first} and {second} exclude each other; give one of them")
     try:
         config = TrainingConfig.from_preset(preset or TrainingConfig().preset, **given)
         choose_device(config.device)

@@ -21,7 +21,7 @@ from napari_unet.training import PRESETS, TrainingConfig, devices, gpu_advice, n
 
 __all__ = ["TrainDock"]
 
-_FIRST = ("minutes", "device")
+_FIRST = ("minutes", "until_stopped", "device")
 _HIDDEN = ("preset", "task", "regression_loss")
 _REDRAW_MS = 250
 _PLAIN_WORDS = {
@@ -108,7 +108,9 @@ class TrainDock(Dock):
         self._progress.setTextVisible(False)
         self._progress.setFixedHeight(8)
         self._progress.setAccessibleName("Progress of the training")
-        self._progress.setToolTip("<qt>How much of the time is used up.</qt>")
+        self._progress.setToolTip(
+            "<qt>How much of the time is used up; it runs to and fro until you press Stop.</qt>"
+        )
         self.column.addWidget(self._progress)
         self._clock = words()
         self._clock.setToolTip("<qt>Time since the start, and time left.</qt>")
@@ -155,6 +157,7 @@ class TrainDock(Dock):
         return TrainingConfig.from_preset(
             name,
             minutes=remembered(f"train/minutes {name}", minutes),
+            until_stopped=remembered("train/until stopped", False),
             device=remembered("train/device", "auto"),
             w0=w0,
             sigma=sigma,
@@ -171,6 +174,7 @@ class TrainDock(Dock):
         goes_on = self._from.start is not None
         self._about.setText(_GOING_ON if goes_on else about)
         self._form.enable(network_options(), not goes_on)
+        self._form.enable(["minutes"], not self._form.value().until_stopped)
 
     def _on_option(self) -> None:
         try:
@@ -180,7 +184,9 @@ class TrainDock(Dock):
             return
         if config.minutes is not None:
             remember(f"train/minutes {config.preset}", config.minutes)
+        remember("train/until stopped", config.until_stopped)
         remember("train/device", config.device)
+        self._form.enable(["minutes"], not config.until_stopped)
         self.session.border = (config.w0, config.sigma)
 
     def _on_border(self) -> None:
@@ -208,11 +214,17 @@ class TrainDock(Dock):
     def _show_training(self) -> None:
         trainer = self._trainer
         self._plot.show_curves(trainer.curve.loss, trainer.curve.validation)
-        report = trainer.report
-        self._progress.setValue(round(1000 * report.progress) if report else 0)
+        self._show_progress()
         self._clock.setText(self._times())
         self._show_buttons()
         self._show_words()
+
+    def _show_progress(self) -> None:
+        report = self._trainer.report
+        endless = self._trainer.running and report is not None and report.progress is None
+        self._progress.setRange(0, 0 if endless else 1000)
+        if not endless:
+            self._progress.setValue(round(1000 * (report.progress or 0.0)) if report else 0)
 
     def _times(self) -> str:
         trainer, report = self._trainer, self._trainer.report

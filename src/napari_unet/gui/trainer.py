@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -41,6 +42,13 @@ class _Stored:
 
     path: Path | None
     problem: str = ""
+
+
+@dataclass(frozen=True)
+class _Unkept:
+    """Why the best model so far could not be kept; the training goes on."""
+
+    problem: str
 
 
 class _Slot:
@@ -197,9 +205,13 @@ class Trainer(QObject):
         if snapshot.labels.any() and snapshot.task == self._snapshot.task:
             self._slot.put(snapshot)
 
-    def _on_report(self, report: TrainingReport | _Stored) -> None:
+    def _on_report(self, report: TrainingReport | _Stored | _Unkept) -> None:
         if isinstance(report, _Stored):
             self._on_stored(report)
+            return
+        if isinstance(report, _Unkept):
+            self.notes.append(f"The model so far could not be kept as a file: {report.problem}")
+            self.changed.emit()
             return
         self.report = report
         self.curve.add(report.seconds, report.loss, report.validation)
@@ -250,8 +262,11 @@ class _Work:
     start_name: str
 
 
-def _train(work: _Work, should_stop: ShouldStop) -> Iterator[TrainingReport | _Stored]:
-    """Train, and put the model into a file at once so that it cannot be lost."""
+def _train(work: _Work, should_stop: ShouldStop) -> Iterator[TrainingReport | _Stored | _Unkept]:
+    """Train, and put the model into a file at once so that it cannot be lost.
+
+    Meanwhile the best model so far lies in a file, for the day on which the computer goes off.
+    """
     from napari_unet.training import train
 
     def updates() -> list[AnnotatedImage] | None:
@@ -267,10 +282,22 @@ def _train(work: _Work, should_stop: ShouldStop) -> Iterator[TrainingReport | _S
         should_stop=should_stop,
         updates=updates,
     )
+    name = _file_name(work.snapshot.name)
+    told = False
     for report in reports:
-        yield report
+        if report.checkpoint is not None:
+            stored = _store(report.checkpoint, f"{name} (unfinished)")
+            if stored.problem and not told:
+                told = True
+                yield _Unkept(stored.problem)
+        else:
+            yield report
         if report.model is not None:
-            yield _store(report.model, work.snapshot.name)
+            stored = _store(report.model, name)
+            if stored.path is not None:
+                with suppress(OSError):
+                    stored.path.with_stem(f"{name} (unfinished)").unlink()
+            yield stored
 
 
 def _read(path: Path) -> TrainedModel:
@@ -293,14 +320,18 @@ def _lesson(snapshot: Snapshot) -> AnnotatedImage:
     return replace(lesson, labels=labels)
 
 
+def _file_name(name: str) -> str:
+    """Return what the file of a model is called that is trained now on an image of this name."""
+    plain = "".join(c if c.isalnum() or c in " -_" else "_" for c in name).strip() or "model"
+    return f"{datetime.now().astimezone():%Y-%m-%d %H.%M.%S} {plain}"
+
+
 def _store(model: TrainedModel, name: str) -> _Stored:
     from napari_unet.files import FileError, save_model
 
-    plain = "".join(c if c.isalnum() or c in " -_" else "_" for c in name).strip() or "model"
     try:
         folder = home() / "models"
-        path = folder / f"{datetime.now().astimezone():%Y-%m-%d %H.%M.%S} {plain}.safetensors"
         folder.mkdir(parents=True, exist_ok=True)
-        return _Stored(save_model(model, path))
+        return _Stored(save_model(model, folder / f"{name}.safetensors", overwrite=True))
     except (FileError, OSError) as error:
         return _Stored(None, str(error))

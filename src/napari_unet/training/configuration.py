@@ -53,6 +53,12 @@ class TrainingConfig:
         max=10_000.0,
         unit="min",
     )
+    until_stopped: bool = option(
+        False,
+        "Train until you press Stop, however long that is. If you know the time, give it: a "
+        "training that knows its end reaches more by then.",
+        title="Until I stop",
+    )
     steps: int | None = option(
         None,
         "Stop after this many steps instead of after a time; the result is then repeatable.",
@@ -369,7 +375,7 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         check_limits(self)
-        if self.steps is None and self.minutes is None:
+        if self.steps is None and self.minutes is None and not self.until_stopped:
             raise ValueError("neither minutes nor steps are given; give one of them")
         if self.encoder is not None:
             self._check_encoder()

@@ -32,6 +32,7 @@ __all__ = ["MOST_SLICES", "Exam", "examine", "next_exam", "score_of", "sit"]
 
 MOST_SLICES = 8  # on which a model is judged
 _EXAMS = 5  # validations in a training, apart from the last
+_SHORTEST_PAUSE = 30.0  # seconds between validations where the end is not known
 _SHARE = 0.1  # of the time, at most, goes into validation
 
 
@@ -163,14 +164,17 @@ def score_of(scores: Scores | ValueScores) -> float:
     return (scores.f1_50 + (scores.seg or 0.0)) / 2
 
 
-def next_exam(progress: float, cost: float) -> float:
-    """Say at which share of a training to validate next.
+def next_exam(used: float, cost: float, *, endless: bool = False) -> float:
+    """Say how much of a training is used up when it is time to validate next.
 
     Parameters
     ----------
-    progress : float
-        The share that is used up.
+    used : float
+        The share that is used up; seconds if `endless`.
     cost : float
-        The share that the last validation took.
+        What the last validation took of it.
+    endless : bool
+        Whether the training ends when it is stopped: pauses then grow with its length.
     """
-    return progress + max(1 / (_EXAMS + 1), cost / _SHARE)
+    pause = max(_SHORTEST_PAUSE, used / _EXAMS) if endless else 1 / (_EXAMS + 1)
+    return used + max(pause, cost / _SHARE)

@@ -30,6 +30,9 @@ __all__ = ["Learner", "energy", "rate_at"]
 
 _WARM_UP = 0.1  # share of a one-cycle training in which the learning rate rises
 _DIVERGED = "the training diverged: its loss is no number any more; lower the learning rate"
+_WARM_UP_STEPS = 50  # where the end is not known
+_FULL_RATE_STEPS = 200  # until the rate begins to fall there
+_ENDLESS_DECAY = 0.9995  # of the running average there, after as many steps as that takes
 _LAST_RATE = 0.01  # share of the largest rate that is left at the end
 
 
@@ -70,14 +73,20 @@ def energy(
     return total / (weight > 0).sum().clamp(min=1)
 
 
-def rate_at(progress: float, config: TrainingConfig) -> float:
+def rate_at(progress: float | None, config: TrainingConfig, step: int = 0) -> float:
     """Return the learning rate when `progress` (0 to 1) of the training is done.
 
     SGD stays constant (2015). AdamW rises to the largest rate and falls along a cosine, so that
-    a training of any length ends with small steps.
+    a training of any length ends with small steps. Where nobody knows the end (`progress` is
+    None), it falls with the root of the `step` instead, and the running average, which then
+    spans a tenth of all steps, stands for the small ones.
     """
     if config.optimiser == "sgd":
         return config.learning_rate
+    if progress is None:
+        rising = min(1.0, (step + 1) / _WARM_UP_STEPS)
+        falling = math.sqrt(min(1.0, _FULL_RATE_STEPS / (step + 1)))
+        return config.learning_rate * rising * falling
     if progress < _WARM_UP:
         return config.learning_rate * max(progress / _WARM_UP, 0.04)
     fallen = (1 + math.cos(math.pi * (progress - _WARM_UP) / (1 - _WARM_UP))) / 2
@@ -115,8 +124,15 @@ class Learner:
         self._average = _average(self.network, config)
         self._steps = 0
 
-    def learn(self, patches: Sequence[Patch], progress: float) -> float:
+    def learn(self, patches: Sequence[Patch], progress: float | None) -> float:
         """Take one step on a batch and return the energy before it.
+
+        Parameters
+        ----------
+        patches : sequence of Patch
+            All of the size that the network takes.
+        progress : float or None
+            Share of the training that is done; None if its end is not known.
 
         Raises
         ------
@@ -126,8 +142,9 @@ class Learner:
         image = torch.from_numpy(np.stack([patch.image for patch in patches]))
         target = self._kept([patch.target for patch in patches])
         weight = self._kept([patch.weight for patch in patches])
+        rate = rate_at(progress, self.config, self._steps)
         for group in self.optimiser.param_groups:
-            group["lr"] = self.share * group["share"] * rate_at(progress, self.config)
+            group["lr"] = self.share * group["share"] * rate
         self.optimiser.zero_grad(set_to_none=True)
         image = image.to(self.device).contiguous(memory_format=torch.channels_last)
         with (
@@ -215,7 +232,8 @@ def _parameter_groups(network: Network, config: TrainingConfig) -> list[dict[str
 def _average(network: nn.Module, config: TrainingConfig) -> AveragedModel | None:
     if config.averaging == 0:
         return None
-    return AveragedModel(network, multi_avg_fn=_running_average(config.averaging), use_buffers=True)
+    decay = max(config.averaging, _ENDLESS_DECAY) if config.until_stopped else config.averaging
+    return AveragedModel(network, multi_avg_fn=_running_average(decay), use_buffers=True)
 
 
 def _running_average(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], None]:

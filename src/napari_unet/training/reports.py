@@ -32,14 +32,16 @@ class TrainingReport:
         The energy of this step.
     validation : float or None
         A new validation score between 0 and 1, higher is better; None between validations.
-    progress : float
-        Share of the time or the steps that is used up.
+    progress : float or None
+        Share of the time or the steps that is used up; None if it ends when it is stopped.
     seconds_left : float or None
         An estimate.
     message : str
         Something a person should know; often empty.
     model : TrainedModel or None
         In the last report: the best model.
+    checkpoint : TrainedModel or None
+        The best model so far, now and then: who keeps it loses little in a crash.
     """
 
     phase: Literal["preparing", "training", "finished"]
@@ -47,10 +49,11 @@ class TrainingReport:
     seconds: float = 0.0
     loss: float | None = None
     validation: float | None = None
-    progress: float = 0.0
+    progress: float | None = 0.0
     seconds_left: float | None = None
     message: str = ""
     model: TrainedModel | None = None
+    checkpoint: TrainedModel | None = None
 
 
 @dataclass
@@ -84,16 +87,30 @@ class Clock:
         self.started += time.monotonic() - began
 
     @property
-    def progress(self) -> float:
-        """Share of the time or the steps that is used up."""
+    def progress(self) -> float | None:
+        """Share of the time or the steps that is used up; None where the end is not known."""
+        if self.config.until_stopped:
+            return None
         if self.config.steps is not None:
             return min(1.0, self.step / self.config.steps)
         assert self.config.minutes is not None
         return min(1.0, self.seconds / (60 * self.config.minutes))
 
     @property
+    def over(self) -> bool:
+        """Whether time or steps are used up."""
+        return self.progress is not None and self.progress >= 1
+
+    @property
+    def used(self) -> float:
+        """What is used up: a share, or seconds where the whole is not known."""
+        return self.seconds if self.progress is None else self.progress
+
+    @property
     def seconds_left(self) -> float | None:
-        """Estimate, None before the first of so many steps."""
+        """Estimate, None before the first of so many steps and where the end is not known."""
+        if self.config.until_stopped:
+            return None
         if self.config.steps is None:
             assert self.config.minutes is not None
             return max(0.0, 60 * self.config.minutes - self.seconds)

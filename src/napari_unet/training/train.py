@@ -298,16 +298,16 @@ class _Training:
 
     def _learn(self) -> Iterator[TrainingReport]:
         """Take steps until the end; whatever goes wrong after the first, what is learnt stays."""
-        self.next_exam = next_exam(0.0, 0.0)
+        self.next_exam = self._next_exam(0.0)
         if self.goes_on and self.exams:  # so that a good model never becomes a worse one
             yield from self._exam()
-        while self.clock.progress < 1 and not self.should_stop():
+        while not self.clock.over and not self.should_stop():
             yield from self._join_updates()
             try:
                 loss = self._step()
                 self.clock.step += 1
                 yield self.clock.report(loss=loss)
-                if self.exams and self.next_exam <= self.clock.progress < 1:
+                if self.next_exam <= self.clock.used and not self.clock.over:
                     yield from self._exam()
             except (RuntimeError, MemoryError, ValueError, ArithmeticError) as error:
                 if self.clock.step == 0:
@@ -316,12 +316,22 @@ class _Training:
                 return
 
     def _exam(self) -> Iterator[TrainingReport]:
-        """Validate, and say when the next time is."""
-        started = self.clock.progress
-        score = self._validate(self.should_stop)
-        self.next_exam = next_exam(self.clock.progress, self.clock.progress - started)
-        if score is not None:
-            yield self.clock.report(validation=score)
+        """Validate, hand out the best network so far, and say when the next time is."""
+        started, before = self.clock.used, self.best
+        if self.exams:
+            score = self._validate(self.should_stop)
+            if score is not None:
+                yield self.clock.report(validation=score)
+        if self.clock.step > 0 and (self.best is not before or not self.exams):
+            yield self.clock.report(checkpoint=self._checkpoint())
+        self.next_exam = self._next_exam(self.clock.used - started)
+
+    def _next_exam(self, cost: float) -> float:
+        return next_exam(self.clock.used, cost, endless=self.config.until_stopped)
+
+    def _checkpoint(self) -> TrainedModel:
+        """Return what would be lost in a crash; how cells are cut is not tuned yet."""
+        return replace(self._model(self._best_network()), provenance=self._provenance({}))
 
     def _step(self) -> float:
         """Take one step, with a smaller batch when the memory is used up."""
