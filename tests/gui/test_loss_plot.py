@@ -29,6 +29,20 @@ def test_empty_curves_leave_no_line(qtbot):
     assert not middle & {"#010203", "#030201"}
 
 
+def test_half_a_minute_stays_half_a_minute_in_another_theme(qtbot):
+    plot = LossPlot()
+    qtbot.addWidget(plot)
+    plot.resize(360, 200)
+    plot.show_curves([(0.0, 0.5), (30.0, 0.1)], [(30.0, 0.9)])
+    with qtbot.waitExposed(plot):
+        plot.show()
+    plot.set_colors(LIGHT)
+    plot.show_curves([(0.0, 0.5), (36.0, 0.1)], [(36.0, 0.9)])
+    for side in ("bottom", "left", "right"):
+        axis = plot._item.getAxis(side)
+        assert axis.tickStrings([0.2], axis.scale * axis.autoSIPrefixScale, 0.2) == ["0.2"]
+
+
 def _colors(plot: LossPlot, inside: int = 0) -> set[str]:
     picture = plot.grab().toImage()
     return {

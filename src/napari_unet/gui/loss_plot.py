@@ -56,6 +56,9 @@ class LossPlot(QWidget):
         item.hideButtons()
         item.setMouseEnabled(x=False, y=False)
         item.showAxis("right")
+        for side in ("bottom", "left", "right"):
+            # Before it is seen: a visible axis scales although it is told not to.
+            item.getAxis(side).enableAutoSIPrefix(False)
         item.scene().addItem(self._scores)
         item.getAxis("right").linkToView(self._scores)
         self._scores.setXLink(item)
@@ -92,7 +95,6 @@ class LossPlot(QWidget):
             axis.setPen(colors.text)
             axis.setTextPen(color)
             axis.setLabel(text, color=color)
-            axis.enableAutoSIPrefix(False)
 
     def show_curves(
         self, loss: Sequence[tuple[float, float]], validation: Sequence[tuple[float, float]]
