@@ -9,11 +9,30 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from napari_unet.cli.interrupt import stop_on_interrupt
 from napari_unet.files import load_model
 from tests.cli.commands import program, train_on
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+def press_ctrl_c() -> None:
+    signal.raise_signal(signal.SIGINT)
+
+
+def test_the_first_ctrl_c_asks_to_stop_and_the_second_aborts(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with stop_on_interrupt("Stopping.") as should_stop:
+        assert not should_stop()
+        press_ctrl_c()
+        assert should_stop()
+        assert capfd.readouterr().out == "\nStopping.\n"
+        with pytest.raises(KeyboardInterrupt):
+            press_ctrl_c()
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")

@@ -17,13 +17,24 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.mark.parametrize("views", [3, 0])
-def test_a_number_of_views_that_there_is_not_is_wrong_usage(
-    views: int, model: Path, folders: Path, run: Run
+@pytest.mark.parametrize(
+    ("options", "about"),
+    [
+        (["--views", 3], "1, 2, 4 or 8"),
+        (["--views", 0], "1, 2, 4 or 8"),
+        (["--tile", 0], "--tile"),
+        (["--device", "abacus"], "choose auto or"),
+        (["--set", "threshold=2"], "a number from 0"),
+        (["--set", "width=3"], "choose"),
+    ],
+)
+def test_an_impossible_option_of_predict_is_wrong_usage(
+    options: list[object], about: str, model: Path, folders: Path, run: Run
 ) -> None:
-    done = run("predict", model, folders / "images", "--out", folders / "out", "--views", views)
+    done = run("predict", model, folders / "images", "--out", folders / "out", *options)
     assert done.code == 2
-    assert "1, 2, 4 or 8" in done.sentence
+    assert about in done.sentence
+    assert not (folders / "out").exists()
 
 
 def test_views_decide_the_probabilities(model: Path, folders: Path, run: Run) -> None:

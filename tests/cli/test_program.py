@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from napari_unet.cli import info
 from tests.cli.commands import Run, program
 
 if TYPE_CHECKING:
@@ -28,6 +29,16 @@ def test_wrong_usage_is_code_2_and_one_sentence(arguments: list[str], about: str
     done = run(*arguments)
     assert done.code == 2
     assert about.lower() in done.sentence.lower()
+
+
+def test_an_aborted_command_says_so(model: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def abort(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(info, "show_info", abort)
+    done = run("info", model)
+    assert done.code == 1
+    assert done.sentence == "napari-unet: aborted"
 
 
 def test_debug_shows_the_traceback_and_nothing_else_does(folders: Path) -> None:

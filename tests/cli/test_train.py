@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_unet.cli.train import _score
+from napari_unet.cli.train import _score, configure
 from napari_unet.files import load_model, save_model
 from napari_unet.samples import draw_touching_cells
+from napari_unet.training import TrainingConfig
 from tests.cli.commands import SIDE, Run, train_on, untrained
 
 if TYPE_CHECKING:
@@ -56,6 +57,23 @@ def test_an_impossible_option_of_train_is_wrong_usage(
     done = run("train", folders / "images", folders / "labels", "--model", "m", *options)
     assert done.code == 2
     assert about in done.sentence
+
+
+@pytest.mark.usefixtures("tiny")
+def test_options_of_their_own_reach_the_training(folders: Path, run: Run) -> None:
+    options = {"steps": 1, "seed": 3, "validation": 0.4, "device": "cpu", "regression_loss": "mae"}
+    given = [(f"--{name.replace('_', '-')}", value) for name, value in options.items()]
+    done = run(*train_on(folders, *(part for pair in given for part in pair)))
+    assert (done.code, done.err) == (0, "")
+    kept = load_model(folders / "new.safetensors").configuration
+    assert {name: kept[name] for name in options} == options
+
+
+def test_a_preset_is_taken_with_what_is_given_besides() -> None:
+    changes = {"minutes": 2.0, "steps": None, "seed": None}
+    config = configure("balanced", changes, {"width": 8, "encoder": None})
+    assert config == TrainingConfig.from_preset("balanced", minutes=2.0, width=8)
+    assert configure(None, {}, {}) == TrainingConfig()
 
 
 @pytest.mark.usefixtures("tiny")

@@ -155,13 +155,18 @@ def train(
     elif old_images or old_labels or old_regions:
         raise UsageError("--old-images and --old-labels belong together; give both")
     model_before = None if start is None else read_start(start)
-    given = {"minutes": minutes, "steps": steps, "device": device, "seed": seed}
-    given |= {"validation": validation, "regression_loss": regression_loss}
-    given |= {"until_stopped": until_stopped or None}
-    given |= {"task": task and task.name_of_task}
-    if task is None and model_before is not None:
-        given["task"] = model_before.task
-    given |= {"use_pixel_size": False if ignore_pixel_size else None}
+    task_before = None if model_before is None else model_before.task
+    given = {
+        "minutes": minutes,
+        "steps": steps,
+        "until_stopped": until_stopped or None,
+        "task": task_before if task is None else task.name_of_task,
+        "device": device,
+        "regression_loss": regression_loss,
+        "seed": seed,
+        "validation": validation,
+        "use_pixel_size": False if ignore_pixel_size else None,
+    }
     TrainCommand(
         images=images,
         labels=labels,

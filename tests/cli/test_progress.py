@@ -1,0 +1,28 @@
+"""Progress where there is no terminal: few lines, each with what a person wants to know."""
+
+from __future__ import annotations
+
+import pytest
+
+from napari_unet.cli.progress import PredictionProgress, duration
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0.4, "0 s"), (59.6, "1 min 00 s"), (125, "2 min 05 s"), (12_000, "3 h 20 min")],
+)
+def test_a_time_is_said_as_people_say_it(seconds: float, said: str) -> None:
+    assert duration(seconds) == said
+
+
+def test_a_log_file_gets_a_line_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
+    with PredictionProgress(2) as progress:
+        for name in ("a", "b"):
+            for step in range(101):
+                progress.show(name, step / 100)
+            progress.finish(f"{name}.tif: [done]")
+    lines = capsys.readouterr().out.splitlines()
+    moving = [line.split() for line in lines if "Predicting" in line]
+    assert 10 <= len(moving) <= 12
+    assert (moving[0][0], moving[0][-1], moving[-1][-1]) == ("0%", "a", "b")
+    assert [line for line in lines if "tif" in line] == ["a.tif: [done]", "b.tif: [done]"]
