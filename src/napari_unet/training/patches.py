@@ -18,7 +18,11 @@ __all__ = ["PatchSource"]
 
 
 class PatchSource:
-    """Draws places around annotated pixels, more of them in slices with more annotation.
+    """Draws places around annotated pixels, more of them in slices that have more to teach.
+
+    A slice with four times as many cells is drawn twice as often, however large it is: else the
+    pictures with the largest cells, of which few fit into a patch, teach the most. Where there
+    are no cells to count (classes, values), annotated pixels are counted instead.
 
     Parameters
     ----------
@@ -31,7 +35,7 @@ class PatchSource:
     def __init__(self, lessons: Sequence[Lesson], jitter: int) -> None:
         self.lessons = list(lessons)
         self.jitter = jitter
-        share = np.sqrt([np.count_nonzero(lesson.whole.weight) for lesson in self.lessons])
+        share = np.sqrt([_worth(lesson) for lesson in self.lessons])
         self._probability = share / share.sum()
 
     def draw(self, shape: tuple[int, int], rng: np.random.Generator) -> Patch:
@@ -40,6 +44,13 @@ class PatchSource:
         centre = lesson.centres[rng.integers(len(lesson.centres))]
         centre = centre + rng.integers(-self.jitter, self.jitter + 1, size=2)
         return cut(lesson.whole, (int(centre[0]), int(centre[1])), shape)
+
+
+def _worth(lesson: Lesson) -> int:
+    """Return how much there is to learn; a slice that only shows background is worth a cell."""
+    if lesson.cells is None:
+        return int(np.count_nonzero(lesson.whole.weight))
+    return max(1, lesson.cells)
 
 
 def cut(whole: Patch, centre: tuple[int, int], shape: tuple[int, int]) -> Patch:

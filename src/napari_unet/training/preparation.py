@@ -12,6 +12,7 @@ from napari_unet.annotations import (
     AnnotatedImage,
     class_balance,
     class_target,
+    count_cells,
     listed,
     separate,
     weight_map,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_unet.annotations import Task
     from napari_unet.prediction import IntensityRange
     from napari_unet.training.configuration import TrainingConfig
 
@@ -49,12 +51,15 @@ class Lesson:
         The share of each class in the weights.
     key : bytes
         What slice and which annotation it was made from.
+    cells : int or None
+        How many are annotated; None where the network finds no single cells.
     """
 
     whole: Patch
     centres: NDArray[np.intp]
     balance: tuple[float, ...] = ()
     key: bytes = b""
+    cells: int | None = None
 
     def balanced(self, balance: tuple[float, ...]) -> Lesson:
         """Return the lesson with other shares of the classes in its weights."""
@@ -236,7 +241,7 @@ def prepare(
     return [
         part.balanced(balance)
         if isinstance(part, Lesson)
-        else _lesson(part, _weights(part, balance, scale, config), balance, rng)
+        else _lesson(part, config.task, _weights(part, balance, scale, config), balance, rng)
         for part in parts
     ]
 
@@ -250,6 +255,7 @@ def _taught(part: _Scaled | Lesson) -> tuple[NDArray[Any], NDArray[np.bool_]]:
 
 def _lesson(
     part: _Scaled,
+    task: Task,
     weight: NDArray[np.float32],
     balance: tuple[float, ...],
     rng: np.random.Generator,
@@ -257,4 +263,5 @@ def _lesson(
     centres = np.argwhere(part.annotated)
     if len(centres) > _POSITIONS:
         centres = rng.choice(centres, _POSITIONS, replace=False)
-    return Lesson(Patch(part.image, part.target, weight), centres, balance, part.key)
+    cells = count_cells(part.labels * part.annotated) if task == "instances" else None
+    return Lesson(Patch(part.image, part.target, weight), centres, balance, part.key, cells)
