@@ -10,7 +10,7 @@ import pytest
 import tifffile
 
 from napari_unet.cli.train import _score, configure
-from napari_unet.files import load_model, save_model
+from napari_unet.files import FileError, load_model, save_model
 from napari_unet.samples import draw_touching_cells
 from napari_unet.training import TrainingConfig
 from tests.cli.commands import SIDE, Run, train_on, untrained
@@ -182,7 +182,6 @@ def test_a_model_that_cannot_be_written_where_it_was_asked_for_is_not_lost(
 ) -> None:
     from napari_unet.cli import train as command
     from napari_unet.cli.failures import CommandError
-    from napari_unet.files import FileError
 
     def full(model: TrainedModel, path: Path, *, overwrite: bool = False) -> Path:
         if path.parent == folders:
@@ -224,8 +223,31 @@ def test_the_best_model_so_far_lies_beside_the_model_until_that_is_written(
     assert not kept.exists()
 
 
-def test_a_training_goes_on_where_the_best_so_far_cannot_be_kept(folders: Path, run: Run) -> None:
-    (folders / "new.unfinished.safetensors").mkdir()
+@pytest.mark.usefixtures("tiny")
+def test_what_a_training_that_was_cut_short_left_is_not_lost(folders: Path, run: Run) -> None:
+    left = save_model(untrained(), folders / "new.unfinished.safetensors")
+    before = left.read_bytes()
+    for options in ([], ["--from", left], ["--from", left, "--overwrite"]):
+        done = run(*train_on(folders, "--steps", 1, *options))
+        assert done.code == 1
+        assert "give it or --model another name" in done.sentence
+        assert left.read_bytes() == before
+    better = ["--from", left, "--model", folders / "better.safetensors"]
+    assert run(*train_on(folders, "--steps", 1, *better)).code == 0
+    assert left.read_bytes() == before
+    assert run(*train_on(folders, "--steps", 1, "--overwrite")).code == 0
+    assert not left.exists()
+
+
+def test_a_training_goes_on_where_the_best_so_far_cannot_be_kept(
+    folders: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(model: TrainedModel, path: Path, *, overwrite: bool) -> Path:
+        if "unfinished" in path.name:
+            raise FileError(f"{path} was not written: the disk is full")
+        return save_model(model, path, overwrite=overwrite)
+
+    monkeypatch.setattr("napari_unet.cli.train.save_model", full)
     done = run(*train_on(folders, "--steps", 12, "--validation", 0))
     assert done.code == 0, done.err
     assert load_model(folders / "new.safetensors").provenance["steps"] == 12

@@ -175,7 +175,7 @@ def train(
         unlabelled=unlabelled,
         config=configure(preset, given, train_settings(settings or [])),
         start=model_before,
-        start_name="" if start is None else start.stem,
+        start_path=start,
         old=old,
         overwrite=overwrite,
         debug=debug,

@@ -67,7 +67,7 @@ class TrainCommand:
     overwrite: bool
     debug: bool
     start: TrainedModel | None = None
-    start_name: str = ""
+    start_path: Path | None = None
     old: Annotations | None = None
 
     def run(self) -> None:
@@ -83,6 +83,7 @@ class TrainCommand:
         if self.model.is_dir():
             raise CommandError(f"{self.model} is a folder; name a file to write")
         refuse_existing([self.model], overwrite=self.overwrite)
+        self._refuse_unfinished()
         new = Annotations(self.images, self.labels, self.regions)
         old = [self.old] if self.old else []
         refuse_inputs([self.model], [path for each in (new, *old) for path in each.paths()])
@@ -91,6 +92,16 @@ class TrainCommand:
         self.save(model)
         with suppress(OSError):
             self._unfinished.unlink()
+
+    def _refuse_unfinished(self) -> None:
+        """Refuse to lose the best network of a training that was cut short."""
+        left = self._unfinished.exists()
+        goes_on = left and self.start_path and self._unfinished.samefile(self.start_path)
+        if goes_on or (left and not self.overwrite):
+            raise CommandError(
+                f"{self._unfinished} is what an earlier training left and would be replaced; give "
+                "it or --model another name"
+            )
 
     @property
     def _unfinished(self) -> Path:
@@ -119,7 +130,7 @@ class TrainCommand:
                 images,
                 self.config,
                 start=self.start,
-                start_name=self.start_name,
+                start_name="" if self.start_path is None else self.start_path.stem,
                 old_images=old_images,
                 should_stop=should_stop,
             ):
