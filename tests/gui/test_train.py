@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from qtpy.QtWidgets import QFileDialog
 
 from napari_unet.files import load_model, save_model
 from napari_unet.gui import trainer
@@ -260,16 +259,6 @@ def test_a_file_that_cannot_be_gone_on_from_gives_one_sentence(
     assert "another model under “Start from”" in dock.message
     assert button(dock, "Start training").isEnabled()
     assert painted.model is None
-
-
-def test_a_cancelled_choice_of_a_file_changes_nothing(dock, qtbot):
-    pick(dock, "A file…")
-    dialog = dock._from.findChild(QFileDialog)
-    dialog.reject()
-    assert dock._from.currentText() == "A new network"
-    pick(dock, "A file…")
-    dock._from.findChild(QFileDialog).fileSelected.emit("/models/cells.safetensors")
-    assert dock._from.currentText() == "cells.safetensors"
 
 
 def test_painting_joins_the_training(dock, painted, press, qtbot, monkeypatch):

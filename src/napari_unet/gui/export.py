@@ -6,10 +6,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFileDialog, QLineEdit, QMessageBox
+from qtpy.QtWidgets import QLineEdit, QMessageBox
 
 from napari_unet.gui import layers
 from napari_unet.gui.dock import Dock, add_field, bind_key, button, combo, fields, row, words
+from napari_unet.gui.file_dialog import (
+    FileKind,
+    ask_to_save,
+    last_folder,
+    plain_name,
+    remember_folder,
+)
 from napari_unet.gui.settings import remember, remembered
 
 if TYPE_CHECKING:
@@ -119,15 +126,19 @@ class ExportDock(Dock):
 
     # --------------------------------------------------------------------------------- the file
 
+    @property
+    def _kind(self) -> FileKind:
+        """The chosen format, as a kind of file."""
+        return FileKind("export/folder", self._format.currentData())
+
     def _suggest(self) -> None:
         """Name the file after the layer, in the folder of the last export."""
         layer = self._chosen()
         if layer is None:
             self._path.clear()
             return
-        folder = Path(remembered("export/folder", str(Path.home())))
-        plain = "".join("_" if c in '<>:"/\\|?*' else c for c in layer.name)
-        self._path.setText(str(folder / f"{plain}{self._format.currentData()}"))
+        name = f"{plain_name(layer.name)}{self._kind.ending}"
+        self._path.setText(str(last_folder(self._kind) / name))
 
     def _on_format(self) -> None:
         ending = self._format.currentData()
@@ -136,13 +147,12 @@ class ExportDock(Dock):
             self._path.setText(str(Path(self._path.text()).with_suffix(ending)))
 
     def _on_browse(self) -> None:
-        dialog = QFileDialog(self, "Export labels", self._path.text())
-        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-        dialog.setOption(QFileDialog.Option.DontConfirmOverwrite)
-        dialog.setDefaultSuffix(self._format.currentData().lstrip("."))
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.fileSelected.connect(self._on_browsed)
-        dialog.open()
+        kind, said = self._kind, self._path.text().strip()
+        suggested = Path(said or f"labels{kind.ending}").expanduser()
+        # What is there already is asked about when it is written.
+        ask_to_save(
+            self, "Export labels", kind, self._on_browsed, suggested=suggested, confirm=False
+        )
 
     def _on_browsed(self, name: str) -> None:
         self._picked = True
@@ -151,7 +161,7 @@ class ExportDock(Dock):
     def _target(self) -> Path:
         """Return the file to write, with the ending of the format."""
         path = Path(self._path.text().strip()).expanduser()
-        ending = self._format.currentData()
+        ending = self._kind.ending
         known = (".tif", ".tiff") if ending == ".tif" else (ending,)
         return path if path.suffix.lower() in known else path.with_name(path.name + ending)
 
@@ -192,7 +202,7 @@ class ExportDock(Dock):
         labels = layers.read_labels(layer)
         pixels = labels[0] if layer.ndim == 2 else labels
         size = layers.pixel_size(layer)
-        remember("export/folder", str(path.parent))
+        remember_folder(self._kind, path)
         self._job.start(lambda should_stop: _write(path, pixels, size, overwrite))
         self._show_buttons()
 

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QCheckBox, QFileDialog, QProgressBar, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QProgressBar, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
 from napari_unet.gui.cutter import Cutter
 from napari_unet.gui.dock import Dock, add_field, bind_key, button, combo, fields, row, words
+from napari_unet.gui.file_dialog import MODEL, ask_to_open
 from napari_unet.gui.form import OptionsForm
 from napari_unet.gui.jobs import Job
 from napari_unet.gui.predictor import Order, Predictor
@@ -164,13 +165,7 @@ class PredictDock(Dock):
         self._show_buttons()
 
     def _on_load(self) -> None:
-        folder = remembered("models/folder", str(Path.home()))
-        dialog = QFileDialog(self, "Load a model", folder)
-        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
-        dialog.setNameFilter("U-Net model (*.safetensors)")
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.fileSelected.connect(self.load)
-        dialog.open()
+        ask_to_open(self, "Load a model", MODEL, self.load)
 
     def load(self, name: str) -> None:
         """Read a model file in the background and use it."""
@@ -189,7 +184,6 @@ class PredictDock(Dock):
 
     def _on_loaded(self, loaded: tuple[TrainedModel, Path]) -> None:
         model, path = loaded
-        remember("models/folder", str(path.parent))
         self.say("")
         self.session.set_model(model, path)
 

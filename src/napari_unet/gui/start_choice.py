@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QSignalBlocker, Qt, Signal
-from qtpy.QtWidgets import QComboBox, QFileDialog
+from qtpy.QtCore import QSignalBlocker, Signal
+from qtpy.QtWidgets import QComboBox
 
+from napari_unet.gui.file_dialog import MODEL, ask_to_open
 from napari_unet.gui.settings import remember, remembered
 
 if TYPE_CHECKING:
@@ -69,7 +70,6 @@ class StartChoice(QComboBox):
         """Start from the model in a file from now on; it is read when a training starts."""
         self._file = name
         remember("train/start file", name)
-        remember("models/folder", str(Path(name).parent))
         self._choose(_FILE)
 
     def _choose(self, kind: str) -> None:
@@ -98,10 +98,4 @@ class StartChoice(QComboBox):
             self._choose(kind)
             return
         self._list()  # the old choice stays until a file is chosen
-        folder = remembered("models/folder", str(Path.home()))
-        dialog = QFileDialog(self, "Start from a model", folder)
-        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
-        dialog.setNameFilter("U-Net model (*.safetensors)")
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.fileSelected.connect(self.choose_file)
-        dialog.open()
+        ask_to_open(self, "Start from a model", MODEL, self.choose_file)

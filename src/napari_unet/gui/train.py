@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import fields as dataclass_fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from napari.utils.theme import get_theme
-from qtpy.QtCore import Qt, QTimer
-from qtpy.QtWidgets import QFileDialog, QProgressBar
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QProgressBar
 
 from napari_unet.gui.dock import Dock, add_field, bind_key, button, combo, fields, row, words
+from napari_unet.gui.file_dialog import MODEL, ask_to_save, plain_name
 from napari_unet.gui.form import OptionsForm
 from napari_unet.gui.jobs import Job
 from napari_unet.gui.loss_plot import DARK, LIGHT, LossPlot
@@ -18,6 +19,9 @@ from napari_unet.gui.settings import remember, remembered
 from napari_unet.gui.start_choice import StartChoice
 from napari_unet.gui.trainer import Trainer
 from napari_unet.training import PRESETS, TrainingConfig, devices, gpu_advice, network_options
+
+if TYPE_CHECKING:
+    from napari_unet.network import TrainedModel
 
 __all__ = ["TrainDock"]
 
@@ -136,6 +140,7 @@ class TrainDock(Dock):
         self.session.model_changed.connect(self._show_buttons)
         self._saving.reported.connect(self._on_saved)
         self._saving.failed.connect(self.warn)
+        self._saving.finished.connect(self._show_buttons)
         self._show_choices()
 
     def apply_theme(self) -> None:
@@ -250,36 +255,32 @@ class TrainDock(Dock):
         running = self._trainer.running
         self._start.setEnabled(not running)
         self._stop.setEnabled(running and not self._trainer.stopping)
-        self._save.setEnabled(self.session.model is not None and not running)
+        busy = running or self._saving.running
+        self._save.setEnabled(self.session.model is not None and not busy)
 
     # ------------------------------------------------------------------------- saving the model
 
     def _on_save(self) -> None:
-        folder = Path(remembered("models/folder", str(Path.home())))
-        dialog = QFileDialog(self, "Save the model", str(folder))
-        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-        dialog.setDefaultSuffix("safetensors")
-        dialog.setNameFilter("U-Net model (*.safetensors)")
-        dialog.selectFile(f"{self.session.name or 'model'}.safetensors")
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.fileSelected.connect(self._save_to)
-        dialog.open()
+        name = Path(f"{plain_name(self.session.name) or 'model'}{MODEL.ending}")
+        ask_to_save(self, "Save the model", MODEL, self._save_to, suggested=name)
 
     def _save_to(self, name: str) -> None:
         model, path = self.session.model, Path(name)
         if model is None:
             return
-        remember("models/folder", str(path.parent))
 
-        def save(should_stop: object) -> list[Path]:
+        def save(should_stop: object) -> list[tuple[TrainedModel, Path]]:
             from napari_unet.files import save_model
 
-            return [save_model(model, path, overwrite=True)]
+            return [(model, save_model(model, path, overwrite=True))]
 
         self._saving.start(save)
+        self._show_buttons()
 
-    def _on_saved(self, path: Path) -> None:
-        self.session.set_model(self.session.model, path)
+    def _on_saved(self, saved: tuple[TrainedModel, Path]) -> None:
+        model, path = saved
+        if self.session.model is model:  # a training may have ended meanwhile
+            self.session.set_model(model, path)
         self.say(f"The model is saved as {path}.")
 
 

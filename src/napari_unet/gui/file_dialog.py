@@ -1,0 +1,111 @@
+"""Asks for a file without holding the window up, and remembers its folder for the next time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QFileDialog
+
+from napari_unet.gui.settings import remember, remembered
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from qtpy.QtWidgets import QWidget
+
+__all__ = [
+    "MODEL",
+    "FileKind",
+    "ask_to_open",
+    "ask_to_save",
+    "last_folder",
+    "plain_name",
+    "remember_folder",
+]
+
+
+@dataclass(frozen=True)
+class FileKind:
+    """A kind of file, with a folder of its own that is remembered.
+
+    Attributes
+    ----------
+    setting
+        Under which the folder is kept.
+    ending
+        What a name without one gets, with its dot.
+    shown
+        Which files the dialog shows, as Qt writes it; all when empty.
+    """
+
+    setting: str
+    ending: str
+    shown: str = ""
+
+
+MODEL = FileKind("models/folder", ".safetensors", "U-Net model (*.safetensors)")
+
+
+def last_folder(kind: FileKind) -> Path:
+    """Return the folder of the file that was chosen last; home when there is none any more."""
+    folder = remembered(kind.setting, "")
+    return Path(folder) if folder and Path(folder).is_dir() else Path.home()
+
+
+def remember_folder(kind: FileKind, file: str | Path) -> None:
+    """Begin in the folder of `file` the next time."""
+    remember(kind.setting, str(Path(file).parent))
+
+
+def plain_name(name: str) -> str:
+    """Return a layer's name without what a file's name cannot hold."""
+    return "".join("_" if c in '<>:"/\\|?*' else c for c in name)
+
+
+def ask_to_open(parent: QWidget, title: str, kind: FileKind, chosen: Callable[[str], None]) -> None:
+    """Ask for a file that exists; `chosen` gets its path, and is not called after a cancel.
+
+    Returns at once: a training goes on while the dialog is open.
+    """
+    dialog = QFileDialog(parent, title, str(last_folder(kind)))
+    dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
+    _open(dialog, kind, chosen)
+
+
+def ask_to_save(
+    parent: QWidget,
+    title: str,
+    kind: FileKind,
+    chosen: Callable[[str], None],
+    *,
+    suggested: Path,
+    confirm: bool = True,
+) -> None:
+    """Ask where to write a file; as `ask_to_open`.
+
+    Parameters
+    ----------
+    suggested
+        What the dialog begins with; a name alone is put into the last folder.
+    confirm
+        Ask before a file that exists is chosen; off where that is asked later.
+    """
+    target = last_folder(kind) / suggested  # a whole path stays what it is
+    dialog = QFileDialog(parent, title, str(target.parent))
+    dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+    dialog.setOption(QFileDialog.Option.DontConfirmOverwrite, not confirm)
+    dialog.setDefaultSuffix(kind.ending.lstrip("."))
+    dialog.selectFile(target.name)
+    _open(dialog, kind, chosen)
+
+
+def _open(dialog: QFileDialog, kind: FileKind, chosen: Callable[[str], None]) -> None:
+    if kind.shown:
+        dialog.setNameFilter(kind.shown)
+    dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    dialog.fileSelected.connect(lambda name: remember_folder(kind, name))
+    dialog.fileSelected.connect(chosen)
+    dialog.open()
