@@ -121,6 +121,15 @@ def test_a_model_is_loaded_and_its_folder_remembered(viewer, session, press, qtb
     cancel(dock, qtbot)
 
 
+def test_the_key_opens_the_dialog_as_the_button_does(viewer, session, qtbot):
+    dock = added(viewer, PredictDock)
+    dock.activateWindow()
+    qtbot.waitUntil(dock.isActiveWindow, timeout=5000)
+    dock._start.setFocus()
+    QTest.keyClick(dock._start, Qt.Key.Key_O, Qt.KeyboardModifier.ControlModifier)
+    cancel(dock, qtbot)
+
+
 def test_a_cancelled_load_keeps_the_model_and_the_folder(viewer, session, press, qtbot, tmp_path):
     mine = model()
     session.set_model(mine)

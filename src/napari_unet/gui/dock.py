@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from qtpy.QtCore import QEvent, QSize, Qt
-from qtpy.QtGui import QKeySequence, QShortcut
+from qtpy.QtGui import QKeyEvent, QKeySequence
 from qtpy.QtWidgets import (
     QAbstractButton,
     QComboBox,
@@ -25,7 +25,7 @@ from napari_unet.gui.session import Session
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Dock", "add_field", "bind_key", "button", "combo", "fields", "row", "words"]
+__all__ = ["Dock", "add_field", "button", "combo", "fields", "row", "words"]
 
 _WIDTH = 300
 
@@ -42,6 +42,7 @@ class Dock(QWidget):
     def __init__(self, viewer: Any) -> None:
         super().__init__()
         self.session = Session.of(viewer)
+        self._keys: dict[str, QAbstractButton] = {}
         self._body = QWidget()
         self.column = QVBoxLayout(self._body)
         self.column.setContentsMargins(6, 6, 6, 6)
@@ -94,6 +95,33 @@ class Dock(QWidget):
         """Whether the dock is still in a window; napari takes closed docks out of theirs."""
         return self.parent() is not None or self.isVisible()
 
+    def bind_key(self, keys: str, target: QAbstractButton) -> None:
+        """Press `target` with a key while the keyboard is in this dock.
+
+        napari may use the key too, as it does Ctrl+O: of two shortcuts Qt would take neither, so
+        the dock takes the key before any shortcut gets it.
+        """
+        self._keys[QKeySequence(keys).toString()] = target
+
+    def event(self, event: QEvent | None) -> bool:
+        """Claim the keys of this dock, which then arrive as pressed keys."""
+        claims = event is not None and event.type() == QEvent.Type.ShortcutOverride
+        if claims and self._bound(cast("QKeyEvent", event)) is not None:
+            cast("QKeyEvent", event).accept()
+            return True
+        return super().event(event)
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        """Press the button of a key."""
+        target = None if event is None else self._bound(event)
+        if target is None:
+            super().keyPressEvent(event)
+        else:
+            target.click()
+
+    def _bound(self, event: QKeyEvent) -> QAbstractButton | None:
+        return self._keys.get(QKeySequence(event.keyCombination()).toString())
+
     def changeEvent(self, event: QEvent | None) -> None:
         """Notice another theme: napari gives the window a new style sheet."""
         super().changeEvent(event)
@@ -113,13 +141,6 @@ def button(
     made.setToolTip(f"<qt>{tooltip}{keys}</qt>")
     made.clicked.connect(clicked)
     return made
-
-
-def bind_key(dock: QWidget, keys: str, target: QAbstractButton) -> None:
-    """Press `target` with a key while the keyboard is in `dock`."""
-    shortcut = QShortcut(QKeySequence(keys), dock)
-    shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
-    shortcut.activated.connect(target.click)
 
 
 def combo(tooltip: str) -> QComboBox:

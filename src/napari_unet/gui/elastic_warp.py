@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QCheckBox, QSpinBox
 
 from napari_unet.augmentation import AugmentationConfig
 from napari_unet.gui import layers
-from napari_unet.gui.dock import Dock, add_field, bind_key, button, fields, row, words
+from napari_unet.gui.dock import Dock, add_field, button, fields, row, words
 from napari_unet.gui.form import OptionsForm
 from napari_unet.gui.jobs import Job
 
@@ -125,7 +125,7 @@ class ElasticWarpDock(Dock):
             "Draw another random warp and show it over the current slice (Ctrl+Return).",
             self._on_draw,
         )
-        bind_key(self, "Ctrl+Return", draw)
+        self.bind_key("Ctrl+Return", draw)
         self._remove = button("Remove preview", "Take the warped layers away.", self._on_remove)
         self.column.addLayout(row(draw, self._remove))
         self.finish()

@@ -9,7 +9,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLineEdit, QMessageBox
 
 from napari_unet.gui import layers
-from napari_unet.gui.dock import Dock, add_field, bind_key, button, combo, fields, row, words
+from napari_unet.gui.dock import Dock, add_field, button, combo, fields, row, words
 from napari_unet.gui.file_dialog import (
     FileKind,
     ask_to_save,
@@ -85,7 +85,7 @@ class ExportDock(Dock):
         self.column.addLayout(form)
         browse = button("Browse…", "Choose folder and name.", self._on_browse)
         self._export = button("Export", "Write the file (Ctrl+Return).", self._on_export)
-        bind_key(self, "Ctrl+Return", self._export)
+        self.bind_key("Ctrl+Return", self._export)
         self.column.addLayout(row(browse, self._export))
         self.finish()
 

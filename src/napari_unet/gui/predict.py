@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QCheckBox, QProgressBar, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
 from napari_unet.gui.cutter import Cutter
-from napari_unet.gui.dock import Dock, add_field, bind_key, button, combo, fields, row, words
+from napari_unet.gui.dock import Dock, add_field, button, combo, fields, row, words
 from napari_unet.gui.file_dialog import MODEL, ask_to_open
 from napari_unet.gui.form import OptionsForm
 from napari_unet.gui.jobs import Job
@@ -74,7 +74,7 @@ class PredictDock(Dock):
         self._load = button(
             "Load model…", "Use a model that was saved before (Ctrl+O).", self._on_load
         )
-        bind_key(self, "Ctrl+O", self._load)
+        self.bind_key("Ctrl+O", self._load)
         self.column.addWidget(self._load)
 
     def _build_prediction(self) -> None:
@@ -107,7 +107,7 @@ class PredictDock(Dock):
             "are not touched (Ctrl+Return).",
             self._on_start,
         )
-        bind_key(self, "Ctrl+Return", self._start)
+        self.bind_key("Ctrl+Return", self._start)
         self._cancel = button("Cancel", "Stop; slices that are done are kept.", self._on_cancel)
         self.column.addLayout(row(self._start, self._cancel))
         self._progress = QProgressBar()

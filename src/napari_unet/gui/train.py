@@ -10,7 +10,7 @@ from napari.utils.theme import get_theme
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QProgressBar
 
-from napari_unet.gui.dock import Dock, add_field, bind_key, button, combo, fields, row, words
+from napari_unet.gui.dock import Dock, add_field, button, combo, fields, row, words
 from napari_unet.gui.file_dialog import MODEL, ask_to_save, plain_name
 from napari_unet.gui.form import OptionsForm
 from napari_unet.gui.jobs import Job
@@ -104,7 +104,7 @@ class TrainDock(Dock):
             "(Ctrl+Return).",
             self._on_start,
         )
-        bind_key(self, "Ctrl+Return", self._start)
+        self.bind_key("Ctrl+Return", self._start)
         self._stop = button("Stop", "End now and keep the best network so far.", self._trainer.stop)
         self.column.addLayout(row(self._start, self._stop))
         self._progress = QProgressBar()

@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QCheckBox
 from superqt import QLabeledDoubleSlider
 
 from napari_unet.gui import layers
-from napari_unet.gui.dock import Dock, add_field, bind_key, button, fields, row, words
+from napari_unet.gui.dock import Dock, add_field, button, fields, row, words
 from napari_unet.gui.jobs import Job
 from napari_unet.gui.layers import LayerError
 from napari_unet.training import TrainingConfig
@@ -107,7 +107,7 @@ class WeightMapDock(Dock):
             "Show the weights of the current slice as an image layer (Ctrl+Return).",
             self._on_show,
         )
-        bind_key(self, "Ctrl+Return", show)
+        self.bind_key("Ctrl+Return", show)
         self._remove = button("Remove", "Take the preview layer away.", self._on_remove)
         reset = button("Reset", "Back to the values of the paper: 10 and 5 px.", self._on_reset)
         self.column.addLayout(row(show, self._remove, reset))
