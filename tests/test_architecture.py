@@ -147,3 +147,12 @@ def test_broad_handlers_are_seen(caught: str) -> None:
 
 def test_narrow_handlers_pass() -> None:
     assert not catches_everything("try:\n    f()\nexcept (OSError, ValueError):\n    pass")
+
+
+def test_roles_and_metadata_of_layers_stand_in_one_file() -> None:
+    # Elsewhere in the window `metadata` is that of a dataclass's field.
+    known = re.compile(r"""\b(layer|labels|image|found|made|other)\.metadata\b|"prediction\"""")
+    naming = [
+        path for path in FILES if inside(path).startswith("gui/") and known.search(read(path))
+    ]
+    assert [inside(path) for path in naming] == ["gui/layers.py"]

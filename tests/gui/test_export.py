@@ -105,7 +105,7 @@ def test_the_list_follows_the_layers_and_their_names(viewer, dock, labels):
 def a_prediction() -> Labels:
     """Make the layer that a prediction leaves behind."""
     made = Labels(np.ones((5, 6), int), name="prediction")
-    layers.tag(made).update(role="prediction", image=[])
+    layers.assign(made, layers.PREDICTION, [])
     return made
 
 

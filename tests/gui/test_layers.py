@@ -175,7 +175,7 @@ def test_a_duplicate_plays_no_role(viewer: Any) -> None:
     copy = next(layer for layer in viewer.layers if layer not in (image, labels))
     assert viewer.layers.index(copy) > viewer.layers.index(labels)
     assert layers.find(viewer, "labels", [image]) is labels
-    layers.tag(copy)["complete"] = [1]
-    assert "complete" not in layers.tag(labels)
+    layers.set_fact(copy, layers.COMPLETE, [1])
+    assert layers.fact(labels, layers.COMPLETE) is None
     layers.link(viewer, copy, "labels", [image])
     assert layers.find(viewer, "labels", [image]) is copy

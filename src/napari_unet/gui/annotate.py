@@ -320,7 +320,7 @@ class AnnotateDock(Dock):
 
     def _adopt(self, labels: Labels) -> None:
         """Take a layer that exists; whether it is complete is asked once."""
-        asked = "complete" in layers.tag(labels)
+        asked = layers.fact(labels, layers.COMPLETE) is not None
         try:
             self.session.adopt(labels)
         except LayerError as problem:
@@ -364,7 +364,7 @@ class AnnotateDock(Dock):
         if old is not session.labels_layer:
             return
         name = f"{session.name} {'classes' if task == 'classes' else 'labels'}"
-        new = layers.add_labels(session.viewer, session.image_layers, role="labels", name=name)
+        new = layers.add_labels(session.viewer, session.image_layers, role=layers.LABELS, name=name)
         session.adopt(new)
         layers.hide(old)
         self._paint(task)

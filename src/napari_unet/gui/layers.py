@@ -3,10 +3,11 @@
 Arrays leave as copies in the engine's axes: images (Z, C, Y, X), labels and masks (Z, Y, X), where
 a 2D picture has Z == 1. What comes back becomes a layer that lies exactly on its image.
 
-Layers of ours carry a small mapping in ``layer.metadata["napari_unet"]``: its ``role``, in
-``image`` the identities of the Image layers it belongs to, and in ``layer`` its own. It is how they
-are found again after a dock was closed or a layer renamed. A duplicate of a layer, to which napari
-gives the same mapping, plays no role.
+Layers of ours carry a small mapping in ``layer.metadata["napari_unet"]``, which nobody else reads
+or writes: its ``role``, in ``image`` the identities of the Image layers it belongs to, in ``layer``
+its own, and facts such as what the labels mean. It is how they are found again after a dock was
+closed or a layer renamed. A duplicate of a layer, to which napari gives the same mapping, plays no
+role.
 """
 
 from __future__ import annotations
@@ -26,12 +27,22 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
+    "CLASSES",
+    "COMPLETE",
+    "IGNORED",
+    "LABELS",
+    "OUTPUT",
+    "PREDICTION",
+    "REGIONS",
+    "TASK",
+    "VALUES",
     "LayerError",
     "add_image",
     "add_labels",
     "add_outlines",
     "add_regions",
     "all_labels",
+    "assign",
     "channel_looks",
     "channel_names",
     "check_image",
@@ -39,6 +50,7 @@ __all__ = [
     "check_room",
     "check_same_size",
     "current_slice",
+    "fact",
     "fill_slice",
     "find",
     "find_image",
@@ -49,6 +61,7 @@ __all__ = [
     "image_layers",
     "labels_layers",
     "link",
+    "linked_images",
     "newest_result",
     "outlines",
     "pixel_size",
@@ -61,10 +74,11 @@ __all__ = [
     "read_slice",
     "remove_roles",
     "replace_labels",
+    "role_of",
     "select",
     "set_contrast",
+    "set_fact",
     "source_path",
-    "tag",
     "unwrap",
     "value_layers",
     "view_labels",
@@ -73,9 +87,15 @@ __all__ = [
     "write_slice",
 ]
 
-METADATA = "napari_unet"
+LABELS, REGIONS, IGNORED = "labels", "regions", "ignored"
+"""Roles of the layers of an annotation: what is painted, where all is painted, what is left out."""
+PREDICTION = "prediction"
+"""Role of the Labels layer with what was predicted."""
 VALUES = "values"
 """Role of the layers with what a regression predicted; behind it stands the output's number."""
+TASK, CLASSES, COMPLETE, OUTPUT = "task", "classes", "complete", "output"
+"""Facts: what labels mean, names of painted values, complete slices, what values are called."""
+_METADATA = "napari_unet"
 _CONTRAST = "contrast"  # in a layer's tag: the contrast that we chose
 _ENOUGH = 200_000  # pixels that tell the range of a slice
 Placed: TypeAlias = Image | Labels
@@ -100,28 +120,39 @@ def identity(layer: Layer) -> str:
     return str(layer.unique_id)
 
 
-def tag(layer: Layer) -> dict[str, Any]:
-    """Return what the plugin remembers with a layer: live, and next to empty for others'."""
+def role_of(layer: Layer) -> str | None:
+    """Return what a layer is to the plugin; None for one that it has nothing to do with."""
+    role: str | None = _own_tag(layer).get("role")
+    return role
+
+
+def fact(layer: Layer, name: str, default: Any = None) -> Any:
+    """Return what `set_fact` has kept with a layer, `default` where nothing is."""
+    return _own_tag(layer).get(name, default)
+
+
+def set_fact(layer: Layer, name: str, value: Any) -> None:
+    """Keep something with a layer, such as its `TASK`, as long as the layer lives."""
+    _tag(layer)[name] = value
+
+
+def _tag(layer: Layer) -> dict[str, Any]:
+    """Return the mapping that a layer carries, live; next to empty for others' layers."""
     if not _own_tag(layer):
-        layer.metadata[METADATA] = {"layer": identity(layer)}
-    found: dict[str, Any] = layer.metadata[METADATA]
+        layer.metadata[_METADATA] = {"layer": identity(layer)}
+    found: dict[str, Any] = layer.metadata[_METADATA]
     return found
 
 
 def _own_tag(layer: Layer) -> dict[str, Any]:
     """Return what a layer carries, empty when that came from the layer it is a duplicate of."""
-    found: dict[str, Any] = layer.metadata.get(METADATA, {})
+    found: dict[str, Any] = layer.metadata.get(_METADATA, {})
     return found if found.get("layer") == identity(layer) else {}
-
-
-def _role(layer: Layer) -> str | None:
-    role: str | None = _own_tag(layer).get("role")
-    return role
 
 
 def image_layers(viewer: ViewerModel) -> list[Image]:
     """List the Image layers that a person could annotate, not our results; topmost last."""
-    return [layer for layer in viewer.layers if isinstance(layer, Image) and _role(layer) is None]
+    return [layer for layer in viewer.layers if isinstance(layer, Image) and role_of(layer) is None]
 
 
 def labels_layers(viewer: ViewerModel, like: Image) -> list[Labels]:
@@ -130,7 +161,7 @@ def labels_layers(viewer: ViewerModel, like: Image) -> list[Labels]:
         layer
         for layer in viewer.layers
         if isinstance(layer, Labels)
-        and _role(layer) in (None, "labels", "prediction")
+        and role_of(layer) in (None, LABELS, PREDICTION)
         and fits(layer, like)
     ]
 
@@ -139,9 +170,15 @@ def find(viewer: ViewerModel, role: str, images: Sequence[Image]) -> Layer | Non
     """Return the layer of `role` that belongs to any of `images`, the topmost of several."""
     wanted = {identity(image) for image in images}
     for layer in reversed(viewer.layers):
-        if _role(layer) == role and wanted & set(tag(layer).get("image", ())):
+        if role_of(layer) == role and wanted & set(fact(layer, "image", ())):
             return layer
     return None
+
+
+def linked_images(viewer: ViewerModel, layer: Layer) -> list[Image]:
+    """List the channels that a layer belongs to, in their order, those that are still there."""
+    by_id = {identity(image): image for image in image_layers(viewer)}
+    return [by_id[key] for key in fact(layer, "image", ()) if key in by_id]
 
 
 # ---------------------------------------------------------------------------------------- reading
@@ -379,16 +416,19 @@ def placement(layer: Layer) -> dict[str, Any]:
     }
 
 
-def _tag_as(layer: Layer, role: str, images: Sequence[Image]) -> None:
-    tag(layer).update(role=role, image=[identity(image) for image in images])
+def assign(layer: Layer, role: str, images: Sequence[Image]) -> None:
+    """Remember that `layer` plays `role` for these channels."""
+    _tag(layer).update(role=role, image=[identity(image) for image in images])
 
 
 def link(viewer: ViewerModel, layer: Layer, role: str, images: Sequence[Image]) -> None:
     """Remember that `layer`, and no other one any more, plays `role` for these channels."""
-    for other in [found for found in viewer.layers if _role(found) == role and found is not layer]:
-        if {identity(image) for image in images} & set(tag(other).get("image", ())):
-            tag(other).pop("role")
-    _tag_as(layer, role, images)
+    wanted = {identity(image) for image in images}
+    for other in viewer.layers:
+        known = other is not layer and role_of(other) == role
+        if known and wanted & set(fact(other, "image", ())):
+            _tag(other).pop("role")
+    assign(layer, role, images)
 
 
 def add_labels(
@@ -417,7 +457,7 @@ def add_labels(
     shape = volume_shape(like)[3 - like.ndim :]
     pixels = np.zeros(shape, np.int32) if data is None else np.asarray(data).reshape(shape)
     layer = Labels(pixels, name=name, **placement(like), **options)
-    _tag_as(layer, role, images)
+    assign(layer, role, images)
     _add(viewer, layer)
     return layer
 
@@ -436,7 +476,7 @@ def add_regions(
         opacity=0.9,
         **placement(like),
     )
-    _tag_as(layer, role, images)
+    assign(layer, role, images)
     layer.current_edge_color = colour
     layer.current_face_color = "#00000000"
     _add(viewer, layer)
@@ -471,7 +511,7 @@ def add_image(
     like = images[0]
     pixels = np.asarray(data).reshape(volume_shape(like)[3 - like.ndim :])
     layer = Image(pixels, name=name, rgb=False, **placement(like), **options)
-    _tag_as(layer, role, images)
+    assign(layer, role, images)
     _add(viewer, layer)
     return layer
 
@@ -518,7 +558,7 @@ def put_image(
         _replace(found, pixels, place)
         return found
     layer = Image(pixels, name=name, rgb=False, **place, **options)
-    _tag_as(layer, role, images)
+    assign(layer, role, images)
     _add(viewer, layer, below=below)
     return layer
 
@@ -540,7 +580,7 @@ def put_labels(
         _replace(found, pixels, place)
         return found
     layer = Labels(pixels, name=name, **place, **options)
-    _tag_as(layer, role, images)
+    assign(layer, role, images)
     _add(viewer, layer)
     return layer
 
@@ -621,20 +661,20 @@ def value_layers(viewer: ViewerModel) -> list[Image]:
     return [
         layer
         for layer in reversed(viewer.layers)
-        if isinstance(layer, Image) and (_role(layer) or "").startswith(VALUES)
+        if isinstance(layer, Image) and (role_of(layer) or "").startswith(VALUES)
     ]
 
 
 def newest_result(viewer: ViewerModel) -> Labels | Image | None:
     """Return the topmost layer with a prediction; None before there is one."""
-    predicted = [layer for layer in all_labels(viewer) if _role(layer) == "prediction"]
+    predicted = [layer for layer in all_labels(viewer) if role_of(layer) == PREDICTION]
     found: list[Labels | Image] = [*predicted, *value_layers(viewer)]
     return max(found, key=viewer.layers.index, default=None)
 
 
 def remove_roles(viewer: ViewerModel, roles: Sequence[str]) -> None:
     """Take the layers of these roles away, whichever image they belong to."""
-    for layer in [layer for layer in viewer.layers if _role(layer) in roles]:
+    for layer in [layer for layer in viewer.layers if role_of(layer) in roles]:
         viewer.layers.remove(layer)
 
 
@@ -660,7 +700,7 @@ def widen_contrast(layer: Image, values: NDArray[Any], *, anew: bool) -> None:
     anew
         Forget what was there before; else its range is widened.
     """
-    before = tag(layer).get(_CONTRAST)
+    before = fact(layer, _CONTRAST)
     if before is not None and tuple(layer.contrast_limits) != before:
         return
     sample = values.ravel()[:: max(1, values.size // _ENOUGH)]
@@ -668,7 +708,7 @@ def widen_contrast(layer: Image, values: NDArray[Any], *, anew: bool) -> None:
     if before is not None and not anew:
         low, high = min(low, before[0]), max(high, before[1])
     set_contrast(layer, low, high if high > low else low + 1)
-    tag(layer)[_CONTRAST] = tuple(layer.contrast_limits)
+    set_fact(layer, _CONTRAST, tuple(layer.contrast_limits))
 
 
 def hide(layer: Layer) -> None:

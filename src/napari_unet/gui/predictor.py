@@ -11,7 +11,7 @@ from napari.layers import Image, Labels
 from qtpy.QtCore import QObject, Signal
 
 from napari_unet.gui import layers
-from napari_unet.gui.layers import VALUES, LayerError
+from napari_unet.gui.layers import OUTPUT, PREDICTION, TASK, VALUES, LayerError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -24,9 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Order", "Predictor"]
 
-LABELS, PROBABILITY = "prediction", "probability"
-_OUTPUT = "output"  # in a layer's tag: what its values are called
-_TASK = "task"  # as the session calls it: a prediction that is adopted keeps its meaning
+PROBABILITY = "probability"
 _MOST_KEPT = 1 << 30  # bytes of probabilities, to cut cells from again
 _MEANING = {"instances": "single cells", "classes": "classes"}
 
@@ -224,7 +222,7 @@ class Predictor(QObject):
     @property
     def labels_layer(self) -> Labels | None:
         """The layer with what was predicted for the session's image; None without one."""
-        found = layers.find(self._session.viewer, LABELS, self._session.image_layers)
+        found = layers.find(self._session.viewer, PREDICTION, self._session.image_layers)
         return found if isinstance(found, Labels) else None
 
     # --------------------------------------------------------------------------------- reports
@@ -248,7 +246,7 @@ class Predictor(QObject):
         if labels is None:
             self._write_values(z, probabilities)
             return
-        layers.fill_slice(self._layer(LABELS), z, labels)
+        layers.fill_slice(self._layer(PREDICTION), z, labels)
         if probabilities is not None and self._task() == "instances":
             self._keep(z, probabilities)
         if self._order.probabilities and probabilities is not None:
@@ -274,24 +272,23 @@ class Predictor(QObject):
             if self._images[0] not in viewer.layers:
                 raise LayerError("The image was removed, so the prediction was stopped.")
             found: Any = layers.find(viewer, role, self._images)
-            self._layers[role] = found if self._fits(found) else self._new_layer(role)
+            self._layers[role] = found if self._fits(found, role) else self._new_layer(role)
         layer = self._layers[role]
         if layer not in viewer.layers:
             raise LayerError(f"“{layer.name}” was removed, so the prediction was stopped.")
-        if layers.tag(layer).get("role") != role:  # it became the user's annotation meanwhile
+        if layers.role_of(layer) != role:  # it became the user's annotation meanwhile
             layer = self._layers[role] = self._new_layer(role)
             self._slices = 0
         return layer
 
-    def _fits(self, found: Any) -> bool:
+    def _fits(self, found: Any, role: str) -> bool:
         """Whether an earlier result has the image's size, and numbers of the same meaning."""
         if found is None or layers.volume_shape(found) != self._shape:
             return False
         task = self._task()
-        if layers.tag(found).get(_TASK, task) != task:
+        if layers.fact(found, TASK, task) != task:
             return False
-        role = layers.tag(found)["role"]
-        return not role.startswith(VALUES) or layers.tag(found).get(_OUTPUT) == self._output(role)
+        return not role.startswith(VALUES) or layers.fact(found, OUTPUT) == self._output(role)
 
     def _task(self) -> str | None:
         return None if self._model is None else self._model.task
@@ -302,9 +299,10 @@ class Predictor(QObject):
 
     def _new_layer(self, role: str) -> Image | Labels:
         viewer, name = self._session.viewer, self._images[0].name
-        if role == LABELS:
+        if role == PREDICTION:
             made = layers.add_labels(viewer, self._images, role=role, name=f"{name} prediction")
-            layers.tag(made)[_TASK] = self._task()
+            # As the session calls it: a prediction that is adopted keeps its meaning.
+            layers.set_fact(made, TASK, self._task())
             layers.link(viewer, made, role, self._images)
             return made
         if role.startswith(VALUES):
@@ -331,7 +329,7 @@ class Predictor(QObject):
             colormap="viridis",
             visible=_number(role) == 0,
         )
-        layers.tag(made)[_OUTPUT] = self._output(role)
+        layers.set_fact(made, OUTPUT, self._output(role))
         layers.link(self._session.viewer, made, role, self._images)
         return made
 
@@ -351,8 +349,8 @@ class Predictor(QObject):
 
     def _summary(self) -> str:
         what = f"{self._slices} slices are" if self._slices != 1 else "The result is"
-        if LABELS in self._layers:
-            name = self._layers[LABELS].name
+        if PREDICTION in self._layers:
+            name = self._layers[PREDICTION].name
             return f"{what} in “{name}”. Where it is wrong: Correct, paint, and train again."
         names = " and ".join(f"“{layer.name}”" for layer in self._layers.values())
         return f"{what} in {names}. Move the mouse over it to read values; “Export” writes them."
@@ -402,7 +400,7 @@ class Predictor(QObject):
     def _check_task(self, predicted: Labels) -> None:
         """Refuse to mix numbers of cells with numbers of classes."""
         painted = self._session.task
-        task = layers.tag(predicted).get(_TASK, painted)
+        task = layers.fact(predicted, TASK, painted)
         if task != painted:
             raise LayerError(
                 f"“{predicted.name}” holds {_MEANING[task]}, but the labels hold "

@@ -327,7 +327,7 @@ def _apply(session: Session, recovery: Recovery) -> None:
     session.class_names = {int(v): n for v, n in facts.get("classes", {}).items()}
     for z in arrays.get("complete", ()):
         session.set_complete(int(z), True)
-    for role in ("regions", "ignored"):
+    for role in (layers.REGIONS, layers.IGNORED):
         outlines = _unpack(arrays.get(role, np.zeros((0, 4))))
         if outlines:
             regions = session.region_layer(role)

@@ -17,7 +17,15 @@ from qtpy.QtWidgets import QApplication
 
 from napari_unet.gui import layers
 from napari_unet.gui.jobs import Job
-from napari_unet.gui.layers import LayerError
+from napari_unet.gui.layers import (
+    CLASSES,
+    COMPLETE,
+    IGNORED,
+    LABELS,
+    REGIONS,
+    TASK,
+    LayerError,
+)
 from napari_unet.gui.marks import RIM, Marks, Snapshot
 from napari_unet.gui.recovery import Autosave
 
@@ -155,20 +163,20 @@ class Session(QObject):
 
     def channels_of(self, image: Image) -> list[Image]:
         """List the channels that were annotated together with `image`, or `image` alone."""
-        labels = layers.find(self.viewer, "labels", [image])
-        if labels is None:
-            return [image]
-        linked = layers.tag(labels)["image"]
-        by_id = {layers.identity(i): i for i in layers.image_layers(self.viewer)}
-        return [by_id[key] for key in linked if key in by_id]
+        labels = layers.find(self.viewer, LABELS, [image])
+        return [image] if labels is None else layers.linked_images(self.viewer, labels)
 
     def set_channels(self, images: Sequence[Image]) -> None:
         """Choose other channels for the same annotation. Raises LayerError as `choose`."""
-        known = (self.labels_layer, self.regions_layer, self.ignored_layer)
+        known = {
+            LABELS: self.labels_layer,
+            REGIONS: self.regions_layer,
+            IGNORED: self.ignored_layer,
+        }
         layers.check_same_size(images)
-        for layer in known:
+        for role, layer in known.items():
             if layer is not None:
-                layers.tag(layer)["image"] = [layers.identity(image) for image in images]
+                layers.assign(layer, role, images)
         self.choose(images)
 
     @property
@@ -199,17 +207,17 @@ class Session(QObject):
     @property
     def labels_layer(self) -> Labels | None:
         """The Labels layer that belongs to the chosen image, None before there is one."""
-        return self._find("labels", Labels)
+        return self._find(LABELS, Labels)
 
     @property
     def regions_layer(self) -> Shapes | None:
         """The Shapes layer of annotated regions."""
-        return self._find("regions", Shapes)
+        return self._find(REGIONS, Shapes)
 
     @property
     def ignored_layer(self) -> Shapes | None:
         """The Shapes layer of ignored regions."""
-        return self._find("ignored", Shapes)
+        return self._find(IGNORED, Shapes)
 
     def _find(self, role: str, kind: type[Layer]) -> Any:
         if not self._images:
@@ -234,9 +242,9 @@ class Session(QObject):
         """
         layers.check_labels(labels, self._images)
         self.image_changing.emit()
-        layers.link(self.viewer, labels, "labels", self._images)
-        layers.tag(labels).setdefault("complete", [])
-        self.region_layer("regions")
+        layers.link(self.viewer, labels, LABELS, self._images)
+        layers.set_fact(labels, COMPLETE, layers.fact(labels, COMPLETE, []))
+        self.region_layer(REGIONS)
         self._watch()
         self._notify_image()
 
@@ -253,59 +261,59 @@ class Session(QObject):
         labels = self.labels_layer
         if labels is None:
             name = f"{self.name} labels"
-            self.region_layer("regions")
-            labels = layers.add_labels(self.viewer, self._images, role="labels", name=name)
-        self.region_layer("regions")
+            self.region_layer(REGIONS)
+            labels = layers.add_labels(self.viewer, self._images, role=LABELS, name=name)
+        self.region_layer(REGIONS)
         return labels
 
     def region_layer(self, role: str) -> Shapes:
         """Return the Shapes layer of `role` ("regions" or "ignored"), made if need be."""
-        found = self.regions_layer if role == "regions" else self.ignored_layer
+        found = self.regions_layer if role == REGIONS else self.ignored_layer
         if found is not None:
             return found
-        colour = "#ffd400" if role == "regions" else "#ff4d4d"
+        colour = "#ffd400" if role == REGIONS else "#ff4d4d"
         name = f"{self.name} {role}"
         return layers.add_regions(self.viewer, self._images, role=role, name=name, colour=colour)
 
     def _remembered(self, key: str, default: Any) -> Any:
         labels = self.labels_layer
-        return default if labels is None else layers.tag(labels).get(key, default)
+        return default if labels is None else layers.fact(labels, key, default)
 
     def _remember(self, key: str, value: Any) -> None:
-        layers.tag(self.create_annotation())[key] = value
+        layers.set_fact(self.create_annotation(), key, value)
         self.touch()
 
     @property
     def task(self) -> Task:
         """What the labels mean: "instances" (one number per cell) or "classes"."""
-        return cast("Task", self._remembered("task", "instances"))
+        return cast("Task", self._remembered(TASK, "instances"))
 
     @task.setter
     def task(self, task: Task) -> None:
-        self._remember("task", task)
+        self._remember(TASK, task)
 
     @property
     def class_names(self) -> dict[int, str]:
         """Painted value and name of every class, background (1) first; for task "classes"."""
-        return dict(self._remembered("classes", _FIRST_CLASSES))
+        return dict(self._remembered(CLASSES, _FIRST_CLASSES))
 
     @class_names.setter
     def class_names(self, names: Mapping[int, str]) -> None:
-        self._remember("classes", {int(value): str(name) for value, name in names.items()})
+        self._remember(CLASSES, {int(value): str(name) for value, name in names.items()})
 
     @property
     def complete(self) -> frozenset[int]:
         """The slices that the user called complete."""
-        return frozenset(self._remembered("complete", ()))
+        return frozenset(self._remembered(COMPLETE, ()))
 
     def set_complete(self, z: int, complete: bool) -> None:
         """Say that on slice `z` everything is painted, or take it back."""
         slices = self.complete | {z} if complete else self.complete - {z}
-        self._remember("complete", sorted(slices))
+        self._remember(COMPLETE, sorted(slices))
 
     def set_all_complete(self) -> None:
         """Say that on every slice everything is painted."""
-        self._remember("complete", list(range(self.slice_count)))
+        self._remember(COMPLETE, list(range(self.slice_count)))
 
     @property
     def revision(self) -> int:
@@ -456,7 +464,7 @@ class Session(QObject):
     def _choose_first(self) -> None:
         """Begin with what was annotated before, else with the image in hand, else the topmost."""
         candidates = layers.image_layers(self.viewer)
-        known = [image for image in candidates if layers.find(self.viewer, "labels", [image])]
+        known = [image for image in candidates if layers.find(self.viewer, LABELS, [image])]
         active = [i for i in candidates if i is self.viewer.layers.selection.active]
         for image in [*known[-1:], *active, *reversed(candidates)]:
             if _usable(image):

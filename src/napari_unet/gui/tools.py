@@ -69,11 +69,11 @@ class Tools(QObject):
 
     def draw_region(self) -> None:
         """Take the rectangle tool for a region in which everything is painted."""
-        self._try(lambda: self._draw("regions"))
+        self._try(lambda: self._draw(layers.REGIONS))
 
     def draw_ignored(self) -> None:
         """Take the polygon tool for a region that is to be left out."""
-        self._try(lambda: self._draw("ignored"))
+        self._try(lambda: self._draw(layers.IGNORED))
 
     def toggle_complete(self) -> None:
         """Call the shown slice complete, or take it back."""
@@ -121,12 +121,12 @@ class Tools(QObject):
     def _draw(self, role: str) -> None:
         self._session.create_annotation()
         shapes = self._session.region_layer(role)
-        mode = "add_rectangle" if role == "regions" else "add_polygon_lasso"
+        mode = "add_rectangle" if role == layers.REGIONS else "add_polygon_lasso"
         layers.select(self._session.viewer, shapes, mode)
         self.acted.emit(
             "Drag a rectangle; inside it every cell must be painted. "
             f"{KEYS['new_cell']} goes back to the brush."
-            if role == "regions"
+            if role == layers.REGIONS
             else f"Draw around what is to be left out. {KEYS['new_cell']} goes back to the brush."
         )
 
