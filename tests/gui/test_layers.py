@@ -44,6 +44,19 @@ def test_images_become_z_c_y_x(layer: Image, shape: tuple[int, ...]) -> None:
     assert not np.shares_memory(array, layer.data)
 
 
+@pytest.mark.parametrize("shape", [(20, 30), (5, 20, 30), (20, 30, 3), (5, 20, 30, 3)])
+def test_a_stack_reads_the_slices_that_the_layers_had(shape: tuple[int, ...]) -> None:
+    image = Image(picture(*shape), rgb=shape[-1] == 3)
+    other = Image(picture(*shape).astype(np.float32) / 2, rgb=shape[-1] == 3)
+    expected = layers.read_image([image, other])
+    stack = layers.image_stack([image, other])
+    image.data = np.zeros_like(image.data)
+    assert (stack.shape, stack.dtype) == (expected.shape, expected.dtype)
+    for z in range(stack.shape[0]):
+        assert np.array_equal(stack[z], expected[z])
+        assert not np.shares_memory(stack[z], other.data)
+
+
 def test_several_layers_are_channels_in_order() -> None:
     red, green = Image(picture(4, 20, 30)), Image(picture(4, 20, 30) // 2)
     array = layers.read_image([red, green])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -200,6 +201,44 @@ def test_layers_removed_in_mid_job_end_it(
         press(dock, "Predict")
     wait(session, qtbot)
     assert "was removed" in dock.message
+
+
+class Disk:
+    """Slices on a slow disk: it remembers in which thread each was read."""
+
+    def __init__(self, data: np.ndarray) -> None:
+        self.shape, self.dtype, self.ndim = data.shape, data.dtype, data.ndim
+        self._data = data
+        self.read: list[tuple[str, int]] = []
+
+    def __getitem__(self, index: Any) -> np.ndarray:
+        first = index[0] if isinstance(index, tuple) else index
+        found = self._data[index]
+        self.read.append((threading.current_thread().name, first))
+        assert found.size <= self._data[0].size, "more than a slice was read at a time"
+        return found
+
+
+def test_the_image_is_read_in_the_background_slice_by_slice(viewer, dock, session, press, qtbot):
+    data = np.zeros((3, 40, 48), np.uint16)
+    data[:, 5:17, 5:17], data[1] = 1000, 100
+    data[1, 20:34, 20:34] = 300
+    disk = Disk(data)
+    viewer.add_image(disk, name="cells", contrast_limits=(0, 1000))
+    viewer.dims.set_current_step(0, 1)
+    session.set_model(bright())
+    disk.read.clear()
+    press(dock, "Predict")
+    wait(session, qtbot)
+    # Grey values are those of the whole stack: 300 is dark in it, though bright in this slice.
+    assert not viewer.layers["cells prediction"].data.any()
+    assert [z for _, z in disk.read] == [0, 1, 2, 1]
+    dock._slices.setCurrentIndex(1)
+    press(dock, "Predict")
+    wait(session, qtbot)
+    found = viewer.layers["cells prediction"].data
+    np.testing.assert_array_equal(found > 0, data == 1000)
+    assert {name for name, _ in disk.read} == {"napari-unet predict"}
 
 
 def test_cancel_keeps_what_is_done(viewer, dock, session, squares, press, qtbot):

@@ -299,3 +299,50 @@ def test_a_black_column_does_not_stand_for_the_picture(width, monkeypatch):
     monkeypatch.setitem(measure_range.__globals__, "_ENOUGH", 4 * width)  # one pixel in a row
     found = measure_range(image, {"low": 1.0, "high": 99.8})
     assert found.high[0] > 900
+
+
+class Reader:
+    """A stack that can only be asked for one slice after the other."""
+
+    def __init__(self, image: np.ndarray) -> None:
+        self.shape, self.dtype = image.shape, image.dtype
+        self._image = image
+        self.read: list[int] = []
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        self.read.append(index)
+        return self._image[index].copy()
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 40, 37), (7, 2, 11, 13), (40, 1, 3, 5)])
+@pytest.mark.parametrize("enough", [50, 333, 10**6])
+def test_the_range_of_slices_is_that_of_the_stack_as_a_whole(shape, enough, monkeypatch):
+    image = np.random.default_rng(0).integers(0, 60_000, shape).astype(np.uint16)
+    monkeypatch.setitem(measure_range.__globals__, "_ENOUGH", enough)
+    step = measure_range.__globals__["_step"](image[:, 0].size, shape[-1])
+    for stack in (image, Reader(image), np.moveaxis(np.moveaxis(image, 1, -1).copy(), -1, 1)):
+        found = measure_range(stack, {"low": 1.0, "high": 99.8})
+        for channel in range(shape[1]):
+            sample = image[:, channel].ravel()[::step]
+            low, high = np.percentile(sample, [1.0, 99.8])
+            assert (found.low[channel], found.high[channel]) == (low, high)
+
+
+def test_slices_that_are_read_when_asked_for_give_what_the_array_gives():
+    model = lively_model()
+    image = np.random.default_rng(0).normal(100, 20, (5, 1, 40, 37)).astype(np.float32)
+    image[3] *= 4
+    reader = Reader(image)
+    [expected] = [r.probabilities for r in predict_slices(model, image, slices=[1], tile=1000)]
+    [found] = [r.probabilities for r in predict_slices(model, reader, slices=[1], tile=1000)]
+    np.testing.assert_array_equal(found, expected)
+    assert reader.read[-1] == 1
+    assert set(reader.read) == set(range(5))
+
+
+def test_nan_is_told_of_whichever_slice_it_is_on():
+    image = np.ones((3, 1, 40, 40), np.float32)
+    image[2, 0, 1, :4] = np.nan
+    for stack in (image, Reader(image)):
+        with pytest.raises(PredictionError, match="4 pixels that are NaN"):
+            list(predict_slices(lively_model(), stack, slices=[0]))

@@ -1,7 +1,8 @@
 """The only reading and writing of napari layers; everything here runs in the GUI thread.
 
 Arrays leave as copies in the engine's axes: images (Z, C, Y, X), labels and masks (Z, Y, X), where
-a 2D picture has Z == 1. What comes back becomes a layer that lies exactly on its image.
+a 2D picture has Z == 1. What comes back becomes a layer that lies exactly on its image. Only an
+`ImageStack` may be read in another thread.
 
 Layers of ours carry a small mapping in ``layer.metadata["napari_unet"]``, which nobody else reads
 or writes: its ``role``, in ``image`` the identities of the Image layers it belongs to, in ``layer``
@@ -13,6 +14,7 @@ role.
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -21,7 +23,7 @@ from napari.layers import Image, Labels, Layer, Shapes
 from napari_unet.gui.marks import Outline
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from napari.components import ViewerModel
     from numpy.typing import NDArray
@@ -36,6 +38,7 @@ __all__ = [
     "REGIONS",
     "TASK",
     "VALUES",
+    "ImageStack",
     "LayerError",
     "add_image",
     "add_labels",
@@ -59,6 +62,7 @@ __all__ = [
     "hide",
     "identity",
     "image_layers",
+    "image_stack",
     "labels_layers",
     "link",
     "linked_images",
@@ -251,14 +255,49 @@ def read_image(images: Sequence[Image]) -> NDArray[Any]:
     LayerError
         If there is none, one cannot be used, or their sizes differ.
     """
-    check_same_size(images)
-    return np.stack([c for layer in images for c in _channels(layer, np.s_[:])], axis=1)
+    stack = image_stack(images)
+    copy = np.empty(stack.shape, stack.dtype)
+    for z in range(len(copy)):
+        copy[z] = stack[z]
+    return copy
 
 
 def read_slice(images: Sequence[Image], z: int) -> NDArray[Any]:
     """Copy one slice into a (C, Y, X) array; only this slice is loaded. Errors as `read_image`."""
+    return image_stack(images)[z]
+
+
+@dataclass(frozen=True, eq=False)
+class ImageStack:
+    """An image (Z, C, Y, X) of which a slice is read, as a copy, only when it is asked for.
+
+    Made in the GUI thread by `image_stack`, it may be read in any thread: it holds the arrays that
+    the layers had, not the layers. Only for Image layers. No brush writes into their arrays: who
+    opens or computes another image gives the layer another array. Labels are painted in place, so
+    what a job needs of them is copied in the GUI thread, by `read_labels`.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    sources: tuple[tuple[Any, bool, bool], ...]
+    """Array, whether its first axis is Z, whether its last one is colour, of each layer."""
+
+    def __getitem__(self, z: int) -> NDArray[Any]:
+        """Copy one slice into a (C, Y, X) array."""
+        channels: list[NDArray[Any]] = []
+        for data, stacked, rgb in self.sources:
+            pixels = np.asarray(data[z] if stacked else data)
+            channels += [pixels[..., c] for c in range(3)] if rgb else [pixels]
+        return np.stack(channels)
+
+
+def image_stack(images: Sequence[Image]) -> ImageStack:
+    """Return what reads the layers slice by slice, in any thread. Errors as `read_image`."""
     check_same_size(images)
-    return np.stack([c[0] for layer in images for c in _channels(layer, np.s_[z : z + 1])])
+    z, y, x = volume_shape(images[0])
+    sources = tuple((layer.data, layer.ndim == 3, bool(layer.rgb)) for layer in images)
+    shape = (z, len(channel_names(images)), y, x)
+    return ImageStack(shape, np.result_type(*(layer.dtype for layer in images)), sources)
 
 
 def check_same_size(images: Sequence[Image]) -> None:
@@ -287,16 +326,6 @@ def check_labels(labels: Labels, images: Sequence[Image]) -> None:
         )
 
 
-def _channels(layer: Image, slices: slice) -> Iterator[NDArray[Any]]:
-    """Yield each channel as (Z, Y, X), of the chosen slices."""
-    data = layer.data if layer.ndim == 3 else layer.data[None]
-    pixels = np.asarray(data[slices])
-    if layer.rgb:
-        yield from (pixels[..., c] for c in range(3))
-    else:
-        yield pixels
-
-
 def read_labels(layer: Placed) -> NDArray[Any]:
     """Copy a Labels layer as (Z, Y, X) integers, or a layer of values as (Z, Y, X) numbers."""
     return np.array(layer.data).reshape(volume_shape(layer))
@@ -307,11 +336,10 @@ def fingerprint(image: Image) -> str:
 
     Only every eighth row and column of the first and the middle slice are read.
     """
-    z = volume_shape(image)[0]
+    stack, z = image_stack([image]), volume_shape(image)[0]
     digest = hashlib.sha256(repr((volume_shape(image), image.rgb, str(image.dtype))).encode())
     for at in sorted({0, z // 2}):
-        for channel in _channels(image, np.s_[at : at + 1]):
-            digest.update(np.ascontiguousarray(channel[0, ::8, ::8]).tobytes())
+        digest.update(np.ascontiguousarray(stack[at][:, ::8, ::8]).tobytes())
     return digest.hexdigest()[:16]
 
 

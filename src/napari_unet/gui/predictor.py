@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_unet.gui.jobs import ShouldStop
+    from napari_unet.gui.layers import ImageStack
     from napari_unet.gui.session import Session
     from napari_unet.network import TrainedModel
 
@@ -65,7 +66,7 @@ class _Progress:
 
 def _predict(
     model: TrainedModel,
-    image: NDArray[Any],
+    image: ImageStack,
     slices: list[int],
     first: int,
     device: str,
@@ -74,7 +75,9 @@ def _predict(
 ) -> Iterator[_Progress]:
     """Predict slice by slice; cells get numbers from `first` on that no other slice has.
 
-    A regression has no labels; its values stand where the probabilities do.
+    The image is read here, in the worker, and one slice of it is held at a time: its grey values
+    are measured on all slices, whichever are predicted. A regression has no labels; its values
+    stand where the probabilities do.
     """
     from napari_unet.prediction import labels_from, number_on, predict_slices
 
@@ -158,7 +161,7 @@ class Predictor(QObject):
         model = session.model
         if model is None:
             raise LayerError("There is no model yet; train one, or load one from a file.")
-        image = session.image()
+        image = session.image_stack()
         slices = list(range(session.slice_count)) if order.whole else [session.current_slice]
         self._order, self._images, self._model = order, session.image_layers, model
         self._layers, self._slices = {}, 0

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_unet.annotations import AnnotatedImage, Task
+    from napari_unet.gui.layers import ImageStack
     from napari_unet.network import TrainedModel
 
 __all__ = ["RIM", "Session", "Snapshot"]
@@ -197,6 +198,10 @@ class Session(QObject):
     def image(self) -> NDArray[Any]:
         """Copy the image as (Z, C, Y, X). Raises LayerError without one."""
         return layers.read_image(self._images)
+
+    def image_stack(self) -> ImageStack:
+        """Return what reads the image slice by slice, in any thread. Raises as `image`."""
+        return layers.image_stack(self._images)
 
     def image_slice(self, z: int | None = None) -> NDArray[Any]:
         """Copy one slice of the image, by default the current one, as (C, Y, X)."""

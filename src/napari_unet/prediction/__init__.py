@@ -3,7 +3,7 @@
 from napari_unet.prediction.errors import PredictionError
 from napari_unet.prediction.instances import InstanceOptions, instances, number_on, number_uniquely
 from napari_unet.prediction.memory import out_of_memory
-from napari_unet.prediction.normalisation import IntensityRange, measure_range
+from napari_unet.prediction.normalisation import IntensityRange, SliceStack, measure_range
 from napari_unet.prediction.pixel_size import at_pixel_size, pixel_ratio, rescaling
 from napari_unet.prediction.predict import (
     PredictionReport,
@@ -23,6 +23,7 @@ __all__ = [
     "IntensityRange",
     "PredictionError",
     "PredictionReport",
+    "SliceStack",
     "Tile",
     "at_pixel_size",
     "check_image",

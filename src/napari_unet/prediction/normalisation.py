@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -13,9 +13,24 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["IntensityRange", "measure_range"]
+__all__ = ["IntensityRange", "SliceStack", "measure_range"]
 
 _ENOUGH = 4_000_000  # pixels per channel after which percentiles no longer move
+
+
+class SliceStack(Protocol):
+    """A stack (Z, C, Y, X) that is read slice by slice: an array, or what reads when asked."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Return (Z, C, Y, X)."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Return the type of the slices' pixels."""
+
+    def __getitem__(self, index: int, /) -> Any:
+        """Read one slice as a (C, Y, X) array."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,20 +56,20 @@ class IntensityRange:
         return np.clip(scaled, -1.0, 4.0, out=scaled).astype(np.float32)
 
 
-def measure_range(image: NDArray[np.generic], percentiles: Mapping[str, float]) -> IntensityRange:
+def measure_range(image: SliceStack, percentiles: Mapping[str, float]) -> IntensityRange:
     """Measure the range once for a whole image, so that no tile is treated unlike another.
 
     Robust to outliers (percentiles) and to offsets (a camera offset of 32768 is normal).
 
     Parameters
     ----------
-    image : (Z, C, Y, X) array
-        The whole stack; large stacks are measured on an even sample of pixels.
+    image : (Z, C, Y, X) array, or SliceStack
+        The whole stack, read slice by slice; large stacks are measured on an even sample of
+        pixels.
     percentiles : mapping
         ``low`` and ``high``, in percent.
     """
-    step = _step(image.size // image.shape[1], image.shape[-1])
-    sample = np.stack([_every(step, image[:, index]) for index in range(image.shape[1])])
+    sample = _sample(image)
     low, high = np.percentile(sample, [percentiles["low"], percentiles["high"]], axis=1)
     flat = high <= low  # nearly everything has one value: use the full range instead
     low[flat], high[flat] = sample.min(axis=1)[flat], sample.max(axis=1)[flat]
@@ -69,7 +84,19 @@ def _step(pixels: int, width: int) -> int:
     return step
 
 
-def _every(step: int, channel: NDArray[np.generic]) -> NDArray[np.float64]:
+def _sample(stack: SliceStack) -> NDArray[np.float64]:
+    """Take every so many-th pixel of each channel, as if its slices lay one behind the other."""
+    depth, channels, height, width = stack.shape
+    step = _step(depth * height * width, width)
+    taken = []
+    for index in range(depth):
+        first = -index * height * width % step  # in this slice
+        pixels = stack[index]
+        taken.append(np.stack([_every(step, first, pixels[c]) for c in range(channels)]))
+    return np.concatenate(taken, axis=1)
+
+
+def _every(step: int, first: int, plane: NDArray[np.generic]) -> NDArray[np.float64]:
     """Take every so many-th pixel without a copy of the others."""
-    pixels = channel.reshape(-1) if channel.flags.c_contiguous else channel.flat
-    return pixels[::step].astype(np.float64)
+    pixels = plane.reshape(-1) if plane.flags.c_contiguous else plane.flat
+    return pixels[first::step].astype(np.float64)

@@ -12,7 +12,7 @@ from napari_unet.network import TrainedModel, choose_device
 from napari_unet.prediction.errors import PredictionError
 from napari_unet.prediction.instances import InstanceOptions, instances
 from napari_unet.prediction.memory import out_of_memory, told_when_full
-from napari_unet.prediction.normalisation import IntensityRange, measure_range
+from napari_unet.prediction.normalisation import IntensityRange, SliceStack, measure_range
 from napari_unet.prediction.pixel_size import at_pixel_size, rescaling
 from napari_unet.prediction.reading import resize, tile_reader
 from napari_unet.prediction.runner import Runner
@@ -63,15 +63,15 @@ def never() -> bool:
     return False
 
 
-def check_image(model: TrainedModel, image: NDArray[np.generic]) -> None:
-    """Refuse an image (Z, C, Y, X) that this model cannot read.
+def check_image(model: TrainedModel, image: SliceStack) -> None:
+    """Refuse an image (Z, C, Y, X) that this model cannot read; all of it is looked at.
 
     Raises
     ------
     PredictionError
         With what is wrong and what to do.
     """
-    if image.ndim != 4 or image.size == 0:
+    if len(image.shape) != 4 or 0 in image.shape:
         raise PredictionError(f"the image has shape {image.shape}; expected (Z, C, Y, X)")
     if image.shape[1] != model.channels:
         raise PredictionError(
@@ -80,12 +80,21 @@ def check_image(model: TrainedModel, image: NDArray[np.generic]) -> None:
         )
     if image.dtype.kind not in "buif":
         raise PredictionError(f"the image holds values of type {image.dtype}, not numbers")
-    # The extremes of an image with NaN are NaN; asking every pixel would take an image of memory.
-    if image.dtype.kind == "f" and not np.isfinite([image.min(), image.max()]).all():
-        bad = int(image.size - np.isfinite(image).sum())
+    bad = 0
+    if image.dtype.kind == "f":
+        bad = sum(_not_finite(image[index]) for index in range(image.shape[0]))
+    if bad:
         raise PredictionError(
             f"the image has {bad} pixels that are NaN or infinite; replace them first"
         )
+
+
+def _not_finite(pixels: NDArray[np.floating]) -> int:
+    """Count the pixels that are NaN or infinite."""
+    # The extremes of pixels with NaN are NaN; asking each would take as much memory again.
+    if np.isfinite([pixels.min(), pixels.max()]).all():
+        return 0
+    return int(pixels.size - np.isfinite(pixels).sum())
 
 
 def _channels(count: int) -> str:
@@ -115,7 +124,7 @@ class _Plan:
 
 def predict_slices(
     model: TrainedModel,
-    image: NDArray[np.generic],
+    image: SliceStack,
     *,
     slices: Sequence[int] | None = None,
     tile: int | None = None,
@@ -131,8 +140,8 @@ def predict_slices(
     ----------
     model : TrainedModel
         The network, its working scale and its normalisation.
-    image : (Z, C, Y, X) array
-        Any numeric dtype. A 2D image has Z = 1.
+    image : (Z, C, Y, X) array, or SliceStack
+        Any numeric dtype. A 2D image has Z = 1. What is no array is read slice by slice.
     slices : sequence of int, optional
         Which slices; all by default. The intensities are measured on the whole stack either way.
     tile : int, optional
