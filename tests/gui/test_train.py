@@ -164,6 +164,28 @@ def test_the_best_model_so_far_lies_in_a_file_until_the_training_is_over(
     assert painted.model_path == last[1]
 
 
+def test_the_best_network_so_far_predicts_while_the_training_goes_on(
+    dock, painted, press, button, qtbot
+):
+    choose(dock, steps=2000, minutes=None)
+    part = painted.part(Trainer)
+    assert not button(dock, "Predict with it so far").isEnabled()
+    press(dock, "Start training")
+    assert not button(dock, "Predict with it so far").isEnabled()
+    qtbot.waitUntil(lambda: part.checkpoint is not None, timeout=60_000)
+    qtbot.waitUntil(lambda: button(dock, "Predict with it so far").isEnabled(), timeout=5_000)
+    assert painted.model is None, "the model in the window changes only when asked"
+    early = part.checkpoint
+    press(dock, "Predict with it so far")
+    assert painted.model is early
+    assert part.running
+    press(dock, "Stop")
+    wait(painted, qtbot)
+    assert painted.model is not early
+    assert part.checkpoint is None
+    assert not button(dock, "Predict with it so far").isEnabled()
+
+
 def test_a_training_goes_on_where_the_best_model_so_far_cannot_be_kept(
     dock, painted, press, qtbot, monkeypatch
 ):

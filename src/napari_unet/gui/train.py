@@ -128,7 +128,13 @@ class TrainDock(Dock):
             "plugin's folder anyway.",
             self._on_save,
         )
-        self.column.addWidget(self._save)
+        self._so_far = button(
+            "Predict with it so far",
+            "Let the Predict dock use the best network until now, while the training goes on. How "
+            "cells are cut is tuned at the end.",
+            self._trainer.use_checkpoint,
+        )
+        self.column.addLayout(row(self._so_far, self._save))
         self.finish()
 
     def _connect(self) -> None:
@@ -257,6 +263,7 @@ class TrainDock(Dock):
         self._stop.setEnabled(running and not self._trainer.stopping)
         busy = running or self._saving.running
         self._save.setEnabled(self.session.model is not None and not busy)
+        self._so_far.setEnabled(self._trainer.checkpoint is not None)
 
     # ------------------------------------------------------------------------- saving the model
 

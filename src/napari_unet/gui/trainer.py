@@ -108,6 +108,8 @@ class Trainer(QObject):
         What the training said, in its order.
     problem : str
         Why the last training ended without a model; empty otherwise.
+    checkpoint : TrainedModel or None
+        The best model so far, while a training is at work.
     """
 
     changed = Signal()
@@ -120,6 +122,7 @@ class Trainer(QObject):
         self.curve = Curve()
         self.notes: list[str] = []
         self.problem = ""
+        self.checkpoint: TrainedModel | None = None
         self._model: TrainedModel | None = None
         self._images: tuple[Image, ...] = ()
         self._slot = _Slot()
@@ -172,6 +175,7 @@ class Trainer(QObject):
             )
         self.report, self.curve, self.notes, self.problem = None, Curve(), [], ""
         self._model, self._snapshot, self._slot = None, snapshot, _Slot()
+        self.checkpoint = None
         self._images = self._session.image_layers
         names = self._session.class_names if snapshot.task == "classes" else None
         config = replace(config, task=snapshot.task, threads=config.threads or _threads())
@@ -183,6 +187,11 @@ class Trainer(QObject):
         """End the training soon; the best model so far is kept."""
         self._job.stop()
         self.changed.emit()
+
+    def use_checkpoint(self) -> None:
+        """Predict with the best model so far from now on; the training goes on."""
+        if self.checkpoint is not None:
+            self._session.set_model(self.checkpoint)
 
     def _on_painted(self) -> None:
         if self.running and not self._join.isActive():
@@ -213,6 +222,7 @@ class Trainer(QObject):
             self.notes.append(f"The model so far could not be kept as a file: {report.problem}")
             self.changed.emit()
             return
+        self.checkpoint = report.checkpoint or self.checkpoint
         self.report = report
         self.curve.add(report.seconds, report.loss, report.validation)
         if report.message and report.phase != "training":
@@ -241,7 +251,7 @@ class Trainer(QObject):
             self._on_stored(_Stored(None, problem))
 
     def _on_finished(self) -> None:
-        self._snapshot = None
+        self._snapshot = self.checkpoint = None
         self.changed.emit()
 
 
@@ -290,8 +300,7 @@ def _train(work: _Work, should_stop: ShouldStop) -> Iterator[TrainingReport | _S
             if stored.problem and not told:
                 told = True
                 yield _Unkept(stored.problem)
-        else:
-            yield report
+        yield report
         if report.model is not None:
             stored = _store(report.model, name)
             if stored.path is not None:
