@@ -31,6 +31,14 @@ def cut_off(page: QWidget) -> list[str]:
     return [w.text() for w in fixed if w.minimumSizeHint().width() > w.width()]
 
 
+def hidden_by_the_bar(page: QWidget) -> list[int]:
+    """By how many pixels what is shown would lie under a vertical scroll bar."""
+    areas = [area for area in page.findChildren(QScrollArea) if area.isVisible()]
+    bar = max(area.verticalScrollBar().sizeHint().width() for area in areas)
+    over = [area.widget().minimumSizeHint().width() + bar - area.width() for area in areas]
+    return [pixels for pixels in over if pixels > 0]
+
+
 def test_pages_stand_in_the_order_of_the_work(bench: Workbench) -> None:
     titles = [bench.pages.itemText(n) for n in range(bench.pages.count())]
     assert titles == [f"{n}  {title}" for n, title in enumerate(ORDER, start=1)]
@@ -57,6 +65,7 @@ def test_it_fits_a_small_screen_and_cuts_nothing_off(
         bench.pages.setCurrentIndex(n)
         qtbot.wait(50)
         assert not cut_off(bench), ORDER[n]
+        assert not hidden_by_the_bar(bench), ORDER[n]
     assert window.width() <= 1280
     assert window.height() <= 800
     assert bench.width() <= 400

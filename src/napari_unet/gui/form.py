@@ -30,7 +30,7 @@ from superqt import QCollapsible
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-__all__ = ["OptionsForm"]
+__all__ = ["OptionsForm", "fold"]
 
 _BIG = 2**31 - 1
 _TINY = 1e-5
@@ -138,10 +138,19 @@ class OptionsForm(QWidget):
         if advanced:
             inside = QWidget()
             inside.setLayout(_form_layout(advanced))
-            self.advanced = QCollapsible("Advanced", expandedIcon="▾", collapsedIcon="▸")
-            self.advanced.setDuration(0)
+            self.advanced = fold("Advanced")
             self.advanced.addWidget(inside)
             outer.addWidget(self.advanced)
+
+
+def fold(title: str) -> QCollapsible:
+    """Return an empty fold, as wide as what stands around it: docks are narrow."""
+    made = QCollapsible(title, expandedIcon="▾", collapsedIcon="▸")
+    made.setDuration(0)
+    layout = made.layout()
+    assert layout is not None
+    layout.setContentsMargins(0, 6, 0, 6)
+    return made
 
 
 def _form_layout(rows: Iterable[_Row]) -> QFormLayout:

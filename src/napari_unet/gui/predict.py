@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QCheckBox, QProgressBar, QVBoxLayout, QWidget
-from superqt import QCollapsible
 
 from napari_unet.gui.cutter import Cutter
 from napari_unet.gui.dock import Dock, add_field, button, combo, fields, row, words
 from napari_unet.gui.file_dialog import MODEL, ask_to_open
-from napari_unet.gui.form import OptionsForm
+from napari_unet.gui.form import OptionsForm, fold
 from napari_unet.gui.jobs import Job
 from napari_unet.gui.predictor import Order, Predictor
 from napari_unet.gui.settings import remember, remembered
@@ -132,12 +131,11 @@ class PredictDock(Dock):
             self._on_cut_all,
         )
         column.addLayout(row(self._reset, self._cut_all))
-        self._cutting = QCollapsible("How cells are cut", expandedIcon="▾", collapsedIcon="▸")
+        self._cutting = fold("How cells are cut")
         self._cutting.setToolTip(
             "<qt>From probabilities to cells: tuned by the training on what you painted. Change "
             "it where cells come out in pieces or joined; it belongs to the model then.</qt>"
         )
-        self._cutting.setDuration(0)
         self._cutting.addWidget(inside)
         self.column.addWidget(self._cutting)
 
