@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 import torch
 from napari.layers import Image
+from qtpy.QtWidgets import QListWidget
 
 from napari_unet.files import save_model
 from napari_unet.gui import layers
+from napari_unet.gui.annotate import AnnotateDock
 from napari_unet.gui.predict import PredictDock
 from napari_unet.gui.predictor import Predictor
 from napari_unet.network import ClassLabel, Standardisation, TrainedModel, UNet
@@ -296,6 +298,65 @@ def test_cells_are_not_taken_for_classes_nor_classes_for_cells(
     press(dock, "Correct")
     assert "holds classes, but the labels hold single cells" in dock.message
     assert not labels.data.any()
+
+
+def tissue(*names: str) -> TrainedModel:
+    """Make a network that finds one class, and knows of more."""
+    classes = tuple(ClassLabel(value, name) for value, name in enumerate(names, start=1))
+    return replace(bright(), task="classes", classes=classes)
+
+
+@pytest.fixture
+def annotating(viewer: Any) -> AnnotateDock:
+    made = AnnotateDock(viewer)
+    viewer.window.add_dock_widget(made, name="Annotate")
+    return made
+
+
+def shown_classes(dock: AnnotateDock) -> list[str]:
+    found = dock._classes.findChild(QListWidget)
+    return [found.item(n).text() for n in range(found.count())]
+
+
+def test_a_prediction_that_is_adopted_keeps_the_names_of_its_classes(
+    viewer, dock, annotating, session, squares, press, qtbot
+):
+    session.set_model(tissue("background", "muscle"))
+    press(dock, "Predict")
+    wait(session, qtbot)
+    choice = annotating._labels
+    choice.setCurrentText("cells prediction")
+    choice.activated.emit(choice.currentIndex())
+    press(annotating, "Start annotating")
+    assert session.labels_layer is viewer.layers["cells prediction"]
+    assert session.task == "classes"
+    assert shown_classes(annotating) == ["background", "muscle"]
+
+
+def test_correct_begins_an_annotation_of_named_classes(
+    dock, annotating, session, squares, press, qtbot
+):
+    session.set_model(tissue("background", "muscle"))
+    press(dock, "Predict")
+    wait(session, qtbot)
+    press(dock, "Correct")
+    assert "pixels were copied" in dock.message
+    assert session.task == "classes"
+    assert session.class_names == {1: "background", 2: "muscle"}
+    qtbot.waitUntil(lambda: shown_classes(annotating) == ["background", "muscle"], timeout=3000)
+
+
+def test_correct_names_only_the_classes_that_the_user_has_not_named(
+    dock, session, squares, press, qtbot
+):
+    session.create_annotation()
+    session.task = "classes"
+    session.class_names = {1: "background", 2: "class 1", 3: "nerve", 4: "class 3"}
+    session.set_model(tissue("empty", "muscle"))
+    press(dock, "Predict")
+    wait(session, qtbot)
+    press(dock, "Correct")
+    assert session.class_names == {1: "empty", 2: "muscle", 3: "nerve", 4: "class 3"}
 
 
 @pytest.mark.parametrize(("dtype", "taken"), [(np.int32, 255), (np.uint8, 253)])

@@ -9,6 +9,8 @@ from qtpy.QtCore import QSignalBlocker, Qt, Signal
 from qtpy.QtGui import QColor, QIcon, QPixmap
 from qtpy.QtWidgets import QListWidget, QListWidgetItem, QPushButton, QVBoxLayout, QWidget
 
+from napari_unet.gui.session import nameless
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -79,13 +81,13 @@ class ClassList(QWidget):
     def _on_edited(self, item: QListWidgetItem) -> None:
         if not item.text().strip():
             with QSignalBlocker(self._list):
-                item.setText(f"class {item.data(Qt.ItemDataRole.UserRole) - 1}")
+                item.setText(nameless(item.data(Qt.ItemDataRole.UserRole)))
         self.renamed.emit(self._names())
 
     def _on_add(self) -> None:
         names = self._names()
         value = max(names, default=0) + 1
-        self.renamed.emit({**names, value: f"class {value - 1}"})
+        self.renamed.emit({**names, value: nameless(value)})
         self.picked.emit(value)
 
 

@@ -11,13 +11,14 @@ from napari.layers import Image, Labels
 from qtpy.QtCore import QObject, Signal
 
 from napari_unet.gui import layers
-from napari_unet.gui.layers import OUTPUT, PREDICTION, TASK, VALUES, LayerError
+from napari_unet.gui.layers import CLASSES, OUTPUT, PREDICTION, TASK, VALUES, LayerError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from numpy.typing import NDArray
 
+    from napari_unet.annotations import Task
     from napari_unet.gui.jobs import ShouldStop
     from napari_unet.gui.layers import ImageStack
     from napari_unet.gui.session import Session
@@ -276,6 +277,7 @@ class Predictor(QObject):
                 raise LayerError("The image was removed, so the prediction was stopped.")
             found: Any = layers.find(viewer, role, self._images)
             self._layers[role] = found if self._fits(found, role) else self._new_layer(role)
+            self._describe(self._layers[role], role)
         layer = self._layers[role]
         if layer not in viewer.layers:
             raise LayerError(f"“{layer.name}” was removed, so the prediction was stopped.")
@@ -304,8 +306,6 @@ class Predictor(QObject):
         viewer, name = self._session.viewer, self._images[0].name
         if role == PREDICTION:
             made = layers.add_labels(viewer, self._images, role=role, name=f"{name} prediction")
-            # As the session calls it: a prediction that is adopted keeps its meaning.
-            layers.set_fact(made, TASK, self._task())
             layers.link(viewer, made, role, self._images)
             return made
         if role.startswith(VALUES):
@@ -320,6 +320,19 @@ class Predictor(QObject):
             opacity=0.6,
             contrast_limits=(0, 1),
         )
+
+    def _describe(self, layer: Labels | Image, role: str) -> None:
+        """Keep with a prediction what its numbers mean, as the session does with what is painted.
+
+        So it keeps its meaning when it is adopted as annotation.
+        """
+        if role != PREDICTION:
+            return
+        layers.set_fact(layer, TASK, self._task())
+        if self._model is not None and self._model.task == "classes":
+            known = layers.fact(layer, CLASSES, {})
+            named = {label.value: label.name for label in self._model.classes if label.value > 0}
+            layers.set_fact(layer, CLASSES, known | named)
 
     def _new_values(self, role: str) -> Image:
         """Add the layer of one output; of several the first one is shown."""
@@ -363,7 +376,8 @@ class Predictor(QObject):
     def correct(self) -> int:
         """Copy what was predicted on this slice to where the user has painted nothing yet.
 
-        The copy can be undone in the labels layer, which is then the one in hand.
+        The copy can be undone in the labels layer, which is then the one in hand. Classes that the
+        user has not named get the names that the network knows them by.
 
         Returns
         -------
@@ -382,11 +396,14 @@ class Predictor(QObject):
         predicted = self.labels_layer
         if predicted is None:
             raise LayerError("Nothing is predicted for this image yet; predict first.")
-        self._check_task(predicted)
+        task = self._check_task(predicted)
         z = session.current_slice
         found = layers.read_labels_slice(predicted, z)
         if not found.any():
             raise LayerError("Nothing was found on this slice; predict it first.")
+        if session.labels_layer is None:
+            session.create_annotation()
+            session.task = task
         labels = session.create_annotation()
         layers.check_labels(labels, session.image_layers)
         painted = layers.read_labels_slice(labels, z)
@@ -394,22 +411,25 @@ class Predictor(QObject):
         joined, count = join_prediction(painted, found, task=session.task, first=first)
         layers.check_room(labels, int(joined.max()))
         layers.write_slice(labels, z, joined)
+        if session.task == "classes":
+            session.name_classes(layers.fact(predicted, CLASSES, {}))
         layers.hide(predicted)
         layers.select(session.viewer, labels, "paint")
         if session.task == "instances":
             _take_fresh_number(labels)
         return count
 
-    def _check_task(self, predicted: Labels) -> None:
-        """Refuse to mix numbers of cells with numbers of classes."""
+    def _check_task(self, predicted: Labels) -> Task:
+        """Return what the numbers mean; refuse to mix those of cells with those of classes."""
         painted = self._session.task
-        task = layers.fact(predicted, TASK, painted)
-        if task != painted:
+        task: Task = layers.fact(predicted, TASK, painted)
+        if task != painted and self._session.labels_layer is not None:
             raise LayerError(
                 f"“{predicted.name}” holds {_MEANING[task]}, but the labels hold "
                 f"{_MEANING[painted]}; choose “{_MEANING[task].capitalize()}” in “Annotate”, or "
                 "predict with another model."
             )
+        return task
 
 
 def _number(role: str) -> int:

@@ -40,12 +40,19 @@ if TYPE_CHECKING:
     from napari_unet.gui.layers import ImageStack
     from napari_unet.network import TrainedModel
 
-__all__ = ["RIM", "Session", "Snapshot"]
+__all__ = ["RIM", "Session", "Snapshot", "nameless"]
 
 _Part = TypeVar("_Part", bound=QObject)
 
 _SETTLE_MS = 250
-_FIRST_CLASSES = {1: "background", 2: "class 1"}
+
+
+def nameless(value: int) -> str:
+    """Return what a painted value is called before the user names it; 1 is background."""
+    return f"class {value - 1}" if value > 1 else "background"
+
+
+_FIRST_CLASSES = {value: nameless(value) for value in (1, 2)}
 
 
 class Session(QObject):
@@ -305,6 +312,14 @@ class Session(QObject):
     @class_names.setter
     def class_names(self, names: Mapping[int, str]) -> None:
         self._remember(CLASSES, {int(value): str(name) for value, name in names.items()})
+
+    def name_classes(self, names: Mapping[int, str]) -> None:
+        """Name the classes that the user has not named."""
+        known = self._remembered(CLASSES, {})
+        own = {value: name for value, name in known.items() if name != nameless(value)}
+        named = {**known, **names, **own}
+        if named and named != known:
+            self.class_names = named
 
     @property
     def complete(self) -> frozenset[int]:
