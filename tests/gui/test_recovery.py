@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
 
 from napari_unet.files import recovery
 from napari_unet.gui import layers
@@ -99,6 +101,7 @@ def test_it_is_offered_and_restored(
     viewer.add_image(picture(), name="cells")
     qtbot.waitUntil(dock._offer.isVisible, timeout=5000)
     assert "Restore 2 annotations of “cells” from" in dock._offer.text
+    before = files()
     press(dock, "Restore")
     session = dock.session
     qtbot.waitUntil(lambda: session.labels_layer is not None, timeout=5000)
@@ -109,7 +112,7 @@ def test_it_is_offered_and_restored(
     assert np.array_equal(labels.data, crashed)
     np.testing.assert_allclose(regions.data[0], REGION)
     # The old file goes only after its content is in the new one.
-    qtbot.waitUntil(lambda: len(files()) == 1, timeout=8000)
+    qtbot.waitUntil(lambda: len(files()) == 1 and files() != before, timeout=8000)
     (entry,) = recovery.list_recoveries(recovery.recovery_folder()).entries
     saved = recovery.load_recovery(recovery.recovery_folder(), entry.key)
     assert np.array_equal(saved.labels, crashed)
@@ -284,3 +287,121 @@ def test_what_a_session_finds_is_saved_without_any_dock(qtbot: Any, viewer: Any)
     labels.data[1, 4, 4] = 3
     Session.of(viewer)
     qtbot.waitUntil(lambda: len(files()) == 1, timeout=5000)
+
+
+def cells_by_name() -> dict[str, int]:
+    """Tell what the recovery files hold: of each image, how many cells."""
+    entries = recovery.list_recoveries(recovery.recovery_folder()).entries
+    return {entry.facts["name"]: entry.facts["cells"] for entry in entries}
+
+
+def saved_of(name: str) -> recovery.Recovery:
+    folder = recovery.recovery_folder()
+    (key,) = [e.key for e in recovery.list_recoveries(folder).entries if e.facts["name"] == name]
+    return recovery.load_recovery(folder, key)
+
+
+@pytest.fixture
+def two(qtbot: Any, viewer: Any) -> Session:
+    """Annotate two images; the second one is chosen, and everything is saved."""
+    session = annotate(viewer)
+    session.choose([viewer.add_image(picture()[::-1], name="others")])
+    session.create_annotation().paint((0, 5, 5), 1)
+    qtbot.waitUntil(lambda: cells_by_name() == {"cells": 2, "others": 1}, timeout=8000)
+    return session
+
+
+def paint_with_the_mouse(viewer: Any, labels: Any) -> None:
+    """Take a layer from the list and make a stroke, whatever the docks have chosen."""
+    viewer.layers.selection.active = labels
+    labels.mode, labels.selected_label, labels.brush_size = "paint", 7, 5
+    canvas = viewer.window._qt_viewer.canvas.native
+    QTest.mouseClick(canvas, Qt.MouseButton.LeftButton, pos=canvas.rect().center())
+
+
+def test_painting_on_an_image_that_is_not_chosen_is_saved(
+    qtbot: Any, viewer: Any, two: Session
+) -> None:
+    qtbot.waitExposed(viewer.window._qt_window)
+    other = viewer.layers["cells labels"]
+    viewer.dims.set_current_step(0, 0)
+    paint_with_the_mouse(viewer, other)
+    assert other.data[0].any()
+    qtbot.waitUntil(lambda: cells_by_name() == {"cells": 3, "others": 1}, timeout=8000)
+    assert np.array_equal(saved_of("cells").labels, other.data)
+    other.undo()
+    qtbot.waitUntil(lambda: cells_by_name() == {"cells": 2, "others": 1}, timeout=8000)
+    assert two.name == "others"
+    viewer.layers["cells regions"].add_polygons(REGION + np.array([1, 0, 0]))
+    qtbot.waitUntil(lambda: len(np.unique(saved_of("cells").arrays["regions"][:, 0])) == 2)
+    saved = saved_of("cells")
+    assert list(saved.arrays["complete"]) == [2]
+    assert not len(saved_of("others").arrays["regions"])
+
+
+def test_painting_on_an_image_that_is_not_chosen_is_no_change_of_the_chosen(
+    qtbot: Any, viewer: Any, two: Session
+) -> None:
+    qtbot.wait(300)
+    before = two.revision
+    with qtbot.waitSignal(two.edited):
+        viewer.layers["cells labels"].paint((0, 9, 9), 7)
+    assert two.revision == before
+
+
+def test_labels_that_others_took_the_place_of_are_saved_when_painted_on(
+    qtbot: Any, viewer: Any
+) -> None:
+    session = annotate(viewer)
+    first = session.labels_layer
+    assert first is not None
+    session.adopt(viewer.add_labels(np.zeros((3, 32, 48), np.int32), name="second"))
+    qtbot.waitUntil(lambda: cells_by_name() == {"cells": 2}, timeout=8000)
+    first.paint((0, 9, 9), 7)
+    qtbot.waitUntil(
+        lambda: any(
+            entry.facts["cells"] == 3
+            for entry in recovery.list_recoveries(recovery.recovery_folder()).entries
+        ),
+        timeout=8000,
+    )
+
+
+def test_labels_are_saved_after_their_image_was_removed(
+    qtbot: Any, viewer: Any, two: Session
+) -> None:
+    viewer.layers.remove("cells")
+    viewer.layers["cells labels"].paint((0, 9, 9), 7)
+    qtbot.waitUntil(lambda: cells_by_name() == {"cells": 3, "others": 1}, timeout=8000)
+
+
+def test_all_that_was_painted_last_is_saved_when_the_viewer_goes(
+    qtbot: Any, make_napari_viewer: Callable[..., Any]
+) -> None:
+    viewer = make_napari_viewer()
+    session = annotate(viewer)
+    session.choose([viewer.add_image(picture()[::-1], name="others")])
+    session.create_annotation().paint((0, 5, 5), 1)
+    qtbot.waitUntil(lambda: cells_by_name() == {"cells": 2, "others": 1}, timeout=8000)
+    viewer.layers["cells labels"].paint((0, 9, 9), 7)
+    viewer.close()
+    qtbot.waitUntil(lambda: cells_by_name() == {"cells": 3, "others": 1}, timeout=8000)
+
+
+def test_everything_that_a_session_finds_is_saved(qtbot: Any, viewer: Any) -> None:
+    for name, data in (("a", picture()), ("b", picture()[::-1])):
+        image = viewer.add_image(data, name=name)
+        labels = layers.add_labels(viewer, [image], role="labels", name=name)
+        labels.data[1, 4, 4] = 3
+    Session.of(viewer)
+    qtbot.waitUntil(lambda: cells_by_name() == {"a": 1, "b": 1}, timeout=8000)
+
+
+def test_labels_without_class_names_come_back_without(
+    qtbot: Any, viewer: Any, crashed: np.ndarray, dock: AnnotateDock, press: Press
+) -> None:
+    viewer.add_image(picture(), name="cells")
+    qtbot.waitUntil(dock._offer.isVisible, timeout=5000)
+    press(dock, "Restore")
+    qtbot.waitUntil(lambda: dock.session.complete == {2}, timeout=5000)
+    assert dock.session.class_names == {1: "background", 2: "class 1"}

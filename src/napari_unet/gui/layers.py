@@ -45,6 +45,8 @@ __all__ = [
     "add_outlines",
     "add_regions",
     "all_labels",
+    "annotation_layers",
+    "annotations_of",
     "assign",
     "channel_looks",
     "channel_names",
@@ -52,6 +54,7 @@ __all__ = [
     "check_labels",
     "check_room",
     "check_same_size",
+    "companion",
     "current_slice",
     "fact",
     "fill_slice",
@@ -100,6 +103,7 @@ VALUES = "values"
 TASK, CLASSES, COMPLETE, OUTPUT = "task", "classes", "complete", "output"
 """Facts: what labels mean, names of painted values, complete slices, what values are called."""
 _METADATA = "napari_unet"
+_FORMER = "former role"  # in a layer's tag: what it was until another layer took its place
 _CONTRAST = "contrast"  # in a layer's tag: the contrast that we chose
 _ENOUGH = 200_000  # pixels that tell the range of a slice
 Placed: TypeAlias = Image | Labels
@@ -175,6 +179,35 @@ def find(viewer: ViewerModel, role: str, images: Sequence[Image]) -> Layer | Non
     wanted = {identity(image) for image in images}
     for layer in reversed(viewer.layers):
         if role_of(layer) == role and wanted & set(fact(layer, "image", ())):
+            return layer
+    return None
+
+
+def annotation_layers(viewer: ViewerModel) -> list[Labels | Shapes]:
+    """List what was painted or drawn on any image, also labels that others took the place of."""
+    roles = (LABELS, REGIONS, IGNORED)
+    return [
+        layer
+        for layer in viewer.layers
+        if isinstance(layer, Labels | Shapes) and fact(layer, "role", fact(layer, _FORMER)) in roles
+    ]
+
+
+def annotations_of(viewer: ViewerModel, layer: Labels | Shapes) -> list[Labels]:
+    """List the Labels layers that an annotation layer belongs to; a Labels layer is its own."""
+    if isinstance(layer, Labels):
+        return [layer]
+    wanted = set(fact(layer, "image", ()))
+    painted = [other for other in annotation_layers(viewer) if isinstance(other, Labels)]
+    return [other for other in painted if wanted & set(fact(other, "image", ()))]
+
+
+def companion(viewer: ViewerModel, labels: Labels, role: str) -> Shapes | None:
+    """Return the regions of `role` that belong to the image of `labels`, the topmost of several."""
+    wanted = set(fact(labels, "image", ()))
+    for layer in reversed(viewer.layers):
+        mine = isinstance(layer, Shapes) and role_of(layer) == role
+        if mine and wanted & set(fact(layer, "image", ())):
             return layer
     return None
 
@@ -446,6 +479,7 @@ def placement(layer: Layer) -> dict[str, Any]:
 
 def assign(layer: Layer, role: str, images: Sequence[Image]) -> None:
     """Remember that `layer` plays `role` for these channels."""
+    _tag(layer).pop(_FORMER, None)
     _tag(layer).update(role=role, image=[identity(image) for image in images])
 
 
@@ -455,7 +489,7 @@ def link(viewer: ViewerModel, layer: Layer, role: str, images: Sequence[Image]) 
     for other in viewer.layers:
         known = other is not layer and role_of(other) == role
         if known and wanted & set(fact(other, "image", ())):
-            _tag(other).pop("role")
+            _tag(other)[_FORMER] = _tag(other).pop("role")
     assign(layer, role, images)
 
 

@@ -1,4 +1,4 @@
-"""Saves every change of an annotation by itself, and brings it back after a crash.
+"""Saves every change of every annotation by itself, and brings it back after a crash.
 
 One recovery file per Labels layer and session: it never takes the place of one that was not
 restored yet. The files are written in the background from a copy.
@@ -6,21 +6,24 @@ restored yet. The files are written in the background from a copy.
 
 from __future__ import annotations
 
+import threading
 import time
 import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from napari.layers import Labels
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_unet.gui import layers
+from napari_unet.gui.layers import CLASSES
 from napari_unet.gui.marks import Outline
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from napari.layers import Labels
+    from napari.layers import Shapes
     from numpy.typing import NDArray
 
     from napari_unet.files.recovery import Recovery, RecoveryEntry
@@ -58,18 +61,16 @@ class Copy:
     facts: Mapping[str, Any]
     replaces: tuple[str, ...] = ()
 
-    def save(self) -> int:
+    def save(self, cells: int) -> None:
         """Write the file; an annotation without anything in it is not worth one.
 
-        Returns
-        -------
-        int
-            The number of cells written.
+        Parameters
+        ----------
+        cells
+            How many are painted.
         """
-        from napari_unet.annotations import count_cells
         from napari_unet.files import recovery
 
-        cells = count_cells(self.labels)
         folder = recovery.recovery_folder()
         if cells or any(array.size for array in self.arrays.values()):
             facts = {**self.facts, "cells": cells}
@@ -78,18 +79,66 @@ class Copy:
                 recovery.discard_recovery(folder, key)
         else:
             recovery.discard_recovery(folder, self.key)
-        return cells
+
+
+@dataclass(frozen=True)
+class _Written:
+    """The keys of the files that were written, and how long that took."""
+
+    keys: tuple[str, ...]
+    seconds: float
+
+
+class _Waiting:
+    """The copies that are still to be written, handed from the GUI thread to the one that writes.
+
+    That thread goes on until there is none, so what is handed over before a layer or the window
+    goes is written even when nobody is left to start another thread.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._copies: dict[str, Copy] = {}
+
+    def put(self, copy: Copy) -> None:
+        """Leave a copy; an older one of the same annotation is forgotten."""
+        with self._lock:
+            self._copies[copy.key] = copy
+
+    def __bool__(self) -> bool:
+        return bool(self._copies)
+
+    def write(self) -> Iterator[_Written]:
+        """Write until nothing is left, then report all keys at once.
+
+        One report for all: a job that is told to stop ends after a report.
+        """
+        from napari_unet.annotations import count_cells  # takes longer, once, than a small file
+
+        began, keys = time.monotonic(), []
+        while (copy := self._take()) is not None:
+            copy.save(count_cells(copy.labels))
+            keys.append(copy.key)
+        yield _Written(tuple(keys), time.monotonic() - began)
+
+    def _take(self) -> Copy | None:
+        with self._lock:
+            key = next(iter(self._copies), None)
+            return None if key is None else self._copies.pop(key)
 
 
 class Autosave(QObject):
-    """Keeps the recovery file of the session's annotation up to date; a part of the session.
+    """Keeps the recovery files of a session's annotations up to date; a part of the session.
+
+    Of every image, and of labels that others took the place of: whatever is still in the layer list
+    can be painted on.
 
     Attributes
     ----------
     offered : Signal(object)
         A `RecoveryEntry` that belongs to the chosen image, or None: there is none (any more).
     saved : Signal()
-        Everything up to a moment ago is in the recovery file.
+        Everything up to a moment ago is in the recovery files.
     failed : Signal(str)
         Why it could not be saved or restored, in one sentence.
     """
@@ -102,37 +151,39 @@ class Autosave(QObject):
         super().__init__(session)
         self._session = session
         self._stamp = uuid.uuid4().hex
-        self._pending: dict[str, Copy] = {}
+        self._pending = _Waiting()
         self._replaces: dict[str, tuple[str, ...]] = {}
         self._written: tuple[str, ...] = ()
         self._look_again = False
-        self._copied_at = -1
+        self._changed: set[str] = set()
+        self._images: dict[str, Mapping[str, str]] = {}
         self._settled: set[str] = set()
-        self._began = 0.0
         self.offer: RecoveryEntry | None = None
         self._save_job = session.job("save a recovery file")
         self._look_job = session.job("look for recovery files")
         self._load_job = session.job("load a recovery file")
         self._soon = QTimer(self)
         self._soon.setSingleShot(True)
-        self._soon.setInterval(_WAIT_MS)
+        self._pause = _WAIT_MS
         self._turn = QTimer(self)
         self._turn.setSingleShot(True)
         self._turn.setInterval(0)
         self._wire()
         self._look()
-        self._on_change()
+        for layer in layers.annotation_layers(session.viewer):
+            self._on_edited(layer)
 
     def _wire(self) -> None:
         session = self._session
-        self._soon.timeout.connect(self.save)
+        self._soon.timeout.connect(self._on_time)
+        self._save_job.reported.connect(self._on_written)
         self._save_job.finished.connect(self._on_saved)
         self._look_job.reported.connect(self._on_entries)
         self._look_job.finished.connect(self._on_looked)
         self._load_job.reported.connect(self._on_loaded)
         for job in (self._save_job, self._look_job, self._load_job):
             job.failed.connect(self.failed)
-        session.annotations_changed.connect(self._on_change)
+        session.edited.connect(self._on_edited)
         session.image_changing.connect(self.save)
         session.image_changed.connect(self._look)
         session.closing.connect(self._on_closing)
@@ -147,20 +198,37 @@ class Autosave(QObject):
         self._write()
 
     def _collect(self) -> None:
-        copy = self._copy()
-        if copy is not None:
-            self._pending[copy.key] = copy
+        """Copy every annotation that has changed since it was copied last."""
+        if not self._changed:
+            return
+        changed, self._changed = self._changed, set()
+        for layer in layers.annotation_layers(self._session.viewer):
+            if isinstance(layer, Labels) and layers.identity(layer) in changed:
+                copy = self._copy(layer)
+                if copy is not None:
+                    self._pending.put(copy)
 
-    def _on_change(self) -> None:
-        if self._session.revision != self._copied_at and not self._soon.isActive():
-            self._soon.start()
+    def _on_edited(self, layer: Labels | Shapes) -> None:
+        """Save soon what a layer belongs to; a region may belong to several labels."""
+        found = layers.annotations_of(self._session.viewer, layer)
+        self._changed.update(layers.identity(labels) for labels in found)
+        self._start_soon()
 
-    def _copy(self) -> Copy | None:
-        """Copy the annotation; None when there is none, or nothing new."""
-        layer, marks = self._session.labels_layer, self._session.marks()
-        if layer is None or marks is None or self._session.revision == self._copied_at:
+    def _start_soon(self) -> None:
+        if self._changed and not self._soon.isActive():
+            self._soon.start(self._pause)
+
+    def _on_time(self) -> None:
+        """Save what has changed, but let the files before be written first."""
+        if not self._save_job.running:
+            self.save()
+
+    def _copy(self, layer: Labels) -> Copy | None:
+        """Copy an annotation; None when it does not fit its image, so could not come back."""
+        image = self._image_of(layer)
+        if image is None:
             return None
-        self._copied_at = self._session.revision
+        marks = self._session.marks_of(layer)
         key, labels = self._key(layer), marks.labels
         return Copy(
             key=key,
@@ -172,38 +240,53 @@ class Autosave(QObject):
                 "complete": np.flatnonzero(marks.complete),
             },
             facts={
-                "image": layers.fingerprint(self._session.image_layers[0]),
-                "name": self._session.name,
-                "path": layers.source_path(self._session.image_layers[0]),
+                **image,
                 "task": marks.task,
-                "classes": {str(v): n for v, n in self._session.class_names.items()},
+                "classes": {str(v): n for v, n in layers.fact(layer, CLASSES, {}).items()},
             },
             replaces=self._replaces.get(key, ()),
         )
+
+    def _image_of(self, labels: Labels) -> Mapping[str, str] | None:
+        """Tell which image labels belong to; of one that was removed, what was known of it."""
+        images = layers.linked_images(self._session.viewer, labels)
+        key = layers.identity(labels)
+        if not images:
+            return self._images.get(key)
+        if not layers.fits(labels, images[0]):
+            return None
+        self._images[key] = {
+            "image": layers.fingerprint(images[0]),
+            "name": images[0].name,
+            "path": layers.source_path(images[0]),
+        }
+        return self._images[key]
 
     def _key(self, labels: Labels) -> str:
         return f"{self._stamp} {layers.identity(labels)}"
 
     def _write(self) -> None:
-        if not self._pending or self._save_job.running:
-            return
-        copies, self._pending = tuple(self._pending.values()), {}
-        self._written = tuple(copy.key for copy in copies)
-        self._settled.difference_update(self._written)
-        self._began = time.monotonic()
-        # One report for all: a job that is told to stop ends after a report.
-        self._save_job.start(lambda _: iter([[copy.save() for copy in copies]]))
+        """Begin to write, unless that is under way: then it goes on with what has come."""
+        self._save_job.wait(0)  # a thread that is through may not have been heard of yet
+        if self._pending and not self._save_job.running:
+            pending, self._written = self._pending, ()
+            self._save_job.start(lambda _: pending.write())
+
+    def _on_written(self, written: _Written) -> None:
+        """Take note of what is on disk; files that take long are written less often."""
+        self._written = written.keys
+        self._settled.difference_update(written.keys)
+        self._pause = max(_WAIT_MS, int(1000 * _REST * written.seconds))
 
     def _on_saved(self) -> None:
-        """Go on with what came in meanwhile; a file that takes long is written less often."""
-        took = time.monotonic() - self._began
-        self._soon.setInterval(max(_WAIT_MS, int(1000 * _REST * took)))
+        """Go on with what came in meanwhile."""
         if self._save_job.error is None and any(self._is_gone(key) for key in self._written):
             self._look()
         if self._pending:
             self._write()
         elif self._save_job.error is None:
             self.saved.emit()
+        self._start_soon()
 
     def _on_removing(self, event: Any = None) -> None:
         """Save before the first of the layers that go together: the next ones miss it."""
@@ -324,7 +407,8 @@ def _apply(session: Session, recovery: Recovery) -> None:
         layers.replace_labels(session.create_annotation(), recovery.labels)
     facts, arrays = recovery.facts, recovery.arrays
     session.task = facts.get("task", "instances")
-    session.class_names = {int(v): n for v, n in facts.get("classes", {}).items()}
+    if facts.get("classes"):
+        session.class_names = {int(v): n for v, n in facts["classes"].items()}
     for z in arrays.get("complete", ()):
         session.set_complete(int(z), True)
     for role in (layers.REGIONS, layers.IGNORED):

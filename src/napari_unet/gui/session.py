@@ -66,8 +66,12 @@ class Session(QObject):
         Another image or annotation is about to be chosen: last look at the present one.
     image_changed : Signal()
         Other channels were chosen, or the annotation layers of the chosen ones changed.
+    edited : Signal(object)
+        A Labels or Shapes layer of an annotation was changed at this moment, whichever image it
+        belongs to.
     annotations_changed : Signal()
-        Something was painted, drawn, undone or called complete (a moment ago: bundled).
+        On the chosen image something was painted, drawn, undone or called complete (a moment ago:
+        bundled).
     slice_changed : Signal()
         The viewer shows another slice.
     model_changed : Signal()
@@ -83,6 +87,7 @@ class Session(QObject):
     layers_changed = Signal()
     image_changing = Signal()
     image_changed = Signal()
+    edited = Signal(object)
     annotations_changed = Signal()
     slice_changed = Signal()
     model_changed = Signal()
@@ -95,6 +100,7 @@ class Session(QObject):
         self._viewer = weakref.ref(viewer)
         self._images: list[Image] = []
         self._watched: list[Layer] = []
+        self._own: list[Layer] = []
         self._jobs: dict[str, Job] = {}
         self._model: TrainedModel | None = None
         self._model_path: Path | None = None
@@ -343,6 +349,9 @@ class Session(QObject):
     def touch(self) -> None:
         """Count a change of the annotation, and tell everybody when it has settled."""
         self._revision += 1
+        labels = self.labels_layer
+        if labels is not None:
+            self.edited.emit(labels)
         if not self._settle.isActive():
             self._settle.start()
 
@@ -381,17 +390,25 @@ class Session(QObject):
         labels = self.labels_layer
         if labels is None or not self._images or not layers.fits(labels, self._images[0]):
             return None
+        return self.marks_of(labels)
+
+    def marks_of(self, labels: Labels) -> Marks:
+        """Return the annotation of any image, by its Labels layer; see `marks`."""
         return Marks(labels=layers.view_labels(labels), **self._drawn(labels))
 
     def _drawn(self, labels: Labels) -> dict[str, Any]:
         """Everything of `Marks` but the painted labels."""
-        complete = np.zeros(self.slice_count, dtype=bool)
-        complete[[z for z in self.complete if z < self.slice_count]] = True
+        slices = layers.volume_shape(labels)[0]
+        complete = np.zeros(slices, dtype=bool)
+        complete[[z for z in layers.fact(labels, COMPLETE, ()) if z < slices]] = True
+        regions, ignored = (
+            layers.companion(self.viewer, labels, role) for role in (REGIONS, IGNORED)
+        )
         return {
-            "region_outlines": layers.outlines(self.regions_layer, labels),
-            "ignored_outlines": layers.outlines(self.ignored_layer, labels),
+            "region_outlines": layers.outlines(regions, labels),
+            "ignored_outlines": layers.outlines(ignored, labels),
             "complete": complete,
-            "task": self.task,
+            "task": layers.fact(labels, TASK, "instances"),
         }
 
     def annotated_images(self) -> list[AnnotatedImage]:
@@ -499,10 +516,10 @@ class Session(QObject):
         if not kept:
             self._choose_first()
             changed = changed or bool(self._images)
-        watched = self._watched
+        own = self._own
         self._watch()
         self.layers_changed.emit()
-        if changed or watched != self._watched:
+        if changed or own != self._own:
             self._notify_image()
 
     def _notify_image(self) -> None:
@@ -510,11 +527,12 @@ class Session(QObject):
         self.touch()
 
     def _watch(self) -> None:
-        """Listen to the layers of the chosen image, and to the names of all layers."""
+        """Listen to what is painted and drawn on any image, and to the names of all layers."""
         for layer in self.viewer.layers:
             layer.events.name.connect(self._on_name)
         found = (self.labels_layer, self.regions_layer, self.ignored_layer)
-        now = [layer for layer in found if layer is not None]
+        self._own = [layer for layer in found if layer is not None]
+        now = layers.annotation_layers(self.viewer)
         for layer in self._watched:
             if layer not in now:
                 _disconnect(layer, self._on_edit, self._on_refresh, self._on_replaced)
@@ -525,23 +543,33 @@ class Session(QObject):
                 layer.events.data.connect(self._on_replaced)
             else:
                 layer.events.data.connect(self._on_edit)
-        self._watched = now
+        self._watched = [*now]
         self._seen_at = {layers.identity(layer): self._where() for layer in now}
 
     def _on_name(self, event: Any = None) -> None:
         self.layers_changed.emit()
 
-    def _on_edit(self, event: Any = None) -> None:
-        self.touch()
+    def _on_edit(self, event: Any) -> None:
+        self._edit(event.source)
 
-    def _on_replaced(self, event: Any = None) -> None:
-        self._notify_image()
+    def _edit(self, layer: Layer) -> None:
+        """Take note of a change, on the chosen image or elsewhere."""
+        if layer in self._own:
+            self.touch()
+        else:
+            self.edited.emit(layer)
+
+    def _on_replaced(self, event: Any) -> None:
+        if event.source in self._own:
+            self._notify_image()
+        else:
+            self.edited.emit(event.source)
 
     def _on_refresh(self, event: Any) -> None:
         """Notice undo and redo: napari only refreshes then, as it does for another slice."""
         layer, at = layers.identity(event.source), self._where()
         if at == self._seen_at.get(layer):
-            self.touch()
+            self._edit(event.source)
         self._seen_at[layer] = at
 
     def _where(self) -> tuple[Any, ...]:
