@@ -155,4 +155,4 @@ def test_roles_and_metadata_of_layers_stand_in_one_file() -> None:
     naming = [
         path for path in FILES if inside(path).startswith("gui/") and known.search(read(path))
     ]
-    assert [inside(path) for path in naming] == ["gui/layers.py"]
+    assert [inside(path) for path in naming] == ["gui/layers/tags.py"]

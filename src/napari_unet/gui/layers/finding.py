@@ -1,0 +1,138 @@
+"""Finds layers again, after a dock was closed or a layer renamed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from napari.layers import Image, Labels, Layer, Shapes
+
+from napari_unet.gui.layers.reading import fits
+from napari_unet.gui.layers.tags import (
+    IGNORED,
+    LABELS,
+    PREDICTION,
+    REGIONS,
+    VALUES,
+    annotation_role,
+    belongs_to,
+    identity,
+    image_keys,
+    role_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari.components import ViewerModel
+
+__all__ = [
+    "all_labels",
+    "annotation_layers",
+    "annotations_of",
+    "companion",
+    "find",
+    "find_image",
+    "image_layers",
+    "labels_layers",
+    "linked_images",
+    "newest_result",
+    "unwrap",
+    "value_layers",
+]
+
+
+def unwrap(viewer: Any) -> ViewerModel:
+    """Return the viewer itself; napari hands plugins a proxy that is slow and warns."""
+    inner: ViewerModel = getattr(viewer, "__wrapped__", viewer)
+    return inner
+
+
+def image_layers(viewer: ViewerModel) -> list[Image]:
+    """List the Image layers that a person could annotate, not our results; topmost last."""
+    return [layer for layer in viewer.layers if isinstance(layer, Image) and role_of(layer) is None]
+
+
+def labels_layers(viewer: ViewerModel, like: Image) -> list[Labels]:
+    """List the Labels layers that could annotate `like`: of its size, predictions among them."""
+    return [
+        layer
+        for layer in viewer.layers
+        if isinstance(layer, Labels)
+        and role_of(layer) in (None, LABELS, PREDICTION)
+        and fits(layer, like)
+    ]
+
+
+def find(viewer: ViewerModel, role: str, images: Sequence[Image]) -> Layer | None:
+    """Return the layer of `role` that belongs to any of `images`, the topmost of several."""
+    wanted = [identity(image) for image in images]
+    for layer in reversed(viewer.layers):
+        if role_of(layer) == role and belongs_to(layer, wanted):
+            return layer
+    return None
+
+
+def find_image(viewer: ViewerModel, role: str, images: Sequence[Image]) -> Image | None:
+    """Return the Image layer of `role` that belongs to any of `images`; None without one."""
+    found = find(viewer, role, images)
+    return found if isinstance(found, Image) else None
+
+
+def annotation_layers(viewer: ViewerModel) -> list[Labels | Shapes]:
+    """List what was painted or drawn on any image, also labels that others took the place of."""
+    roles = (LABELS, REGIONS, IGNORED)
+    return [
+        layer
+        for layer in viewer.layers
+        if isinstance(layer, Labels | Shapes) and annotation_role(layer) in roles
+    ]
+
+
+def annotations_of(viewer: ViewerModel, layer: Labels | Shapes) -> list[Labels]:
+    """List the Labels layers that an annotation layer belongs to; a Labels layer is its own."""
+    if isinstance(layer, Labels):
+        return [layer]
+    images = image_keys(layer)
+    painted = [other for other in annotation_layers(viewer) if isinstance(other, Labels)]
+    return [other for other in painted if belongs_to(other, images)]
+
+
+def companion(viewer: ViewerModel, labels: Labels, role: str) -> Shapes | None:
+    """Return the regions of `role` that belong to the image of `labels`, the topmost of several."""
+    images = image_keys(labels)
+    for layer in reversed(viewer.layers):
+        drawn = isinstance(layer, Shapes) and role_of(layer) == role
+        if drawn and belongs_to(layer, images):
+            return layer
+    return None
+
+
+def linked_images(viewer: ViewerModel, layer: Layer) -> list[Image]:
+    """List the channels that a layer belongs to, in their order, those that are still there."""
+    by_id = {identity(image): image for image in image_layers(viewer)}
+    return [by_id[key] for key in image_keys(layer) if key in by_id]
+
+
+def all_labels(viewer: ViewerModel) -> list[Labels]:
+    """List the Labels layers that can be written to a file, top of the list first."""
+    return [
+        layer
+        for layer in reversed(viewer.layers)
+        if isinstance(layer, Labels) and not layer.multiscale and layer.ndim in (2, 3)
+    ]
+
+
+def value_layers(viewer: ViewerModel) -> list[Image]:
+    """List the Image layers with predicted values, top of the list first."""
+    return [
+        layer
+        for layer in reversed(viewer.layers)
+        if isinstance(layer, Image) and (role_of(layer) or "").startswith(VALUES)
+    ]
+
+
+def newest_result(viewer: ViewerModel) -> Labels | Image | None:
+    """Return the topmost layer with a prediction; None before there is one."""
+    predicted = [layer for layer in all_labels(viewer) if role_of(layer) == PREDICTION]
+    found: list[Labels | Image] = [*predicted, *value_layers(viewer)]
+    return max(found, key=viewer.layers.index, default=None)

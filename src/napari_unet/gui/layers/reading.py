@@ -1,0 +1,304 @@
+"""Reads layers into arrays of the engine: images (Z, C, Y, X), labels and masks (Z, Y, X).
+
+A 2D picture has Z == 1. What leaves is a copy, and is read in the GUI thread; only an `ImageStack`
+may be read in another one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from napari.layers import Image, Labels, Layer, Shapes
+
+from napari_unet.gui.marks import Outline
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari.components import ViewerModel
+    from numpy.typing import NDArray
+
+__all__ = [
+    "ImageStack",
+    "LayerError",
+    "Placed",
+    "channel_looks",
+    "channel_names",
+    "check_image",
+    "check_labels",
+    "check_room",
+    "check_same_size",
+    "current_slice",
+    "fingerprint",
+    "fits",
+    "image_stack",
+    "outlines",
+    "pixel_size",
+    "read_image",
+    "read_labels",
+    "read_labels_slice",
+    "read_slice",
+    "source_path",
+    "view_labels",
+    "volume_shape",
+]
+
+Placed: TypeAlias = Image | Labels
+"""A layer of pixels."""
+
+
+class LayerError(ValueError):
+    """A layer that cannot be used, in one sentence for the user."""
+
+
+def check_image(layer: Placed) -> None:
+    """Refuse a layer that the network cannot take.
+
+    Raises
+    ------
+    LayerError
+        For multiscale layers and for more than three dimensions (colour not counted).
+    """
+    if layer.multiscale:
+        raise LayerError(
+            f"“{layer.name}” is a multiscale image; open one of its resolution levels as a "
+            "layer of its own."
+        )
+    if layer.ndim not in (2, 3):
+        raise LayerError(
+            f"“{layer.name}” has {layer.ndim} dimensions; only 2D images and stacks of 2D "
+            "slices work. Split it first: right-click the layer, then “Split stack”."
+        )
+
+
+def volume_shape(layer: Placed) -> tuple[int, int, int]:
+    """Return (Z, Y, X) of an image or labels layer; Z == 1 for a 2D picture."""
+    shape = tuple(int(n) for n in layer.data.shape[: layer.ndim])
+    z, y, x = (1, *shape) if layer.ndim == 2 else shape
+    return z, y, x
+
+
+def channel_names(images: Sequence[Image]) -> list[str]:
+    """List what each channel of `read_image(images)` is called."""
+    names = []
+    for layer in images:
+        names += [f"{layer.name} {c}" for c in "RGB"] if layer.rgb else [layer.name]
+    return names
+
+
+def channel_looks(images: Sequence[Image]) -> list[dict[str, Any]]:
+    """Return the arguments of ``Image`` that make each channel of `images` look as it does."""
+    looks: list[dict[str, Any]] = []
+    for layer in images:
+        if layer.rgb:
+            limits = (0, 255) if layer.dtype == np.uint8 else (0, 1)
+            first, *others = ("red", "green", "blue")
+            looks.append({"colormap": first, "contrast_limits": limits, "blending": "opaque"})
+            looks += [
+                {"colormap": other, "contrast_limits": limits, "blending": "additive"}
+                for other in others
+            ]
+        else:
+            limits = tuple(layer.contrast_limits)
+            looks.append(
+                {
+                    "colormap": layer.colormap.name,
+                    "contrast_limits": limits,
+                    "blending": layer.blending,
+                }
+            )
+    return looks
+
+
+def read_image(images: Sequence[Image]) -> NDArray[Any]:
+    """Copy the layers into one (Z, C, Y, X) array; an RGB layer gives three channels.
+
+    Raises
+    ------
+    LayerError
+        If there is none, one cannot be used, or their sizes differ.
+    """
+    stack = image_stack(images)
+    copy = np.empty(stack.shape, stack.dtype)
+    for z in range(len(copy)):
+        copy[z] = stack[z]
+    return copy
+
+
+def read_slice(images: Sequence[Image], z: int) -> NDArray[Any]:
+    """Copy one slice into a (C, Y, X) array; only this slice is loaded. Errors as `read_image`."""
+    return image_stack(images)[z]
+
+
+@dataclass(frozen=True, eq=False)
+class ImageStack:
+    """An image (Z, C, Y, X) of which a slice is read, as a copy, only when it is asked for.
+
+    Made in the GUI thread by `image_stack`, it may be read in any thread: it holds the arrays that
+    the layers had, not the layers. Only for Image layers. No brush writes into their arrays: who
+    opens or computes another image gives the layer another array. Labels are painted in place, so
+    what a job needs of them is copied in the GUI thread, by `read_labels`.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    sources: tuple[tuple[Any, bool, bool], ...]
+    """Array, whether its first axis is Z, whether its last one is colour, of each layer."""
+
+    def __getitem__(self, z: int) -> NDArray[Any]:
+        """Copy one slice into a (C, Y, X) array."""
+        channels: list[NDArray[Any]] = []
+        for data, stacked, rgb in self.sources:
+            pixels = np.asarray(data[z] if stacked else data)
+            channels += [pixels[..., c] for c in range(3)] if rgb else [pixels]
+        return np.stack(channels)
+
+
+def image_stack(images: Sequence[Image]) -> ImageStack:
+    """Return what reads the layers slice by slice, in any thread. Errors as `read_image`."""
+    check_same_size(images)
+    z, y, x = volume_shape(images[0])
+    sources = tuple((layer.data, layer.ndim == 3, bool(layer.rgb)) for layer in images)
+    shape = (z, len(channel_names(images)), y, x)
+    return ImageStack(shape, np.result_type(*(layer.dtype for layer in images)), sources)
+
+
+def check_same_size(images: Sequence[Image]) -> None:
+    """Refuse layers that cannot be the channels of one image, with a LayerError."""
+    if not images:
+        raise LayerError("There is no image yet; open one, then choose it under “Image”.")
+    for layer in images:
+        check_image(layer)
+    first = images[0]
+    for layer in images[1:]:
+        if volume_shape(layer) != volume_shape(first):
+            raise LayerError(
+                f"“{layer.name}” {volume_shape(layer)} and “{first.name}” {volume_shape(first)} "
+                "differ in size (z, y, x), so they cannot be channels of one image."
+            )
+
+
+def check_labels(labels: Labels, images: Sequence[Image]) -> None:
+    """Refuse a Labels layer that is not of the image's size, with a LayerError."""
+    check_image(labels)
+    check_same_size(images)
+    if volume_shape(labels) != volume_shape(images[0]):
+        raise LayerError(
+            f"“{labels.name}” {volume_shape(labels)} and “{images[0].name}” "
+            f"{volume_shape(images[0])} differ in size (z, y, x); labels must match their image."
+        )
+
+
+def check_room(labels: Labels, highest: int) -> None:
+    """Refuse a Labels layer whose type cannot hold a number that is needed, with a LayerError."""
+    top = int(np.iinfo(labels.dtype).max) if labels.dtype.kind in "iu" else 1
+    if highest > top:
+        raise LayerError(
+            f"“{labels.name}” can only hold numbers up to {top}, and {highest} is needed; "
+            "right-click the layer, then “Convert data type” and “Convert to int32”."
+        )
+
+
+def read_labels(layer: Placed) -> NDArray[Any]:
+    """Copy a Labels layer as (Z, Y, X) integers, or a layer of values as (Z, Y, X) numbers."""
+    return np.array(layer.data).reshape(volume_shape(layer))
+
+
+def read_labels_slice(layer: Labels, z: int) -> NDArray[Any]:
+    """Copy one slice of a Labels layer as (Y, X) integers."""
+    return np.array(layer.data[z] if layer.ndim == 3 else layer.data)
+
+
+def view_labels(layer: Labels) -> NDArray[Any]:
+    """Return a Labels layer as (Z, Y, X) integers without copying it, where that is possible."""
+    return np.asarray(layer.data).reshape(volume_shape(layer))
+
+
+def fingerprint(image: Image) -> str:
+    """Return what tells one image from another: its size and some of its pixels.
+
+    Only every eighth row and column of the first and the middle slice are read.
+    """
+    stack, z = image_stack([image]), volume_shape(image)[0]
+    digest = hashlib.sha256(repr((volume_shape(image), image.rgb, str(image.dtype))).encode())
+    for at in sorted({0, z // 2}):
+        digest.update(np.ascontiguousarray(stack[at][:, ::8, ::8]).tobytes())
+    return digest.hexdigest()[:16]
+
+
+def source_path(layer: Layer) -> str:
+    """Return the file that a layer was opened from; empty when there is none."""
+    return str(layer.source.path or "")
+
+
+def fits(labels: Labels, image: Image) -> bool:
+    """Tell whether labels are of the image's size."""
+    plain = not labels.multiscale and labels.ndim in (2, 3)
+    return plain and volume_shape(labels) == volume_shape(image)
+
+
+def outlines(regions: Shapes | None, like: Placed) -> tuple[Outline, ...]:
+    """Copy the shapes that have an inside: rectangles, polygons and ellipses.
+
+    Parameters
+    ----------
+    regions
+        The Shapes layer; its lines and paths have no inside and are left out.
+    like
+        The layer in whose pixels the outlines are given; the two may differ in scale and place.
+    """
+    if regions is None:
+        return ()
+    shapes = zip(regions.data, regions.shape_type, strict=True)
+    to_pixels = _affine(regions, like)
+    return tuple(
+        _outline(np.asarray(corners), kind, to_pixels, like.ndim)
+        for corners, kind in shapes
+        if kind not in ("line", "path")
+    )
+
+
+def _affine(regions: Shapes, like: Placed) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return matrix and offset that take points of `regions` to pixels of `like`, as rows."""
+    corners = np.vstack([np.zeros(regions.ndim), np.eye(regions.ndim)])
+    moved = np.array([like.world_to_data(regions.data_to_world(p)) for p in corners])
+    return moved[1:] - moved[0], moved[0]
+
+
+def _outline(
+    corners: NDArray[Any], kind: str, to_pixels: tuple[NDArray[Any], NDArray[Any]], ndim: int
+) -> Outline:
+    points = _ellipse(corners) if kind == "ellipse" else corners
+    matrix, offset = to_pixels
+    pixels = points @ matrix + offset
+    z = int(np.round(pixels[:, -3].mean())) if ndim == 3 else 0
+    return Outline(z, pixels[:, -2:])
+
+
+def _ellipse(corners: NDArray[Any]) -> NDArray[Any]:
+    """Turn an ellipse, which napari stores as its four corners, into a polygon."""
+    centre = corners.mean(axis=0)
+    a, b = (corners[1] - corners[0]) / 2, (corners[3] - corners[0]) / 2
+    angle = np.linspace(0, 2 * np.pi, 64, endpoint=False)[:, None]
+    outline: NDArray[Any] = centre + np.cos(angle) * a + np.sin(angle) * b
+    return outline
+
+
+def current_slice(viewer: ViewerModel, layer: Placed) -> int:
+    """Return the slice that the viewer shows, kept within the stack; 0 for a 2D picture."""
+    if layer.ndim < 3:
+        return 0
+    at = layer.world_to_data(viewer.dims.point)
+    return int(np.clip(np.round(at[-3]), 0, volume_shape(layer)[0] - 1))
+
+
+def pixel_size(layer: Layer) -> float | None:
+    """Return micrometres per pixel in y and x; None where the layer has no unit of length."""
+    unit = layer.units[-1]
+    if not unit.is_compatible_with("micrometer"):
+        return None
+    metres = float((1 * unit).to("micrometer").magnitude)
+    return float(layer.scale[-1]) * metres

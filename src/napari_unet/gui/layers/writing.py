@@ -1,0 +1,306 @@
+"""Turns arrays of the engine into layers that lie exactly on their image, and changes layers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Image, Labels, Layer, Shapes
+
+from napari_unet.gui.layers.finding import find
+from napari_unet.gui.layers.reading import Placed, read_labels_slice, volume_shape
+from napari_unet.gui.layers.tags import assign, fact, role_of, set_fact
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from napari.components import ViewerModel
+    from numpy.typing import NDArray
+
+    from napari_unet.gui.marks import Outline
+
+__all__ = [
+    "add_image",
+    "add_labels",
+    "add_outlines",
+    "add_regions",
+    "fill_slice",
+    "hide",
+    "placement",
+    "put_image",
+    "put_labels",
+    "remove_roles",
+    "replace_labels",
+    "select",
+    "set_contrast",
+    "widen_contrast",
+    "write_slice",
+]
+
+_CONTRAST = "contrast"  # a fact: the contrast that we chose
+_ENOUGH = 200_000  # pixels that tell the range of a slice
+
+
+def placement(layer: Layer) -> dict[str, Any]:
+    """Return the arguments that put a new layer of equal dimensions exactly where `layer` lies."""
+    return {
+        "scale": tuple(layer.scale),
+        "translate": tuple(layer.translate),
+        "rotate": np.array(layer.rotate),
+        "shear": np.array(layer.shear),
+        "affine": np.array(layer.affine.affine_matrix),
+        "units": layer.units,
+        "axis_labels": layer.axis_labels,
+    }
+
+
+def add_labels(
+    viewer: ViewerModel,
+    images: Sequence[Image],
+    data: NDArray[Any] | None = None,
+    *,
+    role: str,
+    name: str,
+    **options: Any,
+) -> Labels:
+    """Add a Labels layer that lies on its image.
+
+    Parameters
+    ----------
+    images
+        The channels it belongs to; the first gives place, scale, units.
+    data
+        (Z, Y, X) integers, or None for an empty layer.
+    role, name
+        What the layer is to the plugin, and what it is called.
+    **options
+        Further arguments of ``Labels``.
+    """
+    like = images[0]
+    shape = volume_shape(like)[3 - like.ndim :]
+    pixels = np.zeros(shape, np.int32) if data is None else np.asarray(data).reshape(shape)
+    layer = Labels(pixels, name=name, **placement(like), **options)
+    assign(layer, role, images)
+    _add(viewer, layer)
+    return layer
+
+
+def add_regions(
+    viewer: ViewerModel, images: Sequence[Image], *, role: str, name: str, colour: str
+) -> Shapes:
+    """Add an empty Shapes layer that lies on its image; `colour` is that of its outlines."""
+    like = images[0]
+    layer = Shapes(
+        ndim=like.ndim,
+        name=name,
+        edge_color=colour,
+        face_color="transparent",
+        edge_width=_line_width(like),
+        opacity=0.9,
+        **placement(like),
+    )
+    assign(layer, role, images)
+    layer.current_edge_color = colour
+    layer.current_face_color = "#00000000"
+    _add(viewer, layer)
+    return layer
+
+
+def add_outlines(regions: Shapes, outlines: Iterable[Outline], like: Placed) -> None:
+    """Draw outlines, given in pixels of `like`, as polygons."""
+    for outline in outlines:
+        z = np.full((len(outline.points), 1), outline.z)
+        points = np.hstack([z, outline.points]) if like.ndim == 3 else outline.points
+        world = [like.data_to_world(p) for p in points]
+        corners = np.array([regions.world_to_data(p) for p in world])
+        regions.add_polygons([corners])
+
+
+def _line_width(like: Placed) -> float:
+    """Return about two screen pixels on a canvas of 600, in data pixels."""
+    return max(1.0, max(volume_shape(like)[1:]) / 300)
+
+
+def add_image(
+    viewer: ViewerModel,
+    images: Sequence[Image],
+    data: NDArray[Any],
+    *,
+    role: str,
+    name: str,
+    **options: Any,
+) -> Image:
+    """Add an Image layer of (Z, Y, X) values that lies on its image; see `add_labels`."""
+    like = images[0]
+    pixels = np.asarray(data).reshape(volume_shape(like)[3 - like.ndim :])
+    layer = Image(pixels, name=name, rgb=False, **placement(like), **options)
+    assign(layer, role, images)
+    _add(viewer, layer)
+    return layer
+
+
+def _add(viewer: ViewerModel, layer: Layer, *, below: Layer | None = None) -> None:
+    """Add without moving the user's choice of layer: the one in hand stays in hand."""
+    selected, active = set(viewer.layers.selection), viewer.layers.selection.active
+    if below is not None and below in viewer.layers:
+        viewer.layers.insert(viewer.layers.index(below), layer)
+    else:
+        viewer.add_layer(layer)
+    if selected:
+        viewer.layers.selection = selected
+        viewer.layers.selection.active = active
+
+
+def put_image(
+    viewer: ViewerModel,
+    images: Sequence[Image],
+    data: NDArray[Any],
+    *,
+    role: str,
+    name: str,
+    z: int | None = None,
+    below: Layer | None = None,
+    **options: Any,
+) -> Image:
+    """Show an image under a role: in the layer that has the role already, else in a new one.
+
+    Parameters
+    ----------
+    data
+        (Z, Y, X); with `z` one slice (Y, X), which is then seen on this slice only.
+    z
+        The slice that `data` belongs to.
+    below
+        A new layer goes under this one, else to the top.
+    **options
+        Arguments of ``Image`` for a new layer; an existing one keeps what the user has set.
+    """
+    found = find(viewer, role, images)
+    pixels, place = _placed(images[0], data, z)
+    if isinstance(found, Image):
+        _replace(found, pixels, place)
+        return found
+    layer = Image(pixels, name=name, rgb=False, **place, **options)
+    assign(layer, role, images)
+    _add(viewer, layer, below=below)
+    return layer
+
+
+def put_labels(
+    viewer: ViewerModel,
+    images: Sequence[Image],
+    data: NDArray[Any],
+    *,
+    role: str,
+    name: str,
+    z: int | None = None,
+    **options: Any,
+) -> Labels:
+    """Show labels under a role; as `put_image`."""
+    found = find(viewer, role, images)
+    pixels, place = _placed(images[0], data, z)
+    if isinstance(found, Labels):
+        _replace(found, pixels, place)
+        return found
+    layer = Labels(pixels, name=name, **place, **options)
+    assign(layer, role, images)
+    _add(viewer, layer)
+    return layer
+
+
+def _placed(like: Placed, data: NDArray[Any], z: int | None) -> tuple[NDArray[Any], dict[str, Any]]:
+    """Return pixels and placement for a whole layer or, with `z`, for one slice of it."""
+    place = placement(like)
+    if z is None:
+        return np.asarray(data).reshape(volume_shape(like)[3 - like.ndim :]), place
+    pixels = np.asarray(data).reshape((1,) * (like.ndim - 2) + np.asarray(data).shape[-2:])
+    if like.ndim == 3:
+        place["translate"] = (like.translate[0] + z * like.scale[0], *like.translate[1:])
+    return pixels, place
+
+
+def _replace(layer: Layer, pixels: NDArray[Any], place: dict[str, Any]) -> None:
+    layer.data = pixels
+    layer.translate = place["translate"]
+    layer.scale = place["scale"]
+
+
+def replace_labels(layer: Labels, labels: NDArray[Any]) -> None:
+    """Put (Z, Y, X) labels in place of all that a layer holds; cannot be undone."""
+    layer.data = np.asarray(labels).reshape(layer.data.shape)
+
+
+def write_slice(layer: Labels, z: int, values: NDArray[Any]) -> None:
+    """Replace one slice of a Labels layer so that the user can undo it.
+
+    Parameters
+    ----------
+    z
+        Slice; 0 for a 2D layer.
+    values
+        (Y, X) integers; only pixels that differ are written.
+    """
+    changed = np.nonzero(read_labels_slice(layer, z) != values)
+    if changed[0].size == 0:
+        return
+    where = (np.full_like(changed[0], z), *changed) if layer.ndim == 3 else changed
+    layer.data_setitem(where, values[changed])
+
+
+def fill_slice(layer: Placed, z: int, values: NDArray[Any]) -> None:
+    """Write one slice (Y, X) of a result layer; labels that were there can be brought back.
+
+    Into an empty slice the values go directly: napari's history keeps the place of every changed
+    pixel, which a large slice would pay for in memory.
+    """
+    if isinstance(layer, Labels) and read_labels_slice(layer, z).any():
+        write_slice(layer, z, values)
+        return
+    layer.data[z if layer.ndim == 3 else slice(None)] = values
+    layer.refresh()
+
+
+def remove_roles(viewer: ViewerModel, roles: Sequence[str]) -> None:
+    """Take the layers of these roles away, whichever image they belong to."""
+    for layer in [layer for layer in viewer.layers if role_of(layer) in roles]:
+        viewer.layers.remove(layer)
+
+
+def set_contrast(layer: Image, low: float, high: float) -> None:
+    """Show values from `low` to `high`, and let the user choose among these."""
+    layer.contrast_limits_range = (low, high)
+    layer.contrast_limits = (low, high)
+
+
+def widen_contrast(layer: Image, values: NDArray[Any], *, anew: bool) -> None:
+    """Show values (Y, X) that were just written, unless the user has chosen a contrast.
+
+    Parameters
+    ----------
+    values
+        Their range, without the outermost thousandths, is what is shown.
+    anew
+        Forget what was there before; else its range is widened.
+    """
+    before = fact(layer, _CONTRAST)
+    if before is not None and tuple(layer.contrast_limits) != before:
+        return
+    sample = values.ravel()[:: max(1, values.size // _ENOUGH)]
+    low, high = (float(limit) for limit in np.percentile(sample, (0.1, 99.9)))
+    if before is not None and not anew:
+        low, high = min(low, before[0]), max(high, before[1])
+    set_contrast(layer, low, high if high > low else low + 1)
+    set_fact(layer, _CONTRAST, tuple(layer.contrast_limits))
+
+
+def hide(layer: Layer) -> None:
+    """Do not show a layer for now."""
+    layer.visible = False
+
+
+def select(viewer: ViewerModel, layer: Layer, mode: str | None = None) -> None:
+    """Make `layer` the one in hand, seen, and in `mode` ("paint", "add_polygon", ...)."""
+    layer.visible = True
+    viewer.layers.selection.active = layer
+    if mode is not None:
+        layer.mode = mode
