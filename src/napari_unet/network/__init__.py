@@ -1,6 +1,7 @@
 """The networks: tile arithmetic, the U-Net and its variants, and the trained model."""
 
 from napari_unet.network.building import build_network, geometry_of
+from napari_unet.network.compilers import keep_compilers_apart
 from napari_unet.network.device import (
     Device,
     choose_device,
@@ -48,6 +49,7 @@ __all__ = [
     "fast_dtype",
     "geometry_of",
     "gpu_advice",
+    "keep_compilers_apart",
     "level_rows",
     "output_size",
     "valid_input_sizes",

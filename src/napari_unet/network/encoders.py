@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from napari_unet.network.compilers import keep_compilers_apart
 from napari_unet.network.encoder_weights import EncoderError, pretrained_tensors
 from napari_unet.network.geometry import Geometry, Padding
 from napari_unet.network.network import Network, check_positive
@@ -218,6 +219,7 @@ def _library() -> Any:
     EncoderError
         Without the extra, or with a torchvision that does not fit torch.
     """
+    keep_compilers_apart()
     try:
         import segmentation_models_pytorch
         import timm  # noqa: F401 - an older segmentation-models-pytorch loads it later

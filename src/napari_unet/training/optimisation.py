@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel
 
-from napari_unet.network import EncoderUNet, Network, fast_dtype
+from napari_unet.network import EncoderUNet, Network, fast_dtype, keep_compilers_apart
 from napari_unet.training.overlap import dice_loss, focus
 from napari_unet.training.regression import value_error
 
@@ -205,6 +205,7 @@ class Learner:
 
 
 def _optimiser(network: Network, config: TrainingConfig) -> torch.optim.Optimizer:
+    keep_compilers_apart()
     groups = _parameter_groups(network, config)
     if config.optimiser == "sgd":
         return torch.optim.SGD(
