@@ -47,7 +47,10 @@ def check_annotations(images: Sequence[AnnotatedImage], config: TrainingConfig) 
     if config.task == "instances" and not any(
         (image.labels[image.annotated] > 0).any() for image in images
     ):
-        raise TrainingError("no cell is painted where it counts; paint at least one cell first")
+        raise TrainingError(
+            "no cell is painted where it counts; paint at least one cell, inside a region where "
+            "there are regions"
+        )
 
 
 def find_classes(
