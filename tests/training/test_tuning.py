@@ -17,6 +17,11 @@ def _exam(labels, cell):
     return Exam(np.stack([1 - cell, cell]), labels, np.ones(labels.shape, bool))
 
 
+def _many(labels, cell):
+    """Show the same slice so often that its cells are no matter of luck."""
+    return [_exam(labels, cell)] * 25
+
+
 def _merged_discs():
     labels = np.zeros((80, 80), np.int32)
     labels[disk((40, 30), 12)] = 1
@@ -41,7 +46,7 @@ def test_merged_cells_teach_to_split():
 
 def test_waisted_cells_teach_not_to_split():
     labels = (_merged_discs() > 0).astype(np.int32)
-    assert tune([_exam(labels, 0.9 * (labels > 0))], 1.0).split == 0
+    assert tune(_many(labels, 0.9 * (labels > 0)), 1.0).split == 0
 
 
 def test_dust_teaches_the_smallest_cell():
@@ -57,22 +62,33 @@ def test_the_threshold_follows_the_outlines():
     labels[disk((30, 30), 15)] = 1
     cell = np.where(labels > 0, 0.9, 0.0)
     cell[disk((30, 30), 21)] = np.maximum(cell[disk((30, 30), 21)], 0.55)
-    assert tune([_exam(labels, cell)], 1.0).threshold > 0.55
+    assert tune(_many(labels, cell), 1.0).threshold > 0.55
+    assert tune([_exam(labels, cell)], 1.0).threshold == 0.5, "one cell proves nothing"
+
+
+def test_what_one_cell_of_several_would_like_changes_nothing():
+    labels = np.zeros((100, 130), np.int32)
+    for number, centre in enumerate(np.ndindex(3, 4), start=1):
+        labels[disk((18 + 32 * centre[0], 18 + 31 * centre[1]), 10)] = number
+    cell = np.where(labels > 0, 0.9, 0.0)
+    wide = disk((18, 18), 14)
+    cell[wide] = np.maximum(cell[wide], 0.55)
+    assert tune([_exam(labels, cell)], 1.0).threshold == 0.5
 
 
 def _rooms_with_a_leak():
-    """Two large rooms that fill the picture, and a membrane that is faint at one place."""
+    """Two large rooms that fill the picture, and a membrane too faint for a waist to be there."""
     labels = np.zeros((80, 81), np.int32)
     labels[:, :39], labels[:, 42:] = 1, 2
     cell = np.where(labels > 0, 0.95, 0.02)
-    cell[36:44, 39:42] = 0.6
+    cell[4:76, 39:42] = 0.6
     return labels, cell
 
 
 def test_leaks_between_cells_that_fill_the_picture_teach_where_cells_start():
     labels, cell = _rooms_with_a_leak()
     cell[:, 36:39] = cell[:, 42:45] = 0.4
-    options = tune([_exam(labels, cell)], 1.0)
+    options = tune(_many(labels, cell), 1.0)
     assert options.core >= 0.5
     assert options.threshold < 0.4
     found = instances(np.stack([1 - cell, cell]), options=options)
@@ -84,7 +100,7 @@ def test_equal_choices_give_the_defaults_and_growth_follows_the_scale():
     labels = np.zeros((40, 40), np.int32)
     labels[10:30, 10:30] = 1
     options = tune([_exam(labels, labels > 0)], 0.25)
-    assert (options.threshold, options.split, options.core, options.grow) == (0.5, 0.0, 0.0, 4)
+    assert (options.threshold, options.split, options.core, options.grow) == (0.5, 3.0, 0.0, 4)
     assert options.min_area == 100, "half as wide as the smallest cell"
 
 
@@ -93,14 +109,15 @@ def test_noise_of_which_the_network_is_not_sure_is_dropped_and_doubtful_cells_st
     for number, centre in enumerate([(20, 20), (20, 60), (60, 20), (60, 60)], start=1):
         labels[disk(centre, 9)] = number
     sure = 0.99 * (labels > 0)
-    assert tune([_exam(labels, sure)], 1.0).sure >= 0.95, "no noise here, but elsewhere maybe"
+    assert tune(_many(labels, sure), 1.0).sure >= 0.95, "no noise here, but elsewhere maybe"
+    assert tune([_exam(labels, sure)] * 3, 1.0).sure == 0.9, "12 cells say nothing of the 13th"
     noisy = sure.copy()
     noisy[38:42:, 5:75:10] = 0.7
-    options = tune([_exam(labels, noisy)], 1.0)
+    options = tune(_many(labels, noisy), 1.0)
     found = instances(np.stack([1 - noisy, noisy]), options=options)
     assert found.max() == 4
     doubtful = 0.7 * (labels > 0)
-    assert tune([_exam(labels, doubtful)], 1.0).sure == 0
+    assert tune(_many(labels, doubtful), 1.0).sure == 0
 
 
 def test_the_width_of_membranes_is_kept():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_unet.annotations import is_crowded
+from napari_unet.annotations import count_cells, is_crowded
 from napari_unet.evaluation import adapted_rand_error
 from napari_unet.evaluation.matching import count_matches, overlaps
 from napari_unet.evaluation.measures import seg_of_each
@@ -27,13 +27,14 @@ _CORES = (0.0, 0.5, 0.65, 0.8)
 _SURE = (0.0, 0.8, 0.9, 0.95, 0.98)  # of the surest pixel of a cell
 _PRUDENCE = 0.005  # agreement that is given up for dropping more noise: others may hold more
 _FINER = 0.08  # up and down from the best threshold and the best core
-_SPLITS = (0.0, 0.75, 1.5)  # depth of a waist, in working pixels
+_SPLITS = (0.75, 0.0, 1.5)  # depth of a waist, in working pixels; the usual one first
+_SPLITS_IN_CROWDS = (0.0, 0.75, 1.5)  # neurites have waists of their own
 _JUDGED_PIXELS = 1_000_000
 
 
 def usual_options(scale: float) -> InstanceOptions:
     """Return the options for a network that nobody tuned yet, at this working scale."""
-    return InstanceOptions(split=_SPLITS[1] / scale, grow=max(1, round(1 / scale)))
+    return InstanceOptions(split=_SPLITS[0] / scale, grow=max(1, round(1 / scale)))
 
 
 def tune(
@@ -43,30 +44,37 @@ def tune(
 
     One after the other: how deep a waist is cut, threshold and core together, how sure the
     network must be of a cell, the smallest cell, and threshold and core once more in finer steps.
-    Being sure may cost a little, because other images may hold more noise; else among equals the
-    first one wins. Large slices are judged by a part of them, so that this takes
-    seconds; once it should stop, what is best so far is returned. Cells come back by one working
-    pixel, which is what the targets took.
+    What is usual stays unless something else is better by what one cell counts: with few cells
+    the best of many options is a matter of luck. For the same reason so many cells have to be
+    sure before the network must be so sure of all; that may also cost a little, because other
+    images may hold more noise.
+
+    Large slices are judged by a part of them, so that this takes seconds; once it should stop,
+    what is best so far is returned. Cells come back by one working pixel, which is what the
+    targets took.
     """
     parts = [_part(exam, _side(len(exams))) for exam in exams]
-    splits = [{"split": split / scale} for split in _SPLITS]
+    one_cell = 1 / max(1, sum(count_cells(part.labels * part.annotated) for part in parts))
+    crowded = _crowded(parts)
 
     def better(
-        best: InstanceOptions, changes: Sequence[Mapping[str, Any]], slack: float = 0.0
+        best: InstanceOptions, changes: Sequence[Mapping[str, Any]], slack: float = one_cell
     ) -> InstanceOptions:
         return best if should_stop() else _best(parts, best, changes, slack)
 
-    crowded = _crowded(parts)
+    depths = _SPLITS_IN_CROWDS if crowded else _SPLITS
+    splits = [{"split": depth / scale} for depth in depths]
+    sure = [{"sure": sure} for sure in reversed(_SURE) if sure <= 1 - one_cell]
     areas = [{"min_area": area} for area in _smallest_areas(parts)]
     best = replace(usual_options(scale), min_area=areas[0]["min_area"])
     best = better(best, splits)
     best = better(best, _pairs(_THRESHOLDS_IN_CROWDS if crowded else _THRESHOLDS))
-    best = better(best, [{"sure": sure} for sure in reversed(_SURE)], 0.0 if crowded else _PRUDENCE)
+    best = better(best, sure, 0.0 if crowded else _PRUDENCE)
     best = better(best, areas)
     best = better(best, [{}, *({"threshold": value} for value in _around(best.threshold))])
     if best.core > 0:
         best = better(best, [{}, *({"core": value} for value in _around(best.core))])
-        best = better(best, splits)
+        best = better(best, [{}, *splits])
     return best
 
 
