@@ -45,6 +45,14 @@ def test_no_input_is_replaced_by_the_model(place: str, folders: Path, run: Run) 
     assert (folders / place).read_bytes() == before
 
 
+def test_a_file_is_no_place_for_several(folders: Path, model: Path, run: Run) -> None:
+    out = folders / "result.tif"
+    done = run("predict", model, folders / "images", "--out", out)
+    assert done.code == 1
+    assert "go into a folder" in done.sentence
+    assert not out.exists()
+
+
 def test_a_folder_is_no_model_to_write(folders: Path, run: Run) -> None:
     (folders / "new.zarr").mkdir()
     (folders / "images" / "p0.tif").write_text("broken")  # it is refused before anything is read

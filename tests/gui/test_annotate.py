@@ -149,6 +149,22 @@ def test_a_region_drawn_with_the_mouse_counts(
     qtbot.waitUntil(lambda: share in text_of(dock), timeout=5000)
 
 
+def test_cells_that_a_region_leaves_out_are_told(
+    qtbot: Any, viewer: Any, dock: AnnotateDock, canvas: Canvas, press: Press
+) -> None:
+    viewer.add_image(picture(64, 64), name="cells")
+    press(dock, "Start annotating")
+    canvas.drag((50, 20), (50, 30))
+    qtbot.waitUntil(lambda: "1 cell<" in text_of(dock), timeout=5000)
+    assert "nothing is learnt" not in text_of(dock)
+    press(dock, "Draw region")
+    canvas.drag((10, 10), (20, 30), (30, 40))
+    said = "nothing is learnt from 1 cell outside"
+    qtbot.waitUntil(lambda: said in text_of(dock), timeout=5000)
+    press(dock, "Slice complete")
+    qtbot.waitUntil(lambda: said not in text_of(dock), timeout=5000)
+
+
 @pytest.mark.parametrize(
     ("key", "modifier", "layer", "mode"),
     [

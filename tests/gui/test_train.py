@@ -75,11 +75,15 @@ def test_without_labels_one_sentence_says_what_to_do(dock, stack, press):
     assert "no labels yet" in dock.message
 
 
-def test_without_paint_one_sentence_says_what_to_do(dock, session, stack, press):
+def test_without_paint_one_sentence_says_what_to_do_until_there_is_some(
+    dock, session, stack, press, qtbot
+):
     session.create_annotation()
     press(dock, "Start training")
     assert "Nothing is painted" in dock.message
     assert not session.part(Trainer).running
+    session.labels_layer.data_setitem((np.array([1]), np.array([5]), np.array([5])), 1)
+    qtbot.waitUntil(lambda: not dock.message, timeout=5_000)
 
 
 def test_a_picture_with_nan_gives_one_sentence(viewer, dock, session, press, qtbot):

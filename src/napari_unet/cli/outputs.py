@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["prepare_folder", "refuse_existing", "refuse_inputs"]
 
 _NAMED = 3
+_IMAGES = (".tif", ".tiff", ".png")
 
 
 def refuse_existing(paths: Iterable[Path], *, overwrite: bool) -> None:
@@ -60,8 +61,12 @@ def prepare_folder(folder: Path) -> None:
     Raises
     ------
     CommandError
-        If it cannot be made or nothing can be written into it.
+        If it is called like an image, it cannot be made or nothing can be written into it.
     """
+    if folder.suffix.lower() in _IMAGES and not folder.is_dir():
+        raise CommandError(
+            f"{folder} is called like an image, but the results go into a folder; name one"
+        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(dir=folder, prefix=".napari-unet-")

@@ -278,7 +278,10 @@ class AnnotateDock(Dock):
             text += f", {survey.cells} in all on {slices}"
         share = "under 1" if 0 < here.share < 0.01 else f"{100 * here.share:.0f}"
         self._counts.setText(text)
-        self._share.setText(f"{share} % of it counts as annotated")
+        counts = f"{share} % of it counts as annotated"
+        if here.outside:
+            counts += f"; ⚠ nothing is learnt from {_count(here.outside, what)} outside of it"
+        self._share.setText(counts)
 
     # ------------------------------------------------------------------------------- acting
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Dock", "add_field", "button", "combo", "fields", "row", "words"]
 
 _WIDTH = 300
+_WARNING = "⚠ "
 
 
 class Dock(QWidget):
@@ -83,7 +84,12 @@ class Dock(QWidget):
 
     def warn(self, sentence: str) -> None:
         """Tell the user what went wrong, and what to do."""
-        self.say(f"⚠ {sentence[:1].upper()}{sentence[1:]}")
+        self.say(f"{_WARNING}{sentence[:1].upper()}{sentence[1:]}")
+
+    @property
+    def warned(self) -> bool:
+        """Whether what the user is being told is that something went wrong."""
+        return self.message.startswith(_WARNING)
 
     @property
     def message(self) -> str:

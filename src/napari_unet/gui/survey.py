@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, QTimer, Signal
@@ -35,6 +35,8 @@ class SliceSurvey:
         Part of the slice that counts as annotated, 0 to 1.
     annotated
         (Y, X) mask of what counts.
+    outside
+        How many of the cells, or classes, have no pixel that counts.
     """
 
     z: int
@@ -42,6 +44,7 @@ class SliceSurvey:
     highest: int
     share: float
     annotated: NDArray[Any] | None
+    outside: int = 0
 
 
 def survey_slices(
@@ -56,12 +59,10 @@ def survey_slices(
         here = marks.slice(z)
         mask = here.annotated()[0]
         labels = here.labels[0]
-        cells = count_cells(labels) if marks.task == "instances" else _classes(labels)
-        yield SliceSurvey(z, cells, int(labels.max()), float(mask.mean()), None if n else mask)
-
-
-def _classes(labels: NDArray[Any]) -> int:
-    return len(set(labels[labels > 0].tolist()))
+        cells = count_cells(labels)
+        outside = cells - count_cells(labels * mask)
+        share = float(mask.mean())
+        yield SliceSurvey(z, cells, int(labels.max()), share, None if n else mask, outside)
 
 
 class Survey(QObject):
@@ -156,8 +157,7 @@ class Survey(QObject):
         if report.z not in self._valid:
             return
         self._stale.discard(report.z)
-        without_mask = SliceSurvey(report.z, report.cells, report.highest, report.share, None)
-        self.by_slice[report.z] = without_mask
+        self.by_slice[report.z] = replace(report, annotated=None)
         self.changed.emit()
         if report.annotated is not None and report.z == self._session.current_slice:
             self.seen.emit(report)

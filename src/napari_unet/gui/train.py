@@ -142,6 +142,7 @@ class TrainDock(Dock):
         self._from.changed.connect(self._show_choices)
         self._form.changed.connect(self._on_option)
         self._trainer.changed.connect(self._on_training)
+        self.session.annotations_changed.connect(self._on_painted)
         self.session.border_changed.connect(self._on_border)
         self.session.model_changed.connect(self._show_buttons)
         self._saving.reported.connect(self._on_saved)
@@ -221,6 +222,12 @@ class TrainDock(Dock):
             self._show_training()
         elif not self._redraw.isActive():
             self._redraw.start()
+
+    def _on_painted(self) -> None:
+        """Take back what was wrong with the annotation before it changed."""
+        if self.warned and not self._trainer.running:
+            self._trainer.problem = ""
+            self.say("")
 
     def _show_training(self) -> None:
         trainer = self._trainer

@@ -68,7 +68,10 @@ def no_validation_message(wanted: float) -> str:
     """Say why nothing is kept back, where a share of the cells was `wanted` for it."""
     if wanted == 0:
         return "Nothing is kept back for validation"
-    return "Too few cells to keep some back for validation; the quality is not measured"
+    return (
+        "Too few cells, or too close together, to keep some back for validation; the quality is "
+        "not measured"
+    )
 
 
 def no_step_message(seconds: float, *, stopped: bool) -> str:
