@@ -1,8 +1,8 @@
 """Measure whether going on from a model of other cells beats a fresh network, on real images.
 
-    python benchmarks/transfer.py                      # both sets, a table of AP50 and SEG
+    python -m benchmarks.transfer                      # both sets, a table of AP50 and SEG
 
-A network learns nuclei (32 small pictures) for some steps. Then two new pictures of other cells
+A network learns nuclei (the small pictures) for some steps. Then two new pictures of other cells
 (larger nuclei of another microscope, or DIC cells) are learnt from it at several shares of the
 learning rate, and by a fresh network with the same steps. Scored on pictures that none has seen.
 The images are looked for in ``../shared/data`` or in the folder named by ``NAPARI_UNET_DATA``.
@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks.figures.plan import DATASETS
 from napari_unet.annotations import AnnotatedImage, annotate
 from napari_unet.evaluation import Scores, evaluate
 from napari_unet.files import load_model, read_image, read_labels, save_model
@@ -51,6 +52,11 @@ def read(folder: str) -> list[AnnotatedImage]:
     ]
 
 
+def nuclei() -> list[AnnotatedImage]:
+    """Return the nuclei that no table of the documentation scores."""
+    return read("dsb2018_nuclei")[DATASETS["nuclei"].train]
+
+
 def last_model(
     images: list[AnnotatedImage], config: TrainingConfig, **more: object
 ) -> TrainedModel:
@@ -68,7 +74,7 @@ def score(model: TrainedModel, images: list[AnnotatedImage]) -> Scores:
 
 def tasks() -> list[Task]:
     """Return what is learnt after the nuclei."""
-    large = [image for image in read("dsb2018_nuclei") if image.image.shape[2:] == LARGE]
+    large = [image for image in nuclei() if image.image.shape[2:] == LARGE]
     complete = [image for image in read("dic_hela") if image.name != "01_t067"]
     return [
         Task("large nuclei", large[:2], large[2:]),
@@ -90,7 +96,7 @@ def main() -> None:
     if chosen.base and chosen.base.exists():
         start = load_model(chosen.base)
     else:
-        small = [image for image in read("dsb2018_nuclei") if image.image.shape[2:] == SMALL]
+        small = [image for image in nuclei() if image.image.shape[2:] == SMALL]
         start = last_model(small, base)
         if chosen.base:
             save_model(start, chosen.base)
