@@ -230,7 +230,7 @@ class TrainingConfig:
         advanced=True,
     )
     fine_tuning: float = option(
-        0.3,
+        1.0,
         "Share of the learning rate when the training goes on from a model: smaller steps keep "
         "more of what it knows.",
         title="Rate from a model",
