@@ -86,6 +86,17 @@ def test_without_paint_one_sentence_says_what_to_do_until_there_is_some(
     qtbot.waitUntil(lambda: not dock.message, timeout=5_000)
 
 
+def test_why_a_training_failed_stays_while_one_paints_on(dock, painted, qtbot):
+    part = painted.part(Trainer)
+    part.report = TrainingReport(phase="training", step=5)
+    part.problem = "The graphics card went away."
+    part.changed.emit()
+    assert "went away" in dock.message
+    with qtbot.waitSignal(painted.annotations_changed, timeout=5_000):
+        painted.labels_layer.data_setitem((np.array([1]), np.array([5]), np.array([5])), 1)
+    assert "went away" in dock.message
+
+
 def test_a_picture_with_nan_gives_one_sentence(viewer, dock, session, press, qtbot):
     viewer.add_image(np.full((40, 40), np.nan, np.float32), name="broken")
     labels = session.create_annotation()

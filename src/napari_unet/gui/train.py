@@ -224,8 +224,13 @@ class TrainDock(Dock):
             self._redraw.start()
 
     def _on_painted(self) -> None:
-        """Take back what was wrong with the annotation before it changed."""
-        if self.warned and not self._trainer.running:
+        """Take back what was wrong with the annotation before it changed.
+
+        A training that failed after its first step failed for another reason, which stays.
+        """
+        report = self._trainer.report
+        learnt = report is not None and report.step > 0
+        if self.warned and not self._trainer.running and not learnt:
             self._trainer.problem = ""
             self.say("")
 
