@@ -268,9 +268,9 @@ def change(dataset: str, variant: str, **changes: Any) -> tuple[Run, ...]:
 LARGE_PATCH = change("em", "1x448", batch=1, patch=448)
 """As many pixels per step as the preset's 4 x 224 x 224."""
 
-RESNET = change("dic", "resnet18", encoder="resnet18", encoder_weights=None)[:1]
-RESNET_PRETRAINED = change(
-    "dic", "resnet18-pretrained", encoder="resnet18", encoder_weights=LOCAL_WEIGHTS
+LITE = change("dic", "lite0", encoder="efficientnet_lite0", encoder_weights=None)[:1]
+LITE_PRETRAINED = change(
+    "dic", "lite0-pretrained", encoder="efficientnet_lite0", encoder_weights=LOCAL_WEIGHTS
 )[:1]
 """One seed, for the three hours."""
 
@@ -345,8 +345,8 @@ TABLES: tuple[Table, ...] = (
         CELLS,
         (
             Row("U-Net, width 16", quality("dic")),
-            Row("ResNet-18, random weights", RESNET),
-            Row("ResNet-18, pretrained weights from a file", RESNET_PRETRAINED),
+            Row("EfficientNet-Lite0, random weights", LITE),
+            Row("EfficientNet-Lite0, weights of ImageNet", LITE_PRETRAINED),
         ),
     ),
     Table(

@@ -1,8 +1,15 @@
 import numpy as np
 import pytest
+from skimage import data
 
-from napari_unet.annotations import binary_to_instances, count_cells, split_connected
+from napari_unet.annotations import (
+    binary_to_instances,
+    count_cells,
+    looks_like_picture,
+    split_connected,
+)
 from napari_unet.annotations.cells import cell_boxes, pieces
+from napari_unet.samples import touching_cells
 
 
 def test_pieces_are_connected_by_sides_and_of_one_value():
@@ -63,3 +70,22 @@ def test_cells_count_once_in_every_slice():
 def test_a_mask_of_other_axes_is_refused():
     with pytest.raises(ValueError, match=r"\(5,\)"):
         split_connected(np.ones(5))
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_grey_values_are_taken_for_a_picture(kind):
+    grey = data.camera().astype(kind)
+    if kind is np.uint16:
+        grey = grey * 257 + np.random.default_rng(0).integers(0, 257, grey.shape, kind)
+    assert looks_like_picture(grey)
+    assert looks_like_picture(np.stack([np.zeros_like(grey), grey]))
+
+
+def test_cells_scribbles_and_masks_are_not():
+    labels = touching_cells()[1][0]
+    assert not looks_like_picture(labels)
+    assert not looks_like_picture(labels > 0)
+    assert not looks_like_picture(np.zeros((20, 20), int))
+    dotted = labels.copy()
+    dotted[::7] = 0  # every cell falls into some pieces
+    assert not looks_like_picture(dotted)

@@ -164,3 +164,16 @@ def test_people_see_the_curve_and_what_became_of_the_cells(folders: Path, run: R
     assert rows["IoU"][2:] == [f"{0.5 + 0.05 * n:.2f}" for n in range(10)]
     assert rows["AP"][1] == rows["ap50"][1]
     assert len(rows["F1"]) == 11
+
+
+def test_a_picture_among_labels_is_doubted_and_compared_all_the_same(
+    folders: Path, run: Run
+) -> None:
+    shape = tifffile.imread(next((folders / "labels").glob("*.tif"))).shape
+    grey = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
+    for name in ("found", "true"):
+        tifffile.imwrite(folders / f"{name}.tif", grey if name == "found" else grey // 128)
+    done = run("evaluate", folders / "true.tif", folders / "found.tif", "--json")
+    assert done.code == 0
+    assert "found.tif: looks like a picture, not like labels" in done.sentence
+    assert json.loads(done.out)["images"] == 1

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
+from typing import TYPE_CHECKING
 
-from napari_unet.cli.progress import PredictionProgress, duration
+from napari_unet.cli.progress import PredictionProgress
 
-
-@pytest.mark.parametrize(
-    ("seconds", "said"),
-    [(0.4, "0 s"), (59.6, "1 min 00 s"), (125, "2 min 05 s"), (12_000, "3 h 20 min")],
-)
-def test_a_time_is_said_as_people_say_it(seconds: float, said: str) -> None:
-    assert duration(seconds) == said
+if TYPE_CHECKING:
+    import pytest
 
 
 def test_a_log_file_gets_a_line_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,7 +14,7 @@ from qtpy.QtWidgets import QDialogButtonBox, QFileDialog, QLineEdit, QMessageBox
 
 from napari_unet.files import load_model, read_labels, save_model
 from napari_unet.gui.export import ExportDock
-from napari_unet.gui.file_dialog import MODEL, FileKind, last_folder, remember_folder
+from napari_unet.gui.file_dialog import MODEL, FileKind, last_folder, plain_name, remember_folder
 from napari_unet.gui.predict import PredictDock
 from napari_unet.gui.train import TrainDock
 from napari_unet.network import ClassLabel, TrainedModel, UNet
@@ -311,3 +311,21 @@ def test_browse_asks_nothing_about_a_file_that_is_there(export, press, qtbot, tm
 def test_a_folder_that_is_gone_is_forgotten(tmp_path, own_home):
     remember_folder(MODEL, tmp_path / "stick" / "cells.safetensors")
     assert last_folder(MODEL) == Path.home()
+
+
+@pytest.mark.parametrize(
+    ("layer", "file"),
+    [
+        ("cells [1]", "cells [1]"),
+        ('a/b\\c:"d"?', "a_b_c__d__"),
+        ("two\nlines\0", "two_lines_"),
+        (" dots at the end... ", "dots at the end"),
+        ("...", ""),
+    ],
+)
+def test_a_layer_gives_a_name_that_any_system_takes(layer: str, file: str) -> None:
+    assert plain_name(layer) == file
+
+
+def test_a_long_name_still_fits_in_a_folder(tmp_path: Path) -> None:
+    (tmp_path / f"2026-01-01 10.10.10 {plain_name('細' * 300)} (unfinished).safetensors").touch()

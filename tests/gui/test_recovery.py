@@ -10,7 +10,7 @@ import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
-from napari_unet.files import recovery
+from napari_unet.files import FileError, recovery
 from napari_unet.gui import layers
 from napari_unet.gui.annotate import AnnotateDock
 from napari_unet.gui.export import ExportDock
@@ -250,6 +250,35 @@ def test_an_unwritable_folder_is_said_once_and_painting_goes_on(
     with qtbot.waitSignal(dock.session.part(Autosave).failed, timeout=5000):
         labels.paint((1, 10, 10), 1)
     assert "cannot be made" in dock.message
+
+
+def test_what_could_not_be_written_is_tried_again_without_another_stroke(
+    qtbot: Any, viewer: Any, dock: AnnotateDock, press: Press, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from napari_unet.gui import recovery as writer
+
+    write, attempts = recovery.save_recovery, []
+
+    def save(*what: Any, **more: Any) -> None:
+        attempts.append(what)
+        if len(attempts) < 3:
+            raise FileError("the disk is full")
+        write(*what, **more)
+
+    monkeypatch.setattr(recovery, "save_recovery", save)
+    monkeypatch.setattr(writer, "_RETRY_MS", 200)
+    viewer.add_image(picture(), name="cells")
+    press(dock, "Start annotating")
+    labels = dock.session.labels_layer
+    assert labels is not None
+    with qtbot.waitSignal(dock.session.part(Autosave).failed, timeout=5000):
+        labels.paint((1, 10, 10), 1)
+    assert "disk is full" in dock.message
+    qtbot.waitUntil(lambda: "safe again" in dock.message, timeout=8000)
+    assert len(attempts) == 3
+    entry = recovery.list_recoveries(recovery.recovery_folder()).entries[0]
+    found = recovery.load_recovery(recovery.recovery_folder(), entry.key)
+    np.testing.assert_array_equal(found.labels, labels.data)
 
 
 def test_what_was_painted_is_saved_when_another_image_is_chosen_at_once(

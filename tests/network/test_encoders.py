@@ -94,9 +94,10 @@ def test_a_size_that_cannot_be_halved_is_refused_by_name():
 
 def _linear(module: nn.Module) -> None:
     """Replace what hides a path from gradients, or looks at the whole tile, in place."""
+    hiding = ("BatchNorm2d", "BatchNormAct2d", "ReLU", "ReLU6", "SiLU")
     for name, child in module.named_children():
         kind = type(child).__name__
-        if "SqueezeExcite" in kind or kind in ("BatchNorm2d", "BatchNormAct2d", "ReLU", "SiLU"):
+        if "SqueezeExcite" in kind or kind in hiding:
             setattr(module, name, nn.Identity())
         elif isinstance(child, nn.MaxPool2d):
             pool = nn.AvgPool2d(child.kernel_size, child.stride, child.padding)
@@ -138,6 +139,7 @@ def _farthest(network: EncoderUNet) -> int:
         ("resnet18", 3),
         ("resnet50", 3),
         ("resnet18", 4),
+        ("efficientnet_lite0", 3),
         ("efficientnet_b0", 3),
         ("densenet121", 3),
     ],

@@ -68,6 +68,6 @@ def test_another_error_is_told_as_it_is():
     assert "the loss is no number" in stopped_early(FloatingPointError("the loss is no number"))
 
 
-@pytest.mark.parametrize(("seconds", "said"), [(4.4, "in 4 s"), (59.9, "in 1 min 0 s")])
+@pytest.mark.parametrize(("seconds", "said"), [(4.4, "in 4 s"), (59.9, "in 1 min 00 s")])
 def test_how_long_it_took_is_said_in_minutes_and_seconds(seconds, said):
     assert trained_message(7, seconds) == f"Trained for 7 steps {said}"

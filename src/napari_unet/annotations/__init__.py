@@ -7,7 +7,12 @@ from napari_unet.annotations.annotated_image import (
     annotate_values,
     to_stack,
 )
-from napari_unet.annotations.cells import binary_to_instances, count_cells, split_connected
+from napari_unet.annotations.cells import (
+    binary_to_instances,
+    count_cells,
+    looks_like_picture,
+    split_connected,
+)
 from napari_unet.annotations.coverage import coverage
 from napari_unet.annotations.joining import join_prediction
 from napari_unet.annotations.splitting import FEWEST_CELLS, split
@@ -36,6 +41,7 @@ __all__ = [
     "is_crowded",
     "join_prediction",
     "listed",
+    "looks_like_picture",
     "separate",
     "split",
     "split_connected",

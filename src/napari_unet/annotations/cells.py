@@ -18,11 +18,16 @@ __all__ = [
     "cell_boxes",
     "cell_values",
     "count_cells",
+    "looks_like_picture",
     "pieces",
     "split_connected",
 ]
 
 Box = tuple[slice, slice]
+
+_FEW_VALUES = 8
+_MANY_PIECES = 20  # per value; a cell's number is in one piece, or in few
+_CRUMB = 4  # pixels per piece, as grey values with 16 bits have; no cell is so small
 
 
 def pieces(labels: NDArray[Any]) -> NDArray[np.int32]:
@@ -40,6 +45,28 @@ def pieces(labels: NDArray[Any]) -> NDArray[np.int32]:
     """
     numbered: NDArray[Any] = measure.label(labels, background=0, connectivity=1)
     return numbered.astype(np.int32, copy=False)
+
+
+def looks_like_picture(labels: NDArray[Any]) -> bool:
+    """Tell whether labels of cells are rather the grey values of a picture.
+
+    Parameters
+    ----------
+    labels
+        (Y, X) or (Z, Y, X), integers >= 0; of slices the first that holds anything is looked at.
+
+    Returns
+    -------
+    bool
+        Whether there are many values, each scattered in many pieces, or in single pixels.
+    """
+    planes = labels.reshape(-1, *labels.shape[-2:])
+    plane = next((plane for plane in planes if plane.any()), None)
+    if plane is None:
+        return False
+    values, number = len(cell_values(plane)), int(pieces(plane).max())
+    scattered = number > _MANY_PIECES * values or number * _CRUMB > np.count_nonzero(plane)
+    return values >= _FEW_VALUES and bool(scattered)
 
 
 def cell_values(labels: NDArray[Any]) -> NDArray[Any]:

@@ -32,6 +32,10 @@ class Failures:
         self.count += 1
         complain(error, about, debug=self._debug)
 
+    def warn(self, doubt: str, about: str) -> None:
+        """Tell what may be wrong with one file, which is taken all the same."""
+        complain(UserWarning(doubt), about, debug=False)
+
     def finish(self) -> None:
         """Raise `Reported` if there was any."""
         if self.count:

@@ -13,6 +13,7 @@ from napari_unet.annotations import (
     annotate,
     annotate_values,
     binary_to_instances,
+    looks_like_picture,
 )
 from napari_unet.cli.failures import CommandError
 from napari_unet.files import (
@@ -86,6 +87,7 @@ def annotated_images(
         try:
             image = read_image(pair.image)
             counted = _read_counted(pair.labels, masks.get(pair.image), unlabelled)
+            _doubt(counted.labels, pair.labels, task, failures)
             read.append((image, _fitting(counted, image.data, pair.labels)))
         except BAD_FILE as error:
             failures.add(error, pair.image.name)
@@ -164,6 +166,8 @@ def compared_pairs(
                     f"{predicted_path.name} has shape {_shape(labels)}, but the truth "
                     f"{truth_path.name} has {_shape(counted.labels)}"
                 )
+            _doubt(counted.labels, truth_path, task, failures)
+            _doubt(labels, predicted_path, task, failures)
             if task == "regression":
                 _refuse_unknown(counted.labels, counted.annotated, truth_path, "correct it")
                 _refuse_unknown(labels, counted.annotated, predicted_path, "predict it again")
@@ -284,6 +288,16 @@ def _read_values(path: Path, mask: Path | None, unlabelled: int | None, *, slice
     if unlabelled is not None:
         annotated &= (values != unlabelled).all(axis=1)
     return Counted(values, annotated)
+
+
+def _doubt(labels: NDArray[Any], path: Path, task: Task, failures: Failures) -> None:
+    """Warn of a picture that lies where labels of cells are expected."""
+    if task == "instances" and looks_like_picture(labels):
+        failures.warn(
+            "looks like a picture, not like labels: its values lie scattered instead of one for "
+            "each cell; check that it is in the right folder",
+            path.name,
+        )
 
 
 def _refuse_unknown(

@@ -16,24 +16,17 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from napari_unet.durations import duration
+
 if TYPE_CHECKING:
     from types import TracebackType
 
     from napari_unet.training import TrainingReport
 
-__all__ = ["PredictionProgress", "TrainingProgress", "duration"]
+__all__ = ["PredictionProgress", "TrainingProgress"]
 
 _LINES = 10  # that a finished work leaves in a log file
 _FIRST_LINE = 10.0  # seconds until the second line where the end is not known
-
-
-def duration(seconds: float) -> str:
-    """Return a time as people say it: 40 s, 2 min 05 s, 3 h 20 min."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes:02d} min"
-    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
 
 
 class _Percentage(ProgressColumn):

@@ -26,6 +26,9 @@ __all__ = [
     "remember_folder",
 ]
 
+_FORBIDDEN = '<>:"/\\|?*'
+_LONGEST = 180  # bytes; a file's name may have 255, and a date and an ending come to it
+
 
 @dataclass(frozen=True)
 class FileKind:
@@ -61,8 +64,9 @@ def remember_folder(kind: FileKind, file: str | Path) -> None:
 
 
 def plain_name(name: str) -> str:
-    """Return a layer's name without what a file's name cannot hold."""
-    return "".join("_" if c in '<>:"/\\|?*' else c for c in name)
+    """Return as much of a layer's name as the name of a file can hold on any system."""
+    kept = "".join("_" if c in _FORBIDDEN or not c.isprintable() else c for c in name)
+    return kept.encode()[:_LONGEST].decode(errors="ignore").strip(" .")
 
 
 def ask_to_open(parent: QWidget, title: str, kind: FileKind, chosen: Callable[[str], None]) -> None:

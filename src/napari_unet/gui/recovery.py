@@ -35,6 +35,7 @@ __all__ = ["Autosave", "Copy"]
 _WAIT_MS = 1500
 _COPY_BYTES = 2**26
 _REST = 4.0
+_RETRY_MS = 15_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,13 +112,18 @@ class _Waiting:
     def write(self) -> Iterator[_Written]:
         """Write until nothing is left, then report all keys at once.
 
-        One report for all: a job that is told to stop ends after a report.
+        One report for all: a job that is told to stop ends after a report. A copy that could not
+        be written stays here, to be tried again.
         """
         from napari_unet.annotations import count_cells  # takes longer, once, than a small file
 
         began, keys = time.monotonic(), []
         while (copy := self._take()) is not None:
-            copy.save(count_cells(copy.labels))
+            try:
+                copy.save(count_cells(copy.labels))
+            except BaseException:
+                self._put_back(copy)
+                raise
             keys.append(copy.key)
         yield _Written(tuple(keys), time.monotonic() - began)
 
@@ -125,6 +131,10 @@ class _Waiting:
         with self._lock:
             key = next(iter(self._copies), None)
             return None if key is None else self._copies.pop(key)
+
+    def _put_back(self, copy: Copy) -> None:
+        with self._lock:
+            self._copies.setdefault(copy.key, copy)  # a newer one may have come meanwhile
 
 
 class Autosave(QObject):
@@ -141,11 +151,14 @@ class Autosave(QObject):
         Everything up to a moment ago is in the recovery files.
     failed : Signal(str)
         Why it could not be saved or restored, in one sentence.
+    recovered : Signal()
+        What could not be saved before is saved now.
     """
 
     offered = Signal(object)
     saved = Signal()
     failed = Signal(str)
+    recovered = Signal()
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
@@ -155,6 +168,7 @@ class Autosave(QObject):
         self._replaces: dict[str, tuple[str, ...]] = {}
         self._written: tuple[str, ...] = ()
         self._look_again = False
+        self._unwritten = False
         self._changed: set[str] = set()
         self._images: dict[str, Mapping[str, str]] = {}
         self._settled: set[str] = set()
@@ -215,8 +229,9 @@ class Autosave(QObject):
         self._start_soon()
 
     def _start_soon(self) -> None:
-        if self._changed and not self._soon.isActive():
-            self._soon.start(self._pause)
+        """Save in a while; where that has just failed, later, and without a stroke too."""
+        if (self._changed or self._unwritten) and not self._soon.isActive():
+            self._soon.start(max(self._pause, _RETRY_MS if self._unwritten else 0))
 
     def _on_time(self) -> None:
         """Save what has changed, but let the files before be written first."""
@@ -279,12 +294,19 @@ class Autosave(QObject):
         self._pause = max(_WAIT_MS, int(1000 * _REST * written.seconds))
 
     def _on_saved(self) -> None:
-        """Go on with what came in meanwhile."""
-        if self._save_job.error is None and any(self._is_gone(key) for key in self._written):
+        """Go on with what came in meanwhile; what could not be written is tried again later."""
+        if self._save_job.error is not None:
+            self._unwritten = True
+            self._start_soon()
+            return
+        if self._unwritten:
+            self._unwritten = False
+            self.recovered.emit()
+        if any(self._is_gone(key) for key in self._written):
             self._look()
         if self._pending:
             self._write()
-        elif self._save_job.error is None:
+        else:
             self.saved.emit()
         self._start_soon()
 

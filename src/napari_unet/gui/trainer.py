@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
+from napari_unet.gui.file_dialog import plain_name
 from napari_unet.gui.layers import LayerError
 from napari_unet.gui.settings import home
 
@@ -331,8 +332,7 @@ def _lesson(snapshot: Snapshot) -> AnnotatedImage:
 
 def _file_name(name: str) -> str:
     """Return what the file of a model is called that is trained now on an image of this name."""
-    plain = "".join(c if c.isalnum() or c in " -_" else "_" for c in name).strip() or "model"
-    return f"{datetime.now().astimezone():%Y-%m-%d %H.%M.%S} {plain}"
+    return f"{datetime.now().astimezone():%Y-%m-%d %H.%M.%S} {plain_name(name) or 'model'}"
 
 
 def _store(model: TrainedModel, name: str) -> _Stored:

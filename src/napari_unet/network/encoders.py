@@ -57,6 +57,7 @@ ENCODERS: Mapping[str, Encoder] = MappingProxyType(
         "resnet50": Encoder("tv_in1k", (7, 27, 67, 179, 307)),
         "resnet101": Encoder("tv_in1k", (7, 27, 67, 451, 579)),
         "resnext50_32x4d": Encoder("tv_in1k", (7, 27, 67, 179, 307)),
+        "efficientnet_lite0": Encoder("ra_in1k", (7, 19, 55, 215, 519)),
         "efficientnet_b0": Encoder("ra_in1k", (7, 19, 55, 215, 519)),
         "efficientnet_b1": Encoder("ft_in1k", (9, 25, 77, 285, 685)),
         "efficientnet_b2": Encoder("ra_in1k", (9, 25, 77, 285, 685)),

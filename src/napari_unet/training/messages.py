@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from napari_unet.durations import duration
 from napari_unet.network.encoder_weights import HUB
 from napari_unet.prediction import out_of_memory, pixel_ratio
 
@@ -79,7 +80,7 @@ def no_step_message(seconds: float, *, stopped: bool) -> str:
     if stopped:
         return "stopped before the first step; there is no new model"
     return (
-        f"preparing the images took {_duration(seconds)}, all the time that was given, and "
+        f"preparing the images took {duration(seconds)}, all the time that was given, and "
         "nothing was learnt; give more minutes"
     )
 
@@ -92,9 +93,4 @@ def stopped_early(error: BaseException) -> str:
 
 def trained_message(steps: int, seconds: float) -> str:
     """Say how long a training was."""
-    return f"Trained for {steps} steps in {_duration(seconds)}"
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+    return f"Trained for {steps} steps in {duration(seconds)}"
