@@ -2,9 +2,10 @@
 
     python -m benchmarks.recipe nuclei --fold 0 --steps 560 scaling=0.6
     python -m benchmarks.recipe em --fold 1 --steps 900 views=8
+    python -m benchmarks.recipe nuclei --fold 2 --minutes 3 --images 2 encoder=resnet18
 
-Steps instead of minutes, so that a busy machine gives the same result. docs/recipe.md holds what
-came out.
+Steps instead of minutes, so that a busy machine gives the same result, unless the change is one of
+speed too. docs/recipe.md holds what came out.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 
 from benchmarks.figures.images import lessons
 from benchmarks.figures.plan import DATASETS, Run
+from benchmarks.peers import import_smp
 from napari_unet.evaluation import evaluate
 from napari_unet.prediction import labels_from, predict
 from napari_unet.training import TrainingConfig, train
@@ -45,6 +47,13 @@ def folded(
         [image for place, image in enumerate(images) if place not in scored],
         [images[place] for place in scored],
     )
+
+
+def few(images: Sequence[AnnotatedImage], number: int | None) -> Sequence[AnnotatedImage]:
+    """Return so many of the images, taken at equal distances; None: all."""
+    if number is None or number >= len(images):
+        return images
+    return images[:: len(images) // number][:number]
 
 
 def learn(images: Sequence[AnnotatedImage], config: TrainingConfig) -> TrainedModel:
@@ -78,24 +87,32 @@ def main() -> None:
     parser.add_argument("changes", nargs="*", type=_value, metavar="OPTION=VALUE")
     parser.add_argument("--fold", type=int, default=0)
     parser.add_argument("--folds", type=int, default=4)
-    parser.add_argument("--steps", type=int, default=560)
+    ends = parser.add_mutually_exclusive_group()
+    ends.add_argument("--steps", type=int, default=560)
+    ends.add_argument("--minutes", type=float)
+    parser.add_argument("--images", type=int, help="how many are learnt from")
     parser.add_argument("--preset", default="quick")
     chosen = parser.parse_args()
     dataset = DATASETS[chosen.dataset]
-    config = TrainingConfig.from_preset(
-        chosen.preset, steps=chosen.steps, **{"task": dataset.task, **dict(chosen.changes)}
-    )
+    changes = {"task": dataset.task, **dict(chosen.changes)}
+    if chosen.minutes is None:
+        changes["steps"], length = chosen.steps, f"{chosen.steps} steps"
+    else:
+        changes["minutes"], length = chosen.minutes, f"{chosen.minutes:g} minutes"
+    if "encoder" in changes:
+        import_smp()
+    config = TrainingConfig.from_preset(chosen.preset, **changes)
     learnt, scored = folded(
         lessons(Run(dataset=chosen.dataset)),
         chosen.fold,
         chosen.folds,
         neighbours=chosen.dataset != "nuclei",
     )
-    model = learn(learnt, config)
+    model = learn(few(learnt, chosen.images), config)
     scores = score(model, scored).to_dict()
     shown = ", ".join(f"{name} {scores[name]:.3f}" for name in _SHOWN if scores[name] is not None)
     changed = " ".join(f"{name}={value}" for name, value in chosen.changes) or "as it is"
-    print(f"{chosen.dataset} fold {chosen.fold}, {chosen.steps} steps, {changed}: {shown}")
+    print(f"{chosen.dataset} fold {chosen.fold}, {length}, {changed}: {shown}")
     print(f"  cut by {dict(model.instances)} at scale {model.scale:.2g}")
 
 

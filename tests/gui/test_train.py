@@ -371,6 +371,20 @@ def test_choices_are_remembered(viewer, dock):
     assert again._form.value().width == TrainingConfig.from_preset("balanced").width
 
 
+def test_an_encoder_that_needs_more_packages_says_so_when_it_is_chosen(dock, monkeypatch):
+    encoders = dock._form.widget("encoder")
+    usual = dock._about.text()
+    encoders.setCurrentIndex(1)
+    assert dock._form.value().encoder is not None
+    assert dock._about.text() == usual
+    encoders.setCurrentIndex(0)
+    monkeypatch.setattr("napari_unet.network.encoders.find_spec", lambda _: None)
+    encoders.setCurrentIndex(1)
+    assert "pip install segmentation-models-pytorch timm" in dock._about.text()
+    encoders.setCurrentIndex(0)
+    assert dock._about.text() == usual
+
+
 def test_the_curves_follow_the_theme(viewer, dock):
     viewer.theme = "light"
     light = dock._plot.grab().toImage().pixelColor(2, 2).lightness()

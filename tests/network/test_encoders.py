@@ -16,6 +16,7 @@ from napari_unet.network import (
     build_network,
     geometry_of,
 )
+from napari_unet.network.encoders import encoder_advice
 
 pytestmark = pytest.mark.usefixtures("loadable_torchvision")
 FAMILIES = ["resnet18", "resnext50_32x4d", "efficientnet_b0", "densenet121"]
@@ -154,8 +155,8 @@ def test_the_context_covers_the_reach_up_to_a_limit(encoder):
     for depth in range(1, 6):
         geometry = geometry_of({"kind": "encoder", "encoder": encoder, "depth": depth})
         assert geometry.context % geometry.stride == 0
-        assert geometry.context >= min(geometry.reach, 192)
-        assert geometry.context < min(geometry.reach, 192) + geometry.stride
+        assert geometry.context >= min(geometry.reach, 224)
+        assert geometry.context < min(geometry.reach, 224) + geometry.stride
 
 
 def _everything(network):
@@ -215,3 +216,9 @@ def test_a_torchvision_that_does_not_fit_torch_is_named(monkeypatch):
     )
     with pytest.raises(EncoderError, match=r"torchvision does not fit torch .*nms.*pytorch\.org"):
         EncoderUNet()
+
+
+def test_what_is_missing_is_said_before_anything_is_built(monkeypatch):
+    assert encoder_advice() == ""
+    monkeypatch.setattr("napari_unet.network.encoders.find_spec", lambda _: None)
+    assert "pip install segmentation-models-pytorch timm" in encoder_advice()

@@ -56,7 +56,9 @@ def test_upsampling_networks_keep_the_law():
 
 
 @pytest.mark.usefixtures("loadable_torchvision")
-@pytest.mark.parametrize("encoder", ["resnet18", "resnext50_32x4d", "densenet121"])
+@pytest.mark.parametrize(
+    "encoder", ["resnet18", "resnext50_32x4d", "efficientnet_lite0", "densenet121"]
+)
 def test_an_encoder_that_sees_no_farther_than_the_context_keeps_the_law(encoder):
     model = lively_encoder(encoder)
     image = _image()

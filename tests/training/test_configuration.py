@@ -79,7 +79,7 @@ def test_impossible_values_are_refused_with_a_sentence(values, sentence):
 
 def test_an_unknown_preset_is_refused_with_the_known_ones():
     with pytest.raises(ValueError, match="quick, balanced, paper"):
-        TrainingConfig.from_preset("best")
+        TrainingConfig.from_preset("perfect")
 
 
 def test_a_configuration_survives_json():

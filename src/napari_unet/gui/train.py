@@ -18,7 +18,14 @@ from napari_unet.gui.loss_plot import DARK, LIGHT, LossPlot
 from napari_unet.gui.settings import remember, remembered
 from napari_unet.gui.start_choice import StartChoice
 from napari_unet.gui.trainer import Trainer
-from napari_unet.training import PRESETS, TrainingConfig, devices, gpu_advice, network_options
+from napari_unet.training import (
+    PRESETS,
+    TrainingConfig,
+    devices,
+    encoder_advice,
+    gpu_advice,
+    network_options,
+)
 
 if TYPE_CHECKING:
     from napari_unet.network import TrainedModel
@@ -182,11 +189,13 @@ class TrainDock(Dock):
 
     def _show_choices(self) -> None:
         """Say what preset and start mean; the options of the network are those of the model."""
-        about = _PLAIN_WORDS.get(self._preset.currentData(), "")
         goes_on = self._from.start is not None
-        self._about.setText(_GOING_ON if goes_on else about)
+        config = self._form.value()
+        about = _GOING_ON if goes_on else _PLAIN_WORDS.get(self._preset.currentData(), "")
+        advice = encoder_advice() if config.encoder is not None and not goes_on else ""
+        self._about.setText(f"⚠ {advice}" if advice else about)
         self._form.enable(network_options(), not goes_on)
-        self._form.enable(["minutes"], not self._form.value().until_stopped)
+        self._form.enable(["minutes"], not config.until_stopped)
 
     def _on_option(self) -> None:
         try:
@@ -198,7 +207,7 @@ class TrainDock(Dock):
             remember(f"train/minutes {config.preset}", config.minutes)
         remember("train/until stopped", config.until_stopped)
         remember("train/device", config.device)
-        self._form.enable(["minutes"], not config.until_stopped)
+        self._show_choices()
         self.session.border = (config.w0, config.sigma)
 
     def _on_border(self) -> None:

@@ -7,6 +7,7 @@ of the installation, imported only when such a network is built.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -23,9 +24,11 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-__all__ = ["ENCODERS", "Encoder", "EncoderGeometry", "EncoderUNet"]
+__all__ = ["ENCODERS", "Encoder", "EncoderGeometry", "EncoderUNet", "encoder_advice"]
 
-_MOST_CONTEXT = 192  # pixels; what lies farther away decides little and costs much: docs/method.md
+_NEEDED = ("segmentation_models_pytorch", "timm")
+_INSTALL = "pip install segmentation-models-pytorch timm"
+_MOST_CONTEXT = 224  # pixels; what lies farther away decides little and costs much: docs/method.md
 # Of the photographs of ImageNet. One value for all channels: each channel of our images has been
 # brought to 0..1 by itself, so red, green and blue no longer differ as they do there.
 _MEAN, _DEVIATION = 0.449, 0.226
@@ -212,6 +215,13 @@ class EncoderUNet(Network):
         return logits
 
 
+def encoder_advice() -> str:
+    """Say what a network with an encoder lacks on this computer; empty where nothing is missing."""
+    if all(find_spec(name) for name in _NEEDED):
+        return ""
+    return f"Encoders need two packages more; close napari and install them: {_INSTALL}"
+
+
 def _library() -> Any:
     """Import segmentation-models-pytorch, or say in a sentence why it cannot be.
 
@@ -227,8 +237,7 @@ def _library() -> Any:
     except ImportError as error:
         raise EncoderError(
             "networks with an encoder need the extra napari-unet[encoders], and "
-            f"{error.name or 'a part of it'} is not installed; get it with: "
-            "pip install segmentation-models-pytorch timm"
+            f"{error.name or 'a part of it'} is not installed; get it with: {_INSTALL}"
         ) from error
     except (RuntimeError, OSError) as error:
         raise EncoderError(

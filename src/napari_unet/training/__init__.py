@@ -1,6 +1,7 @@
 """Training: configuration and presets, the energy, and the generator of reports."""
 
 from napari_unet.network.device import Device, choose_device, devices, gpu_advice
+from napari_unet.network.encoders import encoder_advice
 from napari_unet.training.configuration import PRESETS, TrainingConfig
 from napari_unet.training.errors import TrainingError
 from napari_unet.training.optimisation import energy
@@ -16,6 +17,7 @@ __all__ = [
     "TrainingReport",
     "choose_device",
     "devices",
+    "encoder_advice",
     "energy",
     "gpu_advice",
     "network_options",

@@ -193,8 +193,8 @@ class TrainingConfig:
         advanced=True,
     )
     encoder_rate: float = option(
-        0.1,
-        "Share of the learning rate for an encoder with weights: what it knows needs small steps.",
+        0.5,
+        "Share of the learning rate for an encoder with weights, so that it forgets less.",
         title="Rate of the encoder",
         min=0.001,
         max=1.0,
