@@ -182,11 +182,16 @@ def test_ctrl_c_stops_the_whole_plan_with_a_sentence(tmp_path):
         env=os.environ,
         stdout=subprocess.PIPE,
         text=True,
+        # A shell lets what it starts in the background ignore Ctrl-C, and that is inherited.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    assert process.stdout is not None
-    assert "1 to do" in process.stdout.readline()
-    process.send_signal(signal.SIGINT)
-    said, _ = process.communicate(timeout=60)
+    try:
+        assert process.stdout is not None
+        assert "1 to do" in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        said, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == 130
     assert "what is finished is kept" in said
     assert not list(tmp_path.glob("*.json"))
