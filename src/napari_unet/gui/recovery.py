@@ -118,23 +118,21 @@ class _Waiting:
         from napari_unet.annotations import count_cells  # takes longer, once, than a small file
 
         began, keys = time.monotonic(), []
-        while (copy := self._take()) is not None:
-            try:
-                copy.save(count_cells(copy.labels))
-            except BaseException:
-                self._put_back(copy)
-                raise
+        while (copy := self._first()) is not None:
+            copy.save(count_cells(copy.labels))
+            self._drop(copy)
             keys.append(copy.key)
         yield _Written(tuple(keys), time.monotonic() - began)
 
-    def _take(self) -> Copy | None:
+    def _first(self) -> Copy | None:
         with self._lock:
-            key = next(iter(self._copies), None)
-            return None if key is None else self._copies.pop(key)
+            return next(iter(self._copies.values()), None)
 
-    def _put_back(self, copy: Copy) -> None:
+    def _drop(self, copy: Copy) -> None:
+        """Forget a copy that is written, unless a newer one has come meanwhile."""
         with self._lock:
-            self._copies.setdefault(copy.key, copy)  # a newer one may have come meanwhile
+            if self._copies.get(copy.key) is copy:
+                del self._copies[copy.key]
 
 
 class Autosave(QObject):
