@@ -296,7 +296,7 @@ def _doubt(labels: NDArray[Any], path: Path, task: Task, failures: Failures) -> 
         failures.warn(
             "looks like a picture, not like labels: its values lie scattered instead of one for "
             "each cell; check that it is in the right folder",
-            path.name,
+            str(path),
         )
 
 
