@@ -281,6 +281,29 @@ def test_what_could_not_be_written_is_tried_again_without_another_stroke(
     np.testing.assert_array_equal(found.labels, labels.data)
 
 
+def test_an_annotation_that_cannot_be_written_holds_up_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from napari_unet.gui.recovery import Copy, _Waiting
+
+    written = []
+
+    def save(copy: Copy, cells: int) -> None:
+        if copy.key == "bad":
+            raise FileError("too large")
+        written.append((copy.key, cells))
+
+    monkeypatch.setattr(Copy, "save", save)
+    waiting = _Waiting()
+    for key in ("bad", "good"):
+        waiting.put(Copy(key, np.ones((1, 4, 4), int), {}, {}))
+    for _ in range(2):
+        with pytest.raises(FileError):
+            list(waiting.write())
+    assert written == [("good", 1)]
+    assert waiting, "the bad one is still to be written"
+
+
 def test_what_was_painted_is_saved_when_another_image_is_chosen_at_once(
     qtbot: Any, viewer: Any
 ) -> None:

@@ -381,7 +381,9 @@ def test_an_encoder_that_needs_more_packages_says_so_when_it_is_chosen(dock, mon
     monkeypatch.setattr("napari_unet.network.encoders.find_spec", lambda _: None)
     encoders.setCurrentIndex(1)
     assert "pip install segmentation-models-pytorch timm" in dock._about.text()
-    encoders.setCurrentIndex(0)
+    dock._preset.setCurrentIndex(dock._preset.findData("balanced"))
+    assert "pip install" not in dock._about.text(), "the preset has no encoder"
+    dock._preset.setCurrentIndex(dock._preset.findData("quick"))
     assert dock._about.text() == usual
 
 

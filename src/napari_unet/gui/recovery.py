@@ -118,15 +118,19 @@ class _Waiting:
         from napari_unet.annotations import count_cells  # takes longer, once, than a small file
 
         began, keys = time.monotonic(), []
-        while (copy := self._first()) is not None:
+        while (copy := self._next()) is not None:
             copy.save(count_cells(copy.labels))
             self._drop(copy)
             keys.append(copy.key)
         yield _Written(tuple(keys), time.monotonic() - began)
 
-    def _first(self) -> Copy | None:
+    def _next(self) -> Copy | None:
+        """Return a copy and put it last, so that one that cannot be written holds up no other."""
         with self._lock:
-            return next(iter(self._copies.values()), None)
+            copy = next(iter(self._copies.values()), None)
+            if copy is not None:
+                self._copies[copy.key] = self._copies.pop(copy.key)
+            return copy
 
     def _drop(self, copy: Copy) -> None:
         """Forget a copy that is written, unless a newer one has come meanwhile."""

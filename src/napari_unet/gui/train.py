@@ -184,8 +184,8 @@ class TrainDock(Dock):
 
     def _on_preset(self) -> None:
         remember("train/preset", self._preset.currentData())
-        self._show_choices()
         self._form.set_value(self._from_preset())
+        self._show_choices()
 
     def _show_choices(self) -> None:
         """Say what preset and start mean; the options of the network are those of the model."""
