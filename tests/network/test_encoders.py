@@ -62,6 +62,24 @@ def test_what_lies_deeper_in_the_encoder_is_left_out():
     assert shallow < deep / 3
 
 
+@pytest.mark.parametrize("depth", [1, 3, 5])
+@pytest.mark.parametrize("keep", [(slice(0, 64), slice(192, 256)), (slice(131, 150), slice(0, 300))])
+def test_a_part_is_what_the_whole_has_there(depth, keep):
+    network = EncoderUNet(encoder="efficientnet_lite0", depth=depth, width=4).eval()
+    image = torch.rand(2, 1, 320, 320)
+    with torch.no_grad():
+        whole, part = network(image)[(..., *keep)], network.part(image, keep)
+    torch.testing.assert_close(part, whole)
+
+
+def test_only_the_surroundings_of_a_part_are_decoded():
+    network = EncoderUNet(depth=2, width=4).eval()
+    drawn = []
+    network.classify.register_forward_hook(lambda *call: drawn.append(call[-1].shape[-2:]))
+    network.part(torch.rand(1, 1, 256, 256), (slice(100, 120), slice(0, 8)))
+    assert drawn == [(36, 16)]
+
+
 def test_dropout_acts_at_the_end_of_the_encoder():
     network = EncoderUNet(depth=2, width=4, dropout=0.5)
     image = torch.rand(1, 1, 16, 16)

@@ -205,14 +205,59 @@ class EncoderUNet(Network):
         self.encoder.train(mode and not self._frozen)
         return self
 
+    @property
+    def usual_tile(self) -> int:
+        """Pixels that are kept of one tile per side, where nobody asks for another size.
+
+        Large, because every tile is read with far surroundings.
+        """
+        return 1024 if self.architecture["width"] <= 32 else super().usual_tile
+
     def forward(self, image: Tensor) -> Tensor:
         """Return logits (N, classes, Y, X) for images (N, C, Y, X)."""
+        return self._decode(self._encode(image))
+
+    def part(self, image: Tensor, keep: tuple[slice, slice]) -> Tensor:
+        """Return `forward(image)[..., keep]`, decoding only what that part is made of.
+
+        The encoder has to read the far surroundings of a tile; the decoder, most of the work, does
+        not have to draw them: its convolutions look less than two strides far.
+        """
+        stride = self.geometry.stride
+        rows, columns = (
+            slice(
+                max(kept.start // stride - 2, 0) * stride,
+                min(-(-kept.stop // stride) + 2, size // stride) * stride,
+            )
+            for kept, size in zip(keep, image.shape[-2:], strict=True)
+        )
+        maps = self._encode(image)
+        logits = self._decode(
+            [_window(each, rows, columns, level) for level, each in enumerate(maps)]
+        )
+        y, x = (
+            slice(kept.start - drawn.start, kept.stop - drawn.start)
+            for kept, drawn in zip(keep, (rows, columns), strict=True)
+        )
+        return logits[..., y, x]
+
+    def _encode(self, image: Tensor) -> list[Tensor]:
+        """Return the encoder's maps of the image, each half as large as the one before."""
         self.geometry.output_size(image.shape[-2])
         self.geometry.output_size(image.shape[-1])
-        features = self.encoder((image - _MEAN) / _DEVIATION)
-        features[-1] = self.dropout(features[-1])
-        logits: Tensor = self.classify(self.decoder(features))
+        *maps, deepest = self.encoder((image - _MEAN) / _DEVIATION)
+        return [*maps, self.dropout(deepest)]
+
+    def _decode(self, maps: list[Tensor]) -> Tensor:
+        """Return logits (N, classes, Y, X) from the encoder's maps."""
+        logits: Tensor = self.classify(self.decoder(maps))
         return logits
+
+
+def _window(of: Tensor, rows: slice, columns: slice, level: int) -> Tensor:
+    """Cut pixels of the image out of a map that has been halved `level` times."""
+    y, x = (slice(part.start >> level, part.stop >> level) for part in (rows, columns))
+    return of[..., y, x]
 
 
 def encoder_advice() -> str:
