@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
-from napari_unet.cli import info
+from napari_unet.cli import info, main
 from tests.cli.commands import Run, program
 
 if TYPE_CHECKING:
@@ -50,3 +52,11 @@ def test_debug_shows_the_traceback_and_nothing_else_does(folders: Path) -> None:
         assert running.returncode == 1
         assert ("Traceback" in err) is traced
         assert err.count("napari-unet: ") == 1
+
+
+def test_names_of_files_that_are_no_text_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(shown, encoding="utf-8"))
+    assert main(["--version"]) == 0
+    print("10\udcb5m.tif", flush=True)
+    assert shown.getvalue().endswith(b"10\\udcb5m.tif\n")

@@ -160,3 +160,16 @@ def test_a_store_comes_back_if_it_cannot_be_replaced(
     with pytest.raises(FileError, match="you may not write there"):
         WRITERS["a.zarr"](tmp_path / "a.zarr")
     assert content(tmp_path) == before
+
+
+def test_what_is_flushed_may_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows refuses to flush a file that is open for reading only."""
+    fcntl = pytest.importorskip("fcntl")
+    modes = []
+
+    def flushed(descriptor: int) -> None:
+        modes.append(fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE)
+
+    monkeypatch.setattr(os, "fsync", flushed)
+    save_model(model(), tmp_path / "m.safetensors")
+    assert modes == [os.O_RDWR]

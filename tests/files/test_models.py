@@ -221,3 +221,9 @@ def test_a_missing_model_and_a_folder_are_named(tmp_path: Path) -> None:
         load_model(tmp_path / "m.safetensors")
     with pytest.raises(FileError, match="cannot be read"):
         load_model(tmp_path)
+
+
+def test_names_of_images_that_are_no_text_are_kept(tmp_path):
+    named = replace(model(), provenance={"images": ["10\udcb5m", "zäh"]})
+    again = load_model(save_model(named, tmp_path / "m.safetensors"))
+    assert again.provenance["images"] == ["10\udcb5m", "zäh"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
 import warnings
@@ -34,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         0 if everything that was asked for was done, 2 for wrong usage, 1 otherwise.
     """
+    _show_every_name()
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     with _quiet(not debug):
@@ -47,6 +49,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             complain(_in_words(error), debug=debug)
             return 2 if isinstance(error, UsageError) else int(getattr(error, "exit_code", 1))
     return _aborted() if code == _INTERRUPTED else int(code or 0)
+
+
+def _show_every_name() -> None:
+    """Let names of files that are no text be written as escapes instead of ending the program."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _aborted() -> int:

@@ -67,7 +67,7 @@ def _refuse_existing(target: Path, overwrite: bool) -> None:
 def _take_place(temporary: Path, target: Path) -> None:
     """Rename; a folder in the way is first moved aside and comes back if the renaming fails."""
     if not temporary.is_dir():
-        with temporary.open("rb") as written:
+        with temporary.open("r+b") as written:  # Windows flushes only what may be written
             os.fsync(written.fileno())
     if not target.is_dir() or target.is_symlink():
         temporary.replace(target)

@@ -86,7 +86,8 @@ def _described(model: TrainedModel) -> str:
     if model.standardisation:
         description["standardisation"] = asdict(model.standardisation)
     try:
-        return json.dumps(description, default=_plain, ensure_ascii=False, allow_nan=False)
+        # In ASCII: names of files may hold bytes that are no text, which no header takes.
+        return json.dumps(description, default=_plain, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise ValueError(f"the model cannot be saved: {error}") from error
 
