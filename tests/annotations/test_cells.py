@@ -89,3 +89,10 @@ def test_cells_scribbles_and_masks_are_not():
     dotted = labels.copy()
     dotted[::7] = 0  # every cell falls into some pieces
     assert not looks_like_picture(dotted)
+
+
+def test_what_does_not_count_decides_nothing_and_stays():
+    labels = np.array([[5, 5, 0, 5], [0, 0, 0, 7]])
+    counted = np.array([[True, True, True, True], [True, True, True, False]])
+    assert binary_to_instances([labels], [counted])[0].tolist() == [[1, 1, 0, 2], [0, 0, 0, 2]]
+    assert binary_to_instances([labels])[0].tolist() == labels.tolist()

@@ -136,3 +136,44 @@ def test_values_are_split_as_labels_are(case):
         assert sum(counts) < total
     else:
         assert sum(counts) == total
+
+
+def _stripes(shape, values):
+    """Paint a class per stripe, from the left to the right."""
+    labels = np.ones(shape, int)
+    for number, value in enumerate(values):
+        labels[..., number * shape[-1] // len(values) :] = value
+    return labels
+
+
+def test_a_class_of_one_picture_is_never_kept_back():
+    common, rare = _stripes((32, 32), (1, 2)), _stripes((32, 32), (1, 2, 3))
+    images = [picture(common, name=str(n)) for n in range(4)] + [picture(rare, name="rare")]
+    for seed in range(20):
+        training, validation = halves(images, seed, task="classes")
+        assert validation
+        assert "rare" in {image.name for image in training}
+
+
+def test_a_class_of_one_slice_is_never_kept_back():
+    labels = np.stack([_stripes((32, 32), (1, 2))] * 5)
+    labels[3, :, :4] = 7
+    for seed in range(20):
+        training, validation = halves([picture(labels)], seed, task="classes")
+        assert validation[0].annotated.any()
+        assert training[0].annotated[3].any()
+
+
+def test_a_class_at_one_side_is_never_kept_back():
+    labels = _stripes((96, 96), (3, 1, 2, 2, 1, 1, 2, 2, 1, 2, 2, 1))
+    kept = set()
+    for seed in range(20):
+        training, validation = halves([picture(labels)], seed, task="classes")
+        assert set(np.unique(training[0].labels[training[0].annotated])) == {1, 2, 3}
+        kept.add(int(np.nonzero(validation[0].annotated[0])[1].min()))
+    assert len(kept) > 1
+
+
+def test_classes_that_each_have_their_own_picture_all_teach():
+    images = [picture(np.full((16, 16), value), name=str(value)) for value in (1, 2, 3)]
+    assert halves(images, task="classes") == (images, [])

@@ -3,6 +3,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import tifffile
+from skimage.draw import disk
 from skimage.io import imread
 
 from napari_unet.annotations import (
@@ -10,6 +11,7 @@ from napari_unet.annotations import (
     binary_to_instances,
     cell_diameter,
     coverage,
+    is_crowded,
     typical_diameter,
     working_scale,
 )
@@ -105,6 +107,34 @@ def interiors(widths):
 def test_only_interiors_of_any_size_stay_at_full_resolution(widths, expected):
     images = [picture(interiors(widths))]
     assert working_scale(images, task="instances") == pytest.approx(expected, abs=0.02)
+
+
+def _apart(diameters):
+    """Draw discs far from each other, and count them with a rim of 5 px."""
+    labels = np.zeros((160 * len(diameters), 160), int)
+    for number, diameter in enumerate(diameters, start=1):
+        labels[disk((160 * number - 80, 80), diameter / 2)] = number
+    return labels, coverage(labels)
+
+
+def test_single_cells_with_their_rims_fill_nothing():
+    labels, annotated = _apart([40, 45, 100, 110])
+    assert (labels[annotated] > 0).mean() > 0.7
+    assert not is_crowded([(labels, annotated)])
+    scale = working_scale([picture(labels, annotated)], task="instances")
+    assert scale == pytest.approx(32 / 72.5, rel=0.05)
+
+
+def test_regions_and_neighbours_between_membranes_fill_what_is_annotated():
+    labels = interiors([20, 140, 35, 90] * 2)
+    region = np.zeros(labels.shape, bool)
+    region[100:400, 100:400] = True
+    group = np.where(np.isin(labels, np.unique(labels[150:350, 150:350])), labels, 0)
+    for shown, annotated in ((labels, region), (group, coverage(group))):
+        assert is_crowded([(shown, annotated)])
+    one, rim = _apart([100])
+    whole = np.ones(labels.shape, bool)
+    assert is_crowded([(one, rim), (labels, whole)])
 
 
 @pytest.mark.parametrize(

@@ -177,3 +177,19 @@ def test_a_picture_among_labels_is_doubted_and_compared_all_the_same(
     assert done.code == 0
     assert "found.tif: looks like a picture, not like labels" in done.sentence
     assert json.loads(done.out)["images"] == 1
+
+
+def test_a_cell_that_a_region_cuts_counts_where_most_of_it_lies_inside(
+    tmp_path: Path, run: Run
+) -> None:
+    truth, found, region = (np.zeros((40, 100), np.uint16) for _ in range(3))
+    truth[5:15, 10:30], truth[5:25, 45:75] = 1, 2
+    found[5:15, 10:30], found[5:25, 48:75] = 5, 6
+    region[:, :50] = 1
+    for name, labels in {"truth": truth, "found": found, "region": region}.items():
+        (tmp_path / name).mkdir()
+        tifffile.imwrite(tmp_path / name / "a.tif", labels)
+    given = ("evaluate", *(tmp_path / name for name in ("truth", "found")))
+    scores = json.loads(run(*given, "--regions", tmp_path / "region", "--json").out)
+    assert (scores["n_true"], scores["n_predicted"], scores["ap50"]) == (1, 1, 1)
+    assert json.loads(run(*given, "--json").out)["n_true"] == 2

@@ -148,7 +148,9 @@ def split_connected(mask: NDArray[Any]) -> NDArray[np.int32]:
     return split
 
 
-def binary_to_instances(labels: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
+def binary_to_instances(
+    labels: Sequence[NDArray[Any]], annotated: Sequence[NDArray[np.bool_]] | None = None
+) -> list[NDArray[Any]]:
     """Split masks into cells, if masks is what these label images are.
 
     That is decided over all of them together: one picture with a single cell, numbered 1, among
@@ -158,16 +160,19 @@ def binary_to_instances(labels: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
     ----------
     labels
         Label images, (Y, X) or (Z, Y, X) each.
+    annotated
+        Where each of them counts, as `labels`; None: everywhere.
 
     Returns
     -------
     list of numpy.ndarray
-        `split_connected` of each if one single value besides 0 occurs in all of them together,
+        `split_connected` of each if one single value besides 0 counts in all of them together,
         otherwise the images as they came.
     """
     values: set[int] = set()
-    for image in labels:
-        values.update(cell_values(image).tolist())
+    for number, image in enumerate(labels):
+        counted = image if annotated is None else image[annotated[number]]
+        values.update(cell_values(counted).tolist())
         if len(values) > 1:
             return list(labels)
     return [split_connected(image) for image in labels]

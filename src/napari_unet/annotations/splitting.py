@@ -54,7 +54,8 @@ def split(
     rng
         Decides which part is kept back.
     task
-        For "instances", fewer than 8 annotated cells are not split.
+        For "instances", fewer than 8 annotated cells are not split. For "classes", every class
+        that is annotated stays in the training part.
 
     Returns
     -------
@@ -89,6 +90,11 @@ def _worth(image: AnnotatedImage, task: Task) -> int:
     return int(np.count_nonzero(image.annotated))
 
 
+def _classes(image: AnnotatedImage, task: Task) -> frozenset[int]:
+    """List the classes that an image can teach."""
+    return frozenset(np.unique(image.labels[image.annotated]).tolist() if task == "classes" else ())
+
+
 def _within(image: AnnotatedImage, mask: NDArray[np.bool_]) -> AnnotatedImage:
     return replace(image, annotated=image.annotated & mask)
 
@@ -96,7 +102,8 @@ def _within(image: AnnotatedImage, mask: NDArray[np.bool_]) -> AnnotatedImage:
 def _by_image(
     images: list[AnnotatedImage], fraction: float, rng: np.random.Generator, task: Task
 ) -> Split:
-    run = _choose_run([_worth(image, task) for image in images], fraction, rng)
+    worth = [_worth(image, task) for image in images]
+    run = _choose_run(worth, [_classes(image, task) for image in images], fraction, rng)
     if run is None:
         return images, []
     kept = range(len(images))[run]
@@ -113,20 +120,30 @@ def _by_slice(
         mask[z] = True
         return mask
 
-    worth = [_worth(_within(image, only(int(z))), task) for z in slices]
-    run = _choose_run(worth, fraction, rng)
+    single = [_within(image, only(int(z))) for z in slices]
+    worth = [_worth(each, task) for each in single]
+    run = _choose_run(worth, [_classes(each, task) for each in single], fraction, rng)
     if run is None:
         return [image], []
     kept = np.isin(np.arange(len(image.labels)), slices[run])[:, np.newaxis, np.newaxis]
     return [_within(image, ~kept)], [_within(image, kept)]
 
 
-def _choose_run(worth: Sequence[int], fraction: float, rng: np.random.Generator) -> slice | None:
-    """Choose a run of neighbours that holds about its fraction of what can be learnt."""
+def _choose_run(
+    worth: Sequence[int],
+    classes: Sequence[frozenset[int]],
+    fraction: float,
+    rng: np.random.Generator,
+) -> slice | None:
+    """Choose a run of neighbours that holds about its fraction of what can be learnt.
+
+    No class may be in that run alone: it would never be learnt.
+    """
     count = max(1, min(round(fraction * len(worth)), len(worth) // 2))
-    shares = np.array([sum(worth[n : n + count]) for n in range(len(worth) - count + 1)])
-    shares = shares / max(sum(worth), 1)
-    possible = (shares > 0) & (shares <= 1 - _LEFT_FOR_TRAINING)
+    starting = range(len(worth) - count + 1)
+    shares = np.array([sum(worth[n : n + count]) for n in starting]) / max(sum(worth), 1)
+    all_left = [_union(classes[:n], classes[n + count :]) == _union(classes) for n in starting]
+    possible = (shares > 0) & (shares <= 1 - _LEFT_FOR_TRAINING) & np.array(all_left)
     good = possible & (shares >= fraction / 2) & (shares <= 2 * fraction)
     starts = np.flatnonzero(good if good.any() else possible)
     if not len(starts):
@@ -135,14 +152,18 @@ def _choose_run(worth: Sequence[int], fraction: float, rng: np.random.Generator)
     return slice(start, start + count)
 
 
+def _union(*parts: Sequence[frozenset[int]]) -> frozenset[int]:
+    return frozenset[int]().union(*(classes for part in parts for classes in part))
+
+
 def _by_quarter(image: AnnotatedImage, gap: int, rng: np.random.Generator, task: Task) -> Split:
     """Keep back a quarter of the annotated pixels at one side of the slice."""
-    everything = _worth(image, task)
+    everything, classes = _worth(image, task), _classes(image, task)
     sides = [(axis, flip) for axis in (1, 2) for flip in (False, True)]
     for number in rng.permutation(len(sides)):
         training, validation = _cut(image, gap, *sides[number])
-        left = _worth(training[0], task)
-        if left >= _LEFT_FOR_TRAINING * everything and _worth(validation[0], task) > 0:
+        enough = _worth(training[0], task) >= _LEFT_FOR_TRAINING * everything
+        if enough and _worth(validation[0], task) > 0 and _classes(training[0], task) == classes:
             return training, validation
     return [image], []
 

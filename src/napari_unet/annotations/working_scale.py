@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from scipy import ndimage
+
+from napari_unet.annotations.cells import count_cells
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +28,12 @@ _MEMBRANE_SPREAD = 1.8
 """Interiors between membranes fill more than this share of what is annotated, and their quartiles
 of diameter are more than this ratio apart. Measured: neurites of isbi2012_em 0.77 and 2.2; cells
 of dic_hela 0.41 and 1.2, and never above 1.3 in one picture; nuclei of dsb2018 0.12 and 2.1."""
+
+_IN_CELLS = 0.3
+_NEIGHBOURS = 3
+"""A region drawn between membranes ends in cells along more than this share of its outline. Where
+it does not, it holds cells and a rim around each, and fewer cells than this in each of its pieces
+stand apart: how much they fill is then a matter of the rim."""
 
 
 def cell_diameter(labels: NDArray[Any], annotated: NDArray[np.bool_] | None = None) -> float | None:
@@ -80,10 +89,27 @@ def typical_diameter(
 
 
 def is_crowded(annotations: Sequence[tuple[NDArray[Any], NDArray[np.bool_]]]) -> bool:
-    """Tell whether cells fill most of what is annotated, from labels and where they count."""
-    counted = sum(int(np.count_nonzero(annotated)) for _, annotated in annotations)
-    filled = sum(int(np.count_nonzero(labels[annotated])) for labels, annotated in annotations)
+    """Tell whether cells fill most of what is annotated, from labels and where they count.
+
+    Slices of which only single cells and their rims are annotated say nothing about it.
+    """
+    counted = filled = 0
+    for labels, annotated in annotations:
+        planes = (-1, *labels.shape[-2:])
+        for plane, mask in zip(labels.reshape(planes), annotated.reshape(planes), strict=True):
+            if not _stand_apart(plane, mask):
+                counted += int(np.count_nonzero(mask))
+                filled += int(np.count_nonzero(plane[mask]))
     return filled > _CROWDED * counted
+
+
+def _stand_apart(labels: NDArray[Any], annotated: NDArray[np.bool_]) -> bool:
+    """Tell whether nothing but single cells and a rim around each is annotated in a slice."""
+    ends = _edge(annotated, beyond="edge")
+    if not ends.any() or np.count_nonzero(labels[ends]) > _IN_CELLS * np.count_nonzero(ends):
+        return False
+    cells = count_cells(np.where(annotated, labels, 0))
+    return cells < _NEIGHBOURS * ndimage.label(annotated)[1]
 
 
 def working_scale(
@@ -187,8 +213,13 @@ def _areas(
     return areas[cells], cut[cells]
 
 
-def _edge(annotated: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Find the pixels at the border of the picture or of what is annotated."""
-    inner = np.pad(annotated, 1)
+def _edge(
+    annotated: NDArray[np.bool_], beyond: Literal["constant", "edge"] = "constant"
+) -> NDArray[np.bool_]:
+    """Find the pixels at the border of what is annotated.
+
+    Beyond the picture nothing counts, or what counts at its edge.
+    """
+    inner = np.pad(annotated, 1, mode=beyond)
     surrounded = inner[:-2, 1:-1] & inner[2:, 1:-1] & inner[1:-1, :-2] & inner[1:-1, 2:]
     return annotated & ~surrounded

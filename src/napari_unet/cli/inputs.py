@@ -338,7 +338,10 @@ def _as_task(counted: list[Counted], task: Task) -> list[Counted]:
     """Split masks into cells where cells are asked for; what counts in the whole set decides."""
     if task != "instances":
         return counted
-    split = binary_to_instances([np.where(each.annotated, each.labels, 0) for each in counted])
+    # Cells stay whole: how much of one lies outside decides whether it is scored.
+    split = binary_to_instances(
+        [each.labels for each in counted], [each.annotated for each in counted]
+    )
     return [Counted(labels, each.annotated) for labels, each in zip(split, counted, strict=True)]
 
 
