@@ -9,9 +9,11 @@ import pytest
 
 from napari_unet.annotations import annotate
 from napari_unet.evaluation import Scores
+from napari_unet.network import UNet
 from napari_unet.prediction import predict
-from napari_unet.training.exams import examine, next_exam, score_of
+from napari_unet.training.exams import examine, longest_pause, next_exam, score_of
 from tests.prediction.models import lively_model
+from tests.training.pictures import bright_discs
 
 
 def test_only_what_is_annotated_is_predicted_and_what_the_network_sees_around_it():
@@ -68,3 +70,17 @@ def test_validation_takes_a_tenth_of_the_time_at_most(cost, expected):
 )
 def test_without_an_end_validations_become_rarer_with_time(seconds, cost, expected):
     assert next_exam(seconds, cost, endless=True) == pytest.approx(expected)
+
+
+def test_however_long_a_training_is_it_is_validated_every_few_minutes():
+    assert longest_pause(1.0) == 300
+    assert longest_pause(60.0) == 600, "but it takes a tenth of the time at most"
+
+
+@pytest.mark.parametrize("scale", [2.0, 4.0])
+def test_a_network_that_never_pools_is_examined_at_every_scale(scale):
+    image = bright_discs()
+    network = UNet(1, 2, depth=0, width=2)
+    model = replace(lively_model(), network=network, scale=scale)
+    (exam,) = examine(model, [image], "cpu")
+    assert exam.annotated.any()

@@ -49,9 +49,11 @@ def test_an_encoder_says_what_it_starts_from(weights, said):
     assert said in encoder_message("resnet18", weights)
 
 
-def test_nothing_kept_back_has_one_of_two_reasons():
-    assert no_validation_message(0).startswith("Nothing is kept back")
-    assert no_validation_message(0.1).startswith("Too few cells")
+def test_nothing_kept_back_has_a_reason():
+    assert no_validation_message(0, "classes").startswith("Nothing is kept back")
+    assert no_validation_message(0.1, "instances").startswith("Too few cells")
+    assert "every class" in no_validation_message(0.1, "classes")
+    assert "class" not in no_validation_message(0.1, "regression")
 
 
 def test_without_a_step_it_was_stopped_or_the_time_was_over():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import time
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from napari_unet.annotations import annotate
 from napari_unet.evaluation import evaluate
 from napari_unet.network import build_network
 from napari_unet.prediction import labels_from, predict
+from napari_unet.prediction.runner import Runner
 from napari_unet.training import TrainingConfig, TrainingError, train
 from napari_unet.training.exams import examine
 from napari_unet.training.optimisation import Learner
@@ -21,6 +23,7 @@ from napari_unet.training.preparation import prepare
 from tests.training.pictures import bright_discs, small
 
 train_module = importlib.import_module("napari_unet.training.train")  # the package shows a function
+exams_module = importlib.import_module("napari_unet.training.exams")
 
 
 def _last(images, config, **more):
@@ -437,3 +440,45 @@ def test_the_paper_preset_lowers_its_energy():
     image = bright_discs(shape=(572, 572), cells=200)
     losses = [r.loss for r in train([image], config) if r.loss is not None]
     assert np.mean(losses[-5:]) < 0.9 * np.mean(losses[:3])
+
+
+def test_a_prediction_that_fails_in_a_validation_costs_nothing(monkeypatch):
+    calls = []
+    real = Runner.__call__
+
+    def breaks(self, *arguments):
+        calls.append(1)
+        if len(calls) > 1:
+            raise RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR")
+        return real(self, *arguments)
+
+    monkeypatch.setattr(Runner, "__call__", breaks)
+    reports = list(train([bright_discs(s) for s in range(5)], small(steps=30)))
+    assert reports[-1].model is not None
+    assert 0 < reports[-1].step < 30
+    assert any("CUDNN" in report.message for report in reports)
+
+
+def test_in_a_long_training_it_is_time_to_validate_sooner(monkeypatch):
+    monkeypatch.setattr(exams_module, "_LONGEST_PAUSE", 0.0)
+    monkeypatch.setattr(exams_module, "_SHARE", 1e9)
+    reports = list(train([bright_discs(s) for s in range(5)], small(steps=12)))
+    scored = [report.step for report in reports if report.validation is not None]
+    assert scored[:11] == list(range(1, 12))
+
+
+def test_what_was_learnt_since_the_last_validation_counts_after_a_stop(monkeypatch):
+    scores = iter([0.1, 0.9])
+    monkeypatch.setattr(train_module, "score_of", lambda _: next(scores, 0.0))
+    images, seen = [bright_discs(s) for s in range(5)], []
+    stop = partial(_after, seen, 9)
+    seen.extend(train(images, small(steps=30, averaging=0.0), should_stop=stop))
+    scored = [report for report in seen if report.validation == 0.1]
+    assert [report.step for report in scored] == [5]
+    first = next(report.checkpoint for report in seen if report.checkpoint is not None)
+    assert seen[-1].step == 9
+    assert not torch.equal(_weights(first), _weights(seen[-1].model))
+
+
+def _after(seen, step):
+    return bool(seen) and seen[-1].step >= step

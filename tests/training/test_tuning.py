@@ -127,3 +127,15 @@ def test_the_width_of_membranes_is_kept():
     options = tune([_exam(labels, cell)], 1.0)
     found = instances(np.stack([1 - cell, cell]), options=replace(options, grow=0))
     assert np.array_equal(found > 0, labels > 0)
+
+
+def test_cells_far_from_the_middle_of_what_is_annotated_are_judged():
+    labels = np.zeros((1400, 1400), np.int32)
+    for number, centre in enumerate([(30, 30), (30, 51), (1370, 1370)], start=1):
+        labels[disk(centre, 12)] = number
+    cell = 0.9 * (labels > 0)
+    corners = np.zeros(labels.shape, bool)
+    corners[:80, :80] = corners[-80:, -80:] = True
+    exam = _exam(labels, cell)
+    options = tune([replace(exam, annotated=corners)], 1.0)
+    assert options.min_area == tune([exam], 1.0).min_area > 0

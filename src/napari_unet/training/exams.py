@@ -28,11 +28,12 @@ if TYPE_CHECKING:
     from napari_unet.annotations import AnnotatedImage
     from napari_unet.network import TrainedModel
 
-__all__ = ["MOST_SLICES", "Exam", "examine", "next_exam", "score_of", "sit"]
+__all__ = ["MOST_SLICES", "Exam", "examine", "longest_pause", "next_exam", "score_of", "sit"]
 
 MOST_SLICES = 8  # on which a model is judged
 _EXAMS = 5  # validations in a training, apart from the last
 _SHORTEST_PAUSE = 30.0  # seconds between validations where the end is not known
+_LONGEST_PAUSE = 300.0  # and anywhere: what a crash may cost
 _SHARE = 0.1  # of the time, at most, goes into validation
 
 
@@ -93,7 +94,7 @@ def examine(
         window = _window(
             image.annotated[index],
             math.ceil(geometry.context / scale),
-            step=round(geometry.stride / scale),
+            step=max(1, round(geometry.stride / scale)),
         )
         for report in predict_slices(
             model,
@@ -178,3 +179,14 @@ def next_exam(used: float, cost: float, *, endless: bool = False) -> float:
     """
     pause = max(_SHORTEST_PAUSE, used / _EXAMS) if endless else 1 / (_EXAMS + 1)
     return used + max(pause, cost / _SHARE)
+
+
+def longest_pause(cost: float) -> float:
+    """Say after how many seconds it is time to validate, however long the training is.
+
+    Parameters
+    ----------
+    cost : float
+        Seconds that the last validation took.
+    """
+    return max(_LONGEST_PAUSE, cost / _SHARE)

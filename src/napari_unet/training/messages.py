@@ -65,10 +65,16 @@ def encoder_message(encoder: str, weights: str | None) -> str:
     return f"The encoder {encoder} starts from {begins}"
 
 
-def no_validation_message(wanted: float) -> str:
-    """Say why nothing is kept back, where a share of the cells was `wanted` for it."""
+def no_validation_message(wanted: float, task: str) -> str:
+    """Say why nothing is kept back, where a share of what is annotated was `wanted` for it."""
     if wanted == 0:
         return "Nothing is kept back for validation"
+    if task != "instances":
+        return (
+            "Too little is annotated to keep some of it back for validation"
+            + (" and still learn every class" if task == "classes" else "")
+            + "; the quality is not measured"
+        )
     return (
         "Too few cells, or too close together, to keep some back for validation; the quality is "
         "not measured"

@@ -17,7 +17,14 @@ from napari_unet.prediction import PredictionError, never, out_of_memory
 from napari_unet.training.batches import Batches
 from napari_unet.training.checks import check_annotations, find_classes
 from napari_unet.training.errors import TrainingError
-from napari_unet.training.exams import MOST_SLICES, examine, next_exam, score_of, sit
+from napari_unet.training.exams import (
+    MOST_SLICES,
+    examine,
+    longest_pause,
+    next_exam,
+    score_of,
+    sit,
+)
 from napari_unet.training.messages import (
     encoder_message,
     no_step_message,
@@ -137,8 +144,12 @@ def _sentences() -> Iterator[None]:
                 "patch, or close other programs"
             ) from error
         raise TrainingError(f"the training failed: {error}") from error
-    except (PredictionError, ValueError, FloatingPointError) as error:
+    except (PredictionError, ValueError, ArithmeticError) as error:
         raise TrainingError(str(error)) from error
+
+
+# What may go wrong while one learns and must not cost what was learnt.
+_MISHAPS = (RuntimeError, MemoryError, ValueError, ArithmeticError, PredictionError)
 
 
 def _threads_for_patches(device: torch.device) -> int:
@@ -183,6 +194,7 @@ class _Training:
         self.scale = choose_scale(self.images, config, self.pixel_size, start)
         self.standardisation: Standardisation | None = None
         self.best: tuple[float, Network] | None = None
+        self.examined = 0  # the step of the last validation
         self.batch = config.batch
 
     def run(self) -> Iterator[TrainingReport]:
@@ -225,7 +237,7 @@ class _Training:
         elif self.config.encoder is not None:
             messages.append(encoder_message(self.config.encoder, self.config.encoder_weights))
         if not self.exams:
-            messages.append(no_validation_message(self.config.validation))
+            messages.append(no_validation_message(self.config.validation, self.config.task))
         return [message for message in messages if message]
 
     @property
@@ -298,7 +310,7 @@ class _Training:
 
     def _learn(self) -> Iterator[TrainingReport]:
         """Take steps until the end; whatever goes wrong after the first, what is learnt stays."""
-        self.next_exam = self._next_exam(0.0)
+        self._plan_exam(0.0, 0.0)
         if self.goes_on and self.exams:  # so that a good model never becomes a worse one
             yield from self._exam()
         while not self.clock.over and not self.should_stop():
@@ -307,9 +319,9 @@ class _Training:
                 loss = self._step()
                 self.clock.step += 1
                 yield self.clock.report(loss=loss)
-                if self.next_exam <= self.clock.used and not self.clock.over:
+                if self._exam_is_due and not self.clock.over:
                     yield from self._exam()
-            except (RuntimeError, MemoryError, ValueError, ArithmeticError) as error:
+            except _MISHAPS as error:
                 if self.clock.step == 0:
                     raise
                 yield self.clock.report(message=stopped_early(error))
@@ -317,17 +329,23 @@ class _Training:
 
     def _exam(self) -> Iterator[TrainingReport]:
         """Validate, hand out the best network so far, and say when the next time is."""
-        started, before = self.clock.used, self.best
+        used, seconds, before = self.clock.used, self.clock.seconds, self.best
         if self.exams:
             score = self._validate(self.should_stop)
             if score is not None:
                 yield self.clock.report(validation=score)
         if self.clock.step > 0 and (self.best is not before or not self.exams):
             yield self.clock.report(checkpoint=self._checkpoint())
-        self.next_exam = self._next_exam(self.clock.used - started)
+        self._plan_exam(self.clock.used - used, self.clock.seconds - seconds)
 
-    def _next_exam(self, cost: float) -> float:
-        return next_exam(self.clock.used, cost, endless=self.config.until_stopped)
+    def _plan_exam(self, used: float, seconds: float) -> None:
+        """Choose when to validate next, from what the last time took."""
+        self.next_exam = next_exam(self.clock.used, used, endless=self.config.until_stopped)
+        self.latest_exam = self.clock.seconds + longest_pause(seconds)
+
+    @property
+    def _exam_is_due(self) -> bool:
+        return self.next_exam <= self.clock.used or self.latest_exam <= self.clock.seconds
 
     def _checkpoint(self) -> TrainedModel:
         """Return what would be lost in a crash; how cells are cut is not tuned yet."""
@@ -399,6 +417,7 @@ class _Training:
         if should_stop() or not exams:
             return None
         score = score_of(sit(model, exams))
+        self.examined = self.clock.step
         if self.best is None or score >= self.best[0]:
             self.best = (score, network)
         return score
@@ -412,7 +431,7 @@ class _Training:
         stopped = self.should_stop()
         should_stop = never if stopped else self.should_stop
         try:
-            if self.exams and not (stopped and self.best):
+            if self.exams and self.examined < self.clock.step:
                 self._validate(should_stop)
             model = self._model(self._best_network())
             exams = list(
@@ -428,7 +447,7 @@ class _Training:
                 options = tune(exams, self.scale, should_stop)
                 model = replace(model, instances=as_mapping(options))
             scores = sit(model, exams) if exams else None
-        except (RuntimeError, MemoryError, ValueError, ArithmeticError) as error:
+        except _MISHAPS as error:
             model = model or self._model(self._best_network())
             yield self.clock.report(message=f"The quality could not be measured: {error}")
         facts = self._provenance(scores.to_dict() if scores else {})

@@ -114,15 +114,24 @@ def _side(exams: int) -> int:
 
 
 def _part(exam: Exam, side: int) -> Exam:
-    """Cut at most `side` x `side` pixels from the middle of what is annotated."""
-    rows, columns = np.nonzero(exam.annotated)
-    window = tuple(
-        slice(max(0, middle - side // 2), max(0, middle - side // 2) + side)
-        for middle in (int(rows.mean()), int(columns.mean()))
-    )
+    """Cut at most `side` x `side` pixels from the middle of what is annotated.
+
+    Where no cell was painted there, they are cut around the cell that lies nearest to it.
+    """
+    middle = np.argwhere(exam.annotated).mean(axis=0).astype(int)
+    window = _square(middle, side)
+    cells = exam.annotated & (exam.labels > 0)
+    if not cells[window].any() and cells.any():
+        places = np.argwhere(cells)
+        window = _square(places[((places - middle) ** 2).sum(axis=1).argmin()], side)
     return Exam(
         exam.probabilities[(slice(None), *window)], exam.labels[window], exam.annotated[window]
     )
+
+
+def _square(middle: NDArray[np.intp], side: int) -> tuple[slice, ...]:
+    starts = (max(0, int(place) - side // 2) for place in middle)
+    return tuple(slice(start, start + side) for start in starts)
 
 
 def _smallest_areas(exams: Sequence[Exam]) -> list[int]:
