@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from benchmarks.recipe import few, folded
@@ -29,7 +31,7 @@ def test_a_few_images_are_as_many_as_asked_for_and_lie_apart(number):
     chosen = few(IMAGES, number)
     assert len(chosen) == len(set(chosen)) == number
     places = [IMAGES.index(image) for image in chosen]
-    assert len({later - sooner for sooner, later in zip(places, places[1:], strict=False)}) <= 1
+    assert len({later - sooner for sooner, later in pairwise(places)}) <= 1
 
 
 @pytest.mark.parametrize("number", [None, 10, 11])

@@ -155,7 +155,7 @@ def test_a_snapshot_is_a_copy_of_what_counts(session: Session, stack: Image) -> 
     session.set_complete(2, True)
     shot = session.snapshot()
     paint(labels, 0, slice(0, 40), slice(0, 48), 7)
-    stack.data[:] = 0
+    stack.data = np.zeros_like(stack.data)
     (annotated,) = [shot.annotated_image()]
     assert annotated.name == "cells"
     assert annotated.pixel_size == pytest.approx(0.5)
@@ -241,3 +241,24 @@ def test_closing_the_viewer_stops_the_jobs(
     (thread,) = [t for t in threading.enumerate() if t.name == "napari-unet endless"]
     viewer.close()
     qtbot.waitUntil(lambda: not thread.is_alive())
+
+
+def test_a_channel_that_comes_and_goes_leaves_each_image_its_own_annotation(
+    viewer: Any, session: Session, stack: Image
+) -> None:
+    first = session.create_annotation()
+    regions = session.regions_layer
+    second = viewer.add_image(picture(3, 40, 48), name="green")
+    session.choose([second])
+    other = session.create_annotation()
+    assert other is not first
+    session.choose([stack])
+    session.set_channels([stack, second])
+    assert session.labels_layer is first
+    assert session.regions_layer is regions
+    session.set_channels([stack])
+    assert session.labels_layer is first
+    assert session.channels_of(second) == [second]
+    session.choose([second])
+    assert session.labels_layer is other
+    assert session.regions_layer is not regions

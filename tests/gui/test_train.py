@@ -13,6 +13,7 @@ import pytest
 
 from napari_unet.files import load_model, save_model
 from napari_unet.gui import trainer
+from napari_unet.gui.layers import ImageStack
 from napari_unet.gui.train import TrainDock
 from napari_unet.gui.trainer import Curve, Trainer
 from napari_unet.network import ClassLabel, TrainedModel, UNet
@@ -464,3 +465,24 @@ def test_labels_are_copied_only_after_a_change(painted, monkeypatch):
     part._hand_over()
     assert len(copies) == 2
     assert part._slot.take().labels[0, 3, 4] == 7
+
+
+def test_the_image_is_read_once_and_not_in_the_window(painted, monkeypatch):
+    part, job = painted.part(Trainer), painted.job("train")
+    read = []
+    slices = ImageStack.__getitem__
+    monkeypatch.setattr(ImageStack, "__getitem__", lambda *a: read.append(a[1]) or slices(*a))
+    monkeypatch.setattr(job, "start", lambda make: None)
+    monkeypatch.setattr(Trainer, "running", True)
+    part.start(TrainingConfig())
+    first, name = part._snapshot, painted.name
+    painted.labels_layer.data_setitem((np.array([0]), np.array([3]), np.array([4])), 7)
+    painted.image_layers[0].name = "renamed"
+    part._hand_over()
+    assert not read
+    later = part._slot.take()
+    lessons = [shot.annotated_image() for shot in (first, later)]
+    assert read == list(range(painted.slice_count))
+    assert lessons[1].image is lessons[0].image
+    assert [lesson.name for lesson in lessons] == [name, name]
+    assert painted.name == "renamed"

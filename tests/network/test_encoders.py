@@ -63,7 +63,9 @@ def test_what_lies_deeper_in_the_encoder_is_left_out():
 
 
 @pytest.mark.parametrize("depth", [1, 3, 5])
-@pytest.mark.parametrize("keep", [(slice(0, 64), slice(192, 256)), (slice(131, 150), slice(0, 300))])
+@pytest.mark.parametrize(
+    "keep", [(slice(0, 64), slice(192, 256)), (slice(131, 150), slice(0, 300))]
+)
 def test_a_part_is_what_the_whole_has_there(depth, keep):
     network = EncoderUNet(encoder="efficientnet_lite0", depth=depth, width=4).eval()
     image = torch.rand(2, 1, 320, 320)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_unet.annotations import AnnotatedImage, Task
+    from napari_unet.gui.layers import ImageStack
 
 __all__ = ["RIM", "Marks", "Outline", "Snapshot", "rasterise"]
 
@@ -85,23 +86,26 @@ class Snapshot(Marks):
     Attributes
     ----------
     image
-        (Z, C, Y, X).
+        (Z, C, Y, X); not read yet.
     name
         What the image is called.
     pixel_size
         Micrometres per pixel in y and x, or None.
     """
 
-    image: NDArray[Any]
+    image: ImageStack
     name: str
     pixel_size: float | None
 
     def annotated_image(self) -> AnnotatedImage:
-        """Make what the engine learns from. Raises ValueError with a sentence for bad input."""
+        """Read the image and make what the engine learns from, in a worker thread.
+
+        Raises ValueError with a sentence for bad input.
+        """
         from napari_unet.annotations import annotate
 
         return annotate(
-            self.image,
+            self.image.whole,
             self.labels,
             annotated=self.annotated(),
             name=self.name,

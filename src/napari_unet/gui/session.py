@@ -355,20 +355,20 @@ class Session(QObject):
         if not self._settle.isActive():
             self._settle.start()
 
-    def snapshot(self, image: NDArray[Any] | None = None) -> Snapshot:
-        """Copy everything that a job needs.
+    def snapshot(self, image: ImageStack | None = None) -> Snapshot:
+        """Copy what was painted and drawn, for a job that reads the image itself.
 
         Parameters
         ----------
         image
-            The copy of the image that an earlier snapshot made; by default it is copied anew.
+            The image of an earlier snapshot, so that it is read once; by default it is read anew.
 
         Raises
         ------
         LayerError
             Without image or labels, or when they no longer fit each other.
         """
-        image = self.image() if image is None else image
+        image = self.image_stack() if image is None else image
         labels = self.labels_layer
         if labels is None:
             raise LayerError(f"“{self.name}” has no labels yet; start with “Annotate”.")

@@ -213,7 +213,8 @@ class Trainer(QObject):
         pause = _PAUSES * 1000 * (time.monotonic() - began)
         self._join.setInterval(max(_JOIN_MS, round(pause)))
         if snapshot.labels.any() and snapshot.task == self._snapshot.task:
-            self._slot.put(snapshot)
+            # By its name the training knows what of the image it keeps for validation.
+            self._slot.put(replace(snapshot, name=self._snapshot.name))
 
     def _on_report(self, report: TrainingReport | _Stored | _Unkept) -> None:
         if isinstance(report, _Stored):

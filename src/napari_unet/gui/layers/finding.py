@@ -21,7 +21,7 @@ from napari_unet.gui.layers.tags import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from napari.components import ViewerModel
 
@@ -64,12 +64,21 @@ def labels_layers(viewer: ViewerModel, like: Image) -> list[Labels]:
 
 
 def find(viewer: ViewerModel, role: str, images: Sequence[Image]) -> Layer | None:
-    """Return the layer of `role` that belongs to any of `images`, the topmost of several."""
-    wanted = [identity(image) for image in images]
-    for layer in reversed(viewer.layers):
-        if role_of(layer) == role and belongs_to(layer, wanted):
-            return layer
-    return None
+    """Return the layer of `role` that belongs to any of `images`, the topmost of several.
+
+    One that was made for the first of them comes before those of its further channels.
+    """
+    return next(_belonging(viewer, role, [identity(image) for image in images]), None)
+
+
+def _belonging(viewer: ViewerModel, role: str, images: Sequence[str]) -> Iterator[Layer]:
+    """Yield the layers of `role` that belong to any of the images, the best first."""
+    found = [
+        layer
+        for layer in reversed(viewer.layers)
+        if role_of(layer) == role and belongs_to(layer, images)
+    ]
+    yield from sorted(found, key=lambda layer: image_keys(layer)[0] != images[0])
 
 
 def find_image(viewer: ViewerModel, role: str, images: Sequence[Image]) -> Image | None:
@@ -99,12 +108,8 @@ def annotations_of(viewer: ViewerModel, layer: Labels | Shapes) -> list[Labels]:
 
 def companion(viewer: ViewerModel, labels: Labels, role: str) -> Shapes | None:
     """Return the regions of `role` that belong to the image of `labels`, the topmost of several."""
-    images = image_keys(labels)
-    for layer in reversed(viewer.layers):
-        drawn = isinstance(layer, Shapes) and role_of(layer) == role
-        if drawn and belongs_to(layer, images):
-            return layer
-    return None
+    belonging = _belonging(viewer, role, image_keys(labels))
+    return next((layer for layer in belonging if isinstance(layer, Shapes)), None)
 
 
 def linked_images(viewer: ViewerModel, layer: Layer) -> list[Image]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -121,11 +122,7 @@ def read_image(images: Sequence[Image]) -> NDArray[Any]:
     LayerError
         If there is none, one cannot be used, or their sizes differ.
     """
-    stack = image_stack(images)
-    copy = np.empty(stack.shape, stack.dtype)
-    for z in range(len(copy)):
-        copy[z] = stack[z]
-    return copy
+    return image_stack(images).whole
 
 
 def read_slice(images: Sequence[Image], z: int) -> NDArray[Any]:
@@ -155,6 +152,14 @@ class ImageStack:
             pixels = np.asarray(data[z] if stacked else data)
             channels += [pixels[..., c] for c in range(3)] if rgb else [pixels]
         return np.stack(channels)
+
+    @cached_property
+    def whole(self) -> NDArray[Any]:
+        """A copy of all slices (Z, C, Y, X): read when first asked for, and kept."""
+        copy = np.empty(self.shape, self.dtype)
+        for z in range(len(copy)):
+            copy[z] = self[z]
+        return copy
 
 
 def image_stack(images: Sequence[Image]) -> ImageStack:
