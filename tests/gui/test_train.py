@@ -486,3 +486,22 @@ def test_the_image_is_read_once_and_not_in_the_window(painted, monkeypatch):
     assert lessons[1].image is lessons[0].image
     assert [lesson.name for lesson in lessons] == [name, name]
     assert painted.name == "renamed"
+
+
+def test_options_that_do_not_go_together_give_one_sentence_when_a_start_is_chosen(
+    dock, painted, press, tmp_path: Path
+):
+    path = save_model(small_model(), tmp_path / "other cells.safetensors")
+    choose(dock)
+    dock._form.widget("network").setCurrentText("sliding_window")
+    dock._form.widget("encoder").setCurrentIndex(1)
+    assert dock.warned
+    press(dock, "Start training")
+    said = dock.message
+    assert dock.warned
+    dock.say("")
+    dock._from.choose_file(str(path))
+    assert dock.message == said
+    assert not dock._form.widget("width").isEnabled()
+    pick(dock, "A new network")
+    assert dock._form.widget("width").isEnabled()

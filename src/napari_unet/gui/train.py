@@ -190,11 +190,15 @@ class TrainDock(Dock):
     def _show_choices(self) -> None:
         """Say what preset and start mean; the options of the network are those of the model."""
         goes_on = self._from.start is not None
-        config = self._form.value()
+        self._form.enable(network_options(), not goes_on)
+        try:
+            config = self._form.value()
+        except ValueError as error:
+            self.warn(str(error))
+            return
         about = _GOING_ON if goes_on else _PLAIN_WORDS.get(self._preset.currentData(), "")
         advice = encoder_advice() if config.encoder is not None and not goes_on else ""
         self._about.setText(f"⚠ {advice}" if advice else about)
-        self._form.enable(network_options(), not goes_on)
         self._form.enable(["minutes"], not config.until_stopped)
 
     def _on_option(self) -> None:
