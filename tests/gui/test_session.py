@@ -262,3 +262,19 @@ def test_a_channel_that_comes_and_goes_leaves_each_image_its_own_annotation(
     session.choose([second])
     assert session.labels_layer is other
     assert session.regions_layer is not regions
+
+
+@pytest.mark.parametrize("place", [{}, {"scale": (1, 3, 3), "units": ("px", "mm", "mm")}])
+def test_the_pixel_size_is_that_of_the_image(
+    viewer: Any, session: Session, stack: Image, place: dict[str, Any]
+) -> None:
+    labels = viewer.add_labels(np.zeros((3, 40, 48), dtype=int), **place)
+    session.adopt(labels)
+    paint(labels, 0, slice(5, 10), slice(5, 10), 1)
+    assert session.snapshot().pixel_size == pytest.approx(0.5)
+    stack.scale = (2, 0.25, 0.25)
+    shot = session.snapshot()
+    assert shot.pixel_size == pytest.approx(0.25)
+    annotated = shot.annotated_image()
+    assert annotated.annotated[0, 0:15, 7].all()
+    assert not annotated.annotated[0, 16:].any()

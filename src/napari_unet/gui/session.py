@@ -378,7 +378,8 @@ class Session(QObject):
             labels=layers.read_labels(labels),
             **self._drawn(labels),
             name=self.name,
-            pixel_size=layers.pixel_size(labels),
+            # That of the image, as a prediction takes it: labels may have come without one.
+            pixel_size=layers.pixel_size(self._images[0]),
         )
 
     def marks(self) -> Marks | None:
