@@ -188,3 +188,11 @@ def test_memory_is_not_filled_with_probabilities(
     press(dock, "Predict")
     qtbot.waitUntil(lambda: not session.part(Predictor).running, timeout=60_000)
     assert session.part(Cutter).kept == [1, 2]
+
+
+def test_what_is_cut_after_correct_is_seen(dock, session, predicted, press, qtbot):
+    press(dock, "Correct")
+    assert not predicted.visible
+    dock._options.widget("threshold").setValue(0.95)
+    wait(session, qtbot)
+    assert predicted.visible

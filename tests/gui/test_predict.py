@@ -474,3 +474,51 @@ def test_predicted_values_are_no_image_to_annotate(viewer, dock, session, square
     wait(session, qtbot)
     assert layers.image_layers(viewer) == [squares]
     assert session.image_layers == (squares,)
+
+
+def corrected(session: Session, dock: PredictDock, press: Any, qtbot: Any) -> Any:
+    """Predict, and make the slice an annotation; return the prediction, which is hidden then."""
+    session.set_model(bright())
+    press(dock, "Predict")
+    wait(session, qtbot)
+    press(dock, "Correct")
+    found = session.part(Predictor).labels_layer
+    assert not found.visible
+    return found
+
+
+@pytest.mark.parametrize("labels_first", [True, False])
+def test_what_is_predicted_after_correct_is_seen_above_the_labels(
+    viewer, dock, session, squares, press, qtbot, labels_first
+):
+    if labels_first:
+        session.create_annotation()
+    found = corrected(session, dock, press, qtbot)
+    press(dock, "Predict")
+    wait(session, qtbot)
+    assert session.part(Predictor).labels_layer is found
+    assert found.visible
+    labels = session.labels_layer
+    assert viewer.layers.index(found) > viewer.layers.index(labels)
+    assert viewer.layers.selection.active is labels
+
+
+def test_a_prediction_that_is_hidden_while_it_comes_stays_hidden(
+    viewer, dock, session, squares, press, qtbot, monkeypatch
+):
+    found = corrected(session, dock, press, qtbot)
+    dock._slices.setCurrentIndex(1)
+    part = session.part(Predictor)
+    write = part._write
+
+    def write_then_hide(z: int, *args: Any) -> None:
+        write(z, *args)
+        if z == 0:
+            assert found.visible
+            found.visible = False
+
+    monkeypatch.setattr(part, "_write", write_then_hide)
+    press(dock, "Predict")
+    wait(session, qtbot)
+    assert found.data.any(axis=(1, 2)).all()
+    assert not found.visible

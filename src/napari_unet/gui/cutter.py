@@ -164,6 +164,7 @@ class Cutter(QObject):
         first = self._predictor.free_number(without=slices)
         size = self._predictor.kept_pixel_size
         self.share, self._cells = 0.0, []
+        self._predictor.show()
         self._images = self._session.image_layers
         self._job.start(lambda stop: _cut(model, kept, slices, first, size, stop))
         self.changed.emit()

@@ -11,7 +11,7 @@ from napari.layers import Image, Labels
 from qtpy.QtCore import QObject, Signal
 
 from napari_unet.gui import layers
-from napari_unet.gui.layers import CLASSES, OUTPUT, PREDICTION, TASK, VALUES, LayerError
+from napari_unet.gui.layers import CLASSES, LABELS, OUTPUT, PREDICTION, TASK, VALUES, LayerError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -216,6 +216,18 @@ class Predictor(QObject):
             raise LayerError("The layer of the prediction was removed; predict again.")
         layers.fill_slice(layer, z, labels)
 
+    def show(self) -> None:
+        """Let what was predicted for the session's image be seen; `correct` has hidden it."""
+        if self.labels_layer is not None:
+            self._show(self.labels_layer)
+
+    def _show(self, layer: Any) -> None:
+        """Let a prediction of cells or classes be seen above what is painted on its image."""
+        if layers.role_of(layer) == PREDICTION:
+            viewer = self._session.viewer
+            images = layers.linked_images(viewer, layer)
+            layers.show_above(viewer, layer, layers.find(viewer, LABELS, images))
+
     def _keep(self, z: int, probabilities: NDArray[Any]) -> None:
         """Keep probabilities to cut cells from again; the oldest ones give way."""
         self._kept.pop(z, None)
@@ -278,6 +290,7 @@ class Predictor(QObject):
             found: Any = layers.find(viewer, role, self._images)
             self._layers[role] = found if self._fits(found, role) else self._new_layer(role)
             self._describe(self._layers[role], role)
+            self._show(self._layers[role])
         layer = self._layers[role]
         if layer not in viewer.layers:
             raise LayerError(f"“{layer.name}” was removed, so the prediction was stopped.")

@@ -72,6 +72,7 @@ from napari_unet.gui.layers.writing import (
     replace_labels,
     select,
     set_contrast,
+    show_above,
     widen_contrast,
     write_slice,
 )
@@ -133,6 +134,7 @@ __all__ = [
     "select",
     "set_contrast",
     "set_fact",
+    "show_above",
     "source_path",
     "unwrap",
     "value_layers",

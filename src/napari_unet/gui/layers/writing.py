@@ -33,6 +33,7 @@ __all__ = [
     "replace_labels",
     "select",
     "set_contrast",
+    "show_above",
     "widen_contrast",
     "write_slice",
 ]
@@ -296,6 +297,13 @@ def widen_contrast(layer: Image, values: NDArray[Any], *, anew: bool) -> None:
 def hide(layer: Layer) -> None:
     """Do not show a layer for now."""
     layer.visible = False
+
+
+def show_above(viewer: ViewerModel, layer: Layer, other: Layer | None) -> None:
+    """Let a layer be seen, and not through another one that lies upon it."""
+    layer.visible = True
+    if other in viewer.layers and viewer.layers.index(layer) < viewer.layers.index(other):
+        viewer.layers.move(viewer.layers.index(layer), viewer.layers.index(other) + 1)
 
 
 def select(viewer: ViewerModel, layer: Layer, mode: str | None = None) -> None:
