@@ -196,3 +196,26 @@ def test_what_is_cut_after_correct_is_seen(dock, session, predicted, press, qtbo
     dock._options.widget("threshold").setValue(0.95)
     wait(session, qtbot)
     assert predicted.visible
+
+
+def test_slices_that_are_no_more_cut_have_no_number_of_those_that_are(
+    viewer, dock, session, predicted, press, qtbot, monkeypatch
+):
+    viewer.dims.set_current_step(0, 0)
+    dock._options.widget("threshold").setValue(0.95)
+    wait(session, qtbot)
+    before = predicted.data.copy()
+    part = session.part(Predictor)
+    write = part.write_labels
+
+    def write_one_slice(z: int, *args: Any) -> Any:
+        if z > 0:
+            raise layers.LayerError("enough")
+        return write(z, *args)
+
+    monkeypatch.setattr(part, "write_labels", write_one_slice)
+    press(dock, "Cut all slices")
+    wait(session, qtbot)
+    np.testing.assert_array_equal(predicted.data[1:], before[1:])
+    assert len(np.unique(predicted.data[0])) == 3
+    assert not set(np.unique(predicted.data[0])) & set(np.unique(before[1:])) - {0}

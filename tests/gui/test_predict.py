@@ -522,3 +522,34 @@ def test_a_prediction_that_is_hidden_while_it_comes_stays_hidden(
     wait(session, qtbot)
     assert found.data.any(axis=(1, 2)).all()
     assert not found.visible
+
+
+def test_a_stack_that_ends_early_has_no_number_twice(
+    dock, session, squares, press, qtbot, monkeypatch
+):
+    session.set_model(bright())
+    dock._slices.setCurrentIndex(1)
+    press(dock, "Predict")
+    wait(session, qtbot)
+    part = session.part(Predictor)
+    left = part.labels_layer.data[1:].copy()
+    squares.data[0, 5:17, 30:42] = 1000
+    write = part._write
+
+    def write_one_slice(z: int, *args: Any) -> None:
+        if z > 0:
+            raise layers.LayerError("enough")
+        write(z, *args)
+
+    monkeypatch.setattr(part, "_write", write_one_slice)
+    press(dock, "Predict")
+    wait(session, qtbot)
+    found = part.labels_layer.data
+    np.testing.assert_array_equal(found > 0, squares.data > 0)
+    np.testing.assert_array_equal(found[1:], left)
+    assert len(np.unique(found[0])) == 4
+    assert not set(np.unique(found[0])) & set(np.unique(left)) - {0}
+    monkeypatch.setattr(part, "_write", write)
+    press(dock, "Predict")
+    wait(session, qtbot)
+    assert sorted(np.unique(found)) == list(range(8))

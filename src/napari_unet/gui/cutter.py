@@ -11,7 +11,7 @@ from napari_unet.gui.predictor import Predictor
 from napari_unet.prediction import InstanceOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from napari.layers import Image
     from numpy.typing import NDArray
@@ -87,7 +87,8 @@ class Cutter(QObject):
         self.share = 0.0
         self.outcome = ""
         self.problem = ""
-        self._cells: list[int] = []
+        self._cells: dict[int, int] = {}
+        self._total = 0
         self._images: tuple[Image, ...] = ()
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -163,7 +164,8 @@ class Cutter(QObject):
             return
         first = self._predictor.free_number(without=slices)
         size = self._predictor.kept_pixel_size
-        self.share, self._cells = 0.0, []
+        self.share, self._cells = 0.0, {}
+        self._total = len(slices)
         self._predictor.show()
         self._images = self._session.image_layers
         self._job.start(lambda stop: _cut(model, kept, slices, first, size, stop))
@@ -178,15 +180,20 @@ class Cutter(QObject):
         except ValueError as error:
             self.problem = str(error)
             self.cancel()
+            self.changed.emit()
+            return
         self.share = cut.done / cut.total
-        self._cells.append(cut.cells)
-        self.outcome = _counted(self._cells)
+        self._cells[cut.z] = cut.cells
+        self.outcome = _counted(self._cells.values())
         self.changed.emit()
 
     def _on_failed(self, problem: str) -> None:
         self.problem = problem
 
     def _on_finished(self) -> None:
+        early = len(self._cells) < self._total
+        if early and self._session.image_layers == self._images:
+            self._predictor.part_numbers(self._cells)
         if self._waiting:
             self._timer.start()
         self.changed.emit()
@@ -200,7 +207,7 @@ class Cutter(QObject):
         self.changed.emit()
 
 
-def _counted(cells: Sequence[int]) -> str:
+def _counted(cells: Collection[int]) -> str:
     """Say how many cells there are in slices that were cut."""
     number = sum(cells)
     what = "1 cell" if number == 1 else f"{number} cells"

@@ -137,7 +137,7 @@ class Predictor(QObject):
         self._images: tuple[Image, ...] = ()
         self._model: TrainedModel | None = None
         self._layers: dict[str, Any] = {}
-        self._slices = 0
+        self._written: list[int] = []
         self._shape = (0, 0, 0)
         self._kept: dict[int, NDArray[Any]] = {}
         self._kept_for: tuple[Any, ...] = ()
@@ -165,7 +165,7 @@ class Predictor(QObject):
         image = session.image_stack()
         slices = list(range(session.slice_count)) if order.whole else [session.current_slice]
         self._order, self._images, self._model = order, session.image_layers, model
-        self._layers, self._slices = {}, 0
+        self._layers, self._written = {}, []
         self._shape = layers.volume_shape(self._images[0])
         self.share, self.note, self.outcome, self.problem = 0.0, "", "", ""
         size = layers.pixel_size(self._images[0]) if order.use_pixel_size else None
@@ -186,8 +186,16 @@ class Predictor(QObject):
     def free_number(self, *, without: Collection[int]) -> int:
         """Return a number above all cells of an earlier prediction, some slices left out."""
         layer = self.labels_layer
-        planes = [] if layer is None else enumerate(layers.view_labels(layer))
-        return 1 + max((int(plane.max()) for z, plane in planes if z not in without), default=0)
+        return 1 if layer is None else _free_number(layer, without)
+
+    def part_numbers(self, written: Collection[int]) -> None:
+        """Give the cells on these slices numbers above those on others, unless they have them.
+
+        Many slices are numbered from 1. Where that came to an end early, cells of an earlier
+        prediction are left on other slices, under the same numbers.
+        """
+        if self.labels_layer is not None:
+            _part_numbers(self.labels_layer, written)
 
     def kept(self, model: TrainedModel | None) -> dict[int, NDArray[Any]]:
         """Return the probabilities (C, Y, X) of slices that this network predicted, by slice.
@@ -249,7 +257,7 @@ class Predictor(QObject):
         if report.z is not None and not self.problem:
             try:
                 self._write(report.z, report.labels, report.probabilities)
-                self._slices += 1
+                self._written.append(report.z)
             except LayerError as error:
                 self.problem = str(error)
                 self._job.stop()
@@ -273,7 +281,7 @@ class Predictor(QObject):
         for k, plane in enumerate(() if values is None else values):
             layer = self._layer(f"{VALUES} {k}")
             layers.fill_slice(layer, z, plane)
-            layers.widen_contrast(layer, plane, anew=self._slices == 0)
+            layers.widen_contrast(layer, plane, anew=not self._written)
 
     def _layer(self, role: str) -> Any:
         """Return the layer of a role, made when it is first written to.
@@ -296,7 +304,7 @@ class Predictor(QObject):
             raise LayerError(f"“{layer.name}” was removed, so the prediction was stopped.")
         if layers.role_of(layer) != role:  # it became the user's annotation meanwhile
             layer = self._layers[role] = self._new_layer(role)
-            self._slices = 0
+            self._written = []
         return layer
 
     def _fits(self, found: Any, role: str) -> bool:
@@ -373,11 +381,20 @@ class Predictor(QObject):
     def _on_finished(self) -> None:
         if not self.outcome and not self.problem and self._layers:
             self.outcome = self._summary()
+        if self._order.whole and len(self._written) < self._shape[0]:
+            self._part_leftovers()
         self._layers, self._images, self._model = {}, (), None
         self.changed.emit()
 
+    def _part_leftovers(self) -> None:
+        """Let no number of a stack that came to an end early occur on the slices left out."""
+        layer = self._layers.get(PREDICTION)
+        if layer in self._session.viewer.layers and layers.role_of(layer) == PREDICTION:
+            _part_numbers(layer, self._written)
+
     def _summary(self) -> str:
-        what = f"{self._slices} slices are" if self._slices != 1 else "The result is"
+        count = len(self._written)
+        what = f"{count} slices are" if count != 1 else "The result is"
         if PREDICTION in self._layers:
             name = self._layers[PREDICTION].name
             return f"{what} in “{name}”. Where it is wrong: Correct, paint, and train again."
@@ -448,6 +465,20 @@ class Predictor(QObject):
 def _number(role: str) -> int:
     """Return the number of the class or output behind a role."""
     return int(role.split()[-1])
+
+
+def _free_number(layer: Labels, without: Collection[int]) -> int:
+    planes = enumerate(layers.view_labels(layer))
+    return 1 + max((int(plane.max()) for z, plane in planes if z not in without), default=0)
+
+
+def _part_numbers(layer: Labels, written: Collection[int]) -> None:
+    first = _free_number(layer, without=written)
+    found = {z: layers.read_labels_slice(layer, z) for z in written}
+    lowest = min((int(p[p > 0].min(initial=first)) for p in found.values()), default=first)
+    if lowest < first and layers.fact(layer, TASK) == "instances":
+        for z, plane in found.items():
+            layers.write_slice(layer, z, np.where(plane > 0, plane + (first - 1), 0))
 
 
 def _take_fresh_number(labels: Labels) -> None:
