@@ -193,3 +193,11 @@ def test_a_cell_that_a_region_cuts_counts_where_most_of_it_lies_inside(
     scores = json.loads(run(*given, "--regions", tmp_path / "region", "--json").out)
     assert (scores["n_true"], scores["n_predicted"], scores["ap50"]) == (1, 1, 1)
     assert json.loads(run(*given, "--json").out)["n_true"] == 2
+
+
+def test_a_picture_beside_predictions_is_left_out_and_named(folders: Path, run: Run) -> None:
+    for path in (folders / "images").iterdir():
+        path.rename(folders / "labels" / path.name)
+    done = run("evaluate", folders / "labels", folders / "labels", "--json")
+    assert json.loads(done.out)["ap50"] == 1
+    assert "p2.tif: is taken for a picture and left out" in done.err

@@ -155,3 +155,21 @@ def test_a_stack_cut_between_its_slices_is_refused(folders: Path, model: Path) -
     assert process.returncode == 1
     [sentence] = complaints.splitlines()
     assert "p1.tif is damaged" in sentence
+
+
+def test_labels_in_the_folder_of_the_images_are_no_images(
+    folders: Path, model: Path, run: Run
+) -> None:
+    for path in (folders / "labels").iterdir():
+        path.rename(folders / "images" / path.name)
+    done = run("predict", model, folders / "images", "--out", folders / "out")
+    assert done.code == 0
+    assert "p1_masks.tif: is named like the labels of an image beside it" in done.err
+    assert sorted(path.name for path in (folders / "out").iterdir()) == [
+        "p0.tif",
+        "p1.tif",
+        "p2.tif",
+    ]
+    scored = run("evaluate", folders / "images", folders / "out", "--json")
+    assert scored.code == 0
+    assert not scored.err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ import tifffile
 import zarr
 from PIL import Image
 
-from napari_unet.files import FileError, read_image, read_labels, write_labels
+from napari_unet.files import FileError, read_image, read_labels, write_labels, write_values
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -305,3 +306,71 @@ def test_an_ome_zarr_of_random_bytes_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.zarr" / "0" / "0" / "0").write_bytes(RNG.bytes(100))
     with pytest.raises(FileError, match="damaged"):
         read_image(tmp_path / "a.zarr")
+
+
+def _set_of(names: list[str], planes: int) -> bytes:
+    """Describe a picture whose channels lie in files of these names."""
+    data = "".join(
+        f'<TiffData FirstC="{c}" IFD="0"><UUID FileName="{name}">urn:uuid:{c}</UUID></TiffData>'
+        for c, name in enumerate(names)
+    )
+    return (
+        '<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><Image ID="Image:0">'
+        f'<Pixels ID="Pixels:0" DimensionOrder="XYCZT" Type="uint16" SizeX="16" SizeY="12" '
+        f'SizeC="{planes}" SizeZ="1" SizeT="1">{data}</Pixels></Image></OME>'
+    ).encode()
+
+
+@pytest.mark.parametrize("there", [1, 2])
+def test_one_file_of_a_set_is_refused_and_nothing_invented(tmp_path: Path, there: int) -> None:
+    names = ["c0.ome.tif", "c1.ome.tif"]
+    for name in names[:there]:
+        described = _set_of(names, 2)
+        tifffile.imwrite(
+            tmp_path / name, numbers(12, 16), description=described, metadata=None, ome=False
+        )
+    with pytest.raises(FileError, match="one of several files that make up one set"):
+        read_image(tmp_path / "c0.ome.tif")
+
+
+def test_planes_that_were_never_written_are_not_invented(tmp_path: Path) -> None:
+    path = tmp_path / "a.ome.tif"
+    tifffile.imwrite(
+        path, numbers(12, 16), description=_set_of(["a.ome.tif"], 3), metadata=None, ome=False
+    )
+    with pytest.raises(FileError, match=r"damaged .*zeroed"):
+        read_image(path)
+
+
+def test_labels_that_the_consolidated_list_does_not_know_are_found(tmp_path: Path) -> None:
+    picture = write_values(tmp_path / "a.zarr", np.full((1, 20, 30), 90.0))
+    zarr.consolidate_metadata(picture)
+    group = zarr.open_group(picture, mode="a", use_consolidated=False)
+    inner = write_labels(tmp_path / "cells.zarr", np.full((20, 30), 7))
+    group.create_group("labels")
+    shutil.copytree(inner, picture / "labels" / "cells")
+    assert read_labels(picture).max() == 7
+    assert read_image(picture).data.max() == 90
+
+
+def test_an_axis_without_a_unit_is_no_damage(tmp_path: Path) -> None:
+    path = write_labels(tmp_path / "a.zarr", np.full((20, 30), 7))
+    group = zarr.open_group(path, mode="a")
+    described = group.attrs.asdict()["multiscales"]
+    for axis in described[0]["axes"]:
+        axis["unit"] = None
+    group.attrs["multiscales"] = described
+    read = read_image(path)
+    assert read.data.max() == 7
+    assert read.pixel_size is None
+
+
+def test_a_palette_picture_that_is_too_large_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture = Image.fromarray(numbers(40, 40, dtype=np.uint8), mode="P")
+    picture.putpalette(range(256))
+    picture.save(tmp_path / "a.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(FileError, match="too large a palette picture"):
+        read_labels(tmp_path / "a.png")

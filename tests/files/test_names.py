@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -137,3 +138,14 @@ def test_two_images_of_one_name_are_refused(tmp_path: Path) -> None:
     images = touch(tmp_path / "images", "a.tif", "a.png")
     with pytest.raises(FileError, match=r"a\.png and a\.tif share a name"):
         match_labels(images, touch(tmp_path / "labels", "a.tif"))
+
+
+def test_accents_are_compared_however_they_are_written(tmp_path):
+    composed, apart = (unicodedata.normalize(form, "Färbung") for form in ("NFC", "NFD"))
+    assert composed != apart
+    for folder, name in (("images", apart), ("labels", composed)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / f"{name}.tif").touch()
+    (pair,) = match_labels(tmp_path / "images", tmp_path / "labels")
+    assert pair.labels.name == f"{composed}.tif"
+    assert stem(pair.image) == composed

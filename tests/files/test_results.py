@@ -131,6 +131,27 @@ def test_another_program_reads_the_ome_zarr(tmp_path: Path) -> None:
         warnings.simplefilter("ignore")
         nodes = list(reader.Reader(parse_url(tmp_path / "a.zarr"))())
     np.testing.assert_array_equal(np.asarray(nodes[0].data[0]), labels)
+    maps = RNG.random((4, 2, 30, 40), dtype=np.float32)
+    write_probabilities(tmp_path / "p.zarr", maps)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        nodes = list(reader.Reader(parse_url(tmp_path / "p.zarr"))())
+    np.testing.assert_array_equal(np.asarray(nodes[0].data[0]), maps.swapaxes(0, 1))
+    np.testing.assert_array_equal(read_image(tmp_path / "p.zarr").data, maps)
+
+
+def test_what_may_pass_four_gigabytes_is_a_bigtiff(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("napari_unet.files.tiff._IMAGEJ_BYTES", 1000)
+    maps = RNG.random((2, 2, 30, 40), dtype=np.float32)
+    write_probabilities(tmp_path / "small.tif", maps[0, :, :5, :5])
+    with tifffile.TiffFile(tmp_path / "small.tif") as file:
+        assert not file.is_bigtiff
+    write_probabilities(tmp_path / "large.tif", maps)
+    with tifffile.TiffFile(tmp_path / "large.tif") as file:
+        assert file.is_bigtiff
+    np.testing.assert_array_equal(read_image(tmp_path / "large.tif").data, maps)
 
 
 @pytest.mark.parametrize("name", ["a.tif", "a.zarr"])

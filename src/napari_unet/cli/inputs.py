@@ -149,7 +149,7 @@ def compared_pairs(
 
     (Z, Y, X) each; for regression values (Z, K, Y, X).
     """
-    pairs = _match_predictions(truth, predicted)
+    pairs = _match_predictions(truth, predicted, failures)
     masks = matching_masks({found: {stem(found), stem(true)} for true, found in pairs}, regions)
     names, true, found = [], [], []
     for truth_path, predicted_path in pairs:
@@ -230,11 +230,16 @@ def matching_masks(names: Mapping[Path, set[str]], regions: Path | None) -> Mapp
     return found
 
 
-def _match_predictions(truth: Path, predicted: Path) -> list[tuple[Path, Path]]:
+def _match_predictions(truth: Path, predicted: Path, failures: Failures) -> list[tuple[Path, Path]]:
     """Pair every true label image with its prediction; what else lies there is left alone."""
     if truth.is_file() and predicted.is_file():
         return [(truth, predicted)]
-    by_stem = {stem(path): path for path in _without_pictures(image_paths(predicted))}
+    there = image_paths(predicted)
+    by_stem = {stem(path): path for path in _without_pictures(there)}
+    for path in there:
+        if path not in by_stem.values():
+            doubt = "is taken for a picture and left out: labels named after it lie beside it"
+            failures.warn(doubt, path.name)
     pairs: dict[Path, Path] = {}
     for path in _without_pictures(image_paths(truth)):
         match = next((by_stem[name] for name in _names(stem(path)) if name in by_stem), None)

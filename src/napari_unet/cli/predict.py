@@ -19,6 +19,7 @@ from napari_unet.files import (
     probability_file,
     read_image,
     stem,
+    without_labels,
     write_labels,
     write_probabilities,
     write_values,
@@ -74,9 +75,9 @@ class PredictCommand:
             check_views(self.views)
         except (ValueError, PredictionError) as error:
             raise UsageError(str(error)) from error
-        paths = image_paths(self.images)
+        paths, labels = without_labels(image_paths(self.images))
         outputs = [output for path in paths for output in self._outputs(path)]
-        refuse_inputs(outputs, paths)
+        refuse_inputs(outputs, [*paths, *labels])
         refuse_existing(outputs, overwrite=self.overwrite)
         model = load_model(self.model)
         if self.probabilities and model.task == "regression":
@@ -87,6 +88,8 @@ class PredictCommand:
         model = self._with_settings(model)
         prepare_folder(self.out)
         failures = Failures(debug=self.debug)
+        for path in labels:
+            failures.warn("is named like the labels of an image beside it, and left out", path.name)
         with PredictionProgress(len(paths)) as progress:
             for path in paths:
                 self._try(model, path, progress, failures)

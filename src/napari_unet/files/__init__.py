@@ -3,7 +3,14 @@
 from napari_unet.files.errors import FileError
 from napari_unet.files.images import ImageFile, read_image, read_labels, read_values
 from napari_unet.files.models import load_model, save_model
-from napari_unet.files.names import ImagePair, image_paths, match_labels, stem
+from napari_unet.files.names import (
+    ImagePair,
+    image_paths,
+    match_labels,
+    stem,
+    without_labels,
+)
+from napari_unet.files.ome_zarr import holds_labels
 from napari_unet.files.recovery import (
     Recovery,
     RecoveryEntry,
@@ -33,6 +40,7 @@ __all__ = [
     "RecoveryList",
     "RecoveryProblem",
     "discard_recovery",
+    "holds_labels",
     "image_paths",
     "label_file",
     "list_recoveries",
@@ -47,6 +55,7 @@ __all__ = [
     "save_model",
     "save_recovery",
     "stem",
+    "without_labels",
     "write_labels",
     "write_probabilities",
     "write_table",

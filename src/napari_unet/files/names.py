@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
 
-__all__ = ["SUFFIXES", "ImagePair", "image_paths", "match_labels", "stem"]
+__all__ = ["SUFFIXES", "ImagePair", "image_paths", "match_labels", "stem", "without_labels"]
 
 SUFFIXES = (".ome.tiff", ".ome.tif", ".ome.zarr", ".tiff", ".tif", ".png", ".zarr")
 _LABEL_ENDINGS = ("", "_masks", "_cp_masks", "_labels")
@@ -27,8 +28,11 @@ class ImagePair(NamedTuple):
 
 
 def stem(path: str | os.PathLike[str]) -> str:
-    """Return a file's name without its ending; ``.ome.tif`` is one ending."""
-    name = Path(path).name
+    """Return a file's name without its ending; ``.ome.tif`` is one ending.
+
+    Letters with accents are composed, as most systems write them; macOS takes them apart.
+    """
+    name = unicodedata.normalize("NFC", Path(path).name)
     ending = next((suffix for suffix in SUFFIXES if name.lower().endswith(suffix)), "")
     return name[: len(name) - len(ending)] or name
 
@@ -86,7 +90,7 @@ def match_labels(images: str | os.PathLike[str], labels: str | os.PathLike[str])
     if _single(Path(images)) and _single(Path(labels)):
         return [ImagePair(pictures[0], targets[0])]
     if one_folder:
-        pictures, targets = _apart(pictures)
+        pictures, targets = without_labels(pictures)
     targets = [path for path in targets if not any(_same(path, other) for other in pictures)]
     _refuse_equal_stems(pictures)
     by_stem: dict[str, list[Path]] = {}
@@ -114,7 +118,7 @@ def _same(first: Path, second: Path) -> bool:
     return first.resolve() == second.resolve()
 
 
-def _apart(paths: list[Path]) -> tuple[list[Path], list[Path]]:
+def without_labels(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
     """Divide one folder's files into images and the labels that are named after them."""
     stems = {stem(path) for path in paths}
     targets = [path for path in paths if any(base in stems for base in _bases(stem(path)))]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["is_zarr", "read_ome_zarr", "write_ome_zarr"]
+__all__ = ["holds_labels", "is_zarr", "read_ome_zarr", "write_ome_zarr"]
 
 _TYPES = {"T": "time", "C": "channel", "Z": "space", "Y": "space", "X": "space"}
 _SMALLEST = 1024
@@ -28,6 +28,13 @@ def is_zarr(path: Path) -> bool:
     return path.is_dir() and any(
         (path / name).is_file() for name in (".zgroup", ".zarray", "zarr.json", ".zattrs")
     )
+
+
+def holds_labels(path: Path) -> bool:
+    """Tell whether a Zarr store says that its values are labels."""
+    with reading(path, "an OME-Zarr image"):
+        node = zarr.open(path, mode="r", use_consolidated=False)
+        return isinstance(node, zarr.Group) and "image-label" in _metadata(node)
 
 
 def read_ome_zarr(path: Path, *, labels: bool = False) -> StoredArray:
@@ -46,7 +53,8 @@ def read_ome_zarr(path: Path, *, labels: bool = False) -> StoredArray:
         If it is damaged, a plate, or holds several pictures or label images.
     """
     with reading(path, "an OME-Zarr image"):
-        node = zarr.open(path, mode="r")
+        # Another program may have added labels and left the consolidated list of groups as it was.
+        node = zarr.open(path, mode="r", use_consolidated=False)
         if isinstance(node, zarr.Array):
             return StoredArray(np.asarray(node[...]), _unnamed(node.ndim))
         return _read_image(path, _label_image(path, node) if labels else _image(path, node))
@@ -166,10 +174,10 @@ def _read_image(path: Path, group: zarr.Group) -> StoredArray:
 
 
 def _pixel_size(
-    axes: list[Mapping[str, str]], letters: str, dataset: Mapping[str, Any]
+    axes: list[Mapping[str, str | None]], letters: str, dataset: Mapping[str, Any]
 ) -> float | None:
     x = letters.index("X")
-    factor = MICROMETRES.get(axes[x].get("unit", "").lower())
+    factor = MICROMETRES.get((axes[x].get("unit") or "").lower())
     for transformation in dataset.get("coordinateTransformations", []):
         if transformation.get("type") == "scale" and factor:
             return float(transformation["scale"][x]) * factor

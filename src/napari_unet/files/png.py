@@ -38,7 +38,10 @@ def read_png(path: Path, *, indices: bool = False) -> StoredArray:
         if not content.startswith(_SIGNATURE):
             raise FileError(f"{path} is damaged or not a PNG image")
         if indices and content[_COLOUR_TYPE] == _PALETTE:
-            with Image.open(path) as picture:
-                return StoredArray(np.asarray(picture), "YX")
+            try:
+                with Image.open(path) as picture:
+                    return StoredArray(np.asarray(picture), "YX")
+            except Image.DecompressionBombError as error:
+                raise FileError(f"{path} is too large a palette picture; use TIFF") from error
         data: NDArray[Any] = imagecodecs.png_decode(content)
     return StoredArray(data, "YXS"[: data.ndim])

@@ -142,6 +142,8 @@ def _write(
         raise FileError(f"{target} cannot be written; choose a name that ends in .tif or .zarr")
     with writing(target, overwrite=overwrite) as temporary:
         if name.endswith(".zarr"):
+            if letters == "ZCYX":  # OME-Zarr wants space behind the channels
+                data, letters = data.swapaxes(0, 1), "CZYX"
             write_ome_zarr(
                 temporary,
                 data,

@@ -55,9 +55,14 @@ def read_tiff(path: Path) -> StoredArray:
     Raises
     ------
     FileError
-        If the file is damaged, no TIFF, or holds several pictures of one size.
+        If the file is damaged, no TIFF, part of a set, or holds several pictures of one size.
     """
     with reading(path, "a TIFF image"), _complaints(path), tifffile.TiffFile(path) as file:
+        if _one_of_several(file):
+            raise FileError(
+                f"{path} is one of several files that make up one set, of positions or channels; "
+                "open it in Fiji and save each picture as a file of its own"
+            )
         series = file.series[0]
         same = [other for other in file.series if other.shape == series.shape]
         if len(same) > 1:
@@ -98,9 +103,19 @@ def write_tiff(
         imagej=imagej,
         photometric="minisblack",
         compression="zlib",
+        bigtiff=not imagej and data.nbytes >= _IMAGEJ_BYTES,
         metadata=metadata,
         **options,
     )
+
+
+def _one_of_several(file: tifffile.TiffFile) -> bool:
+    """Tell whether a file's metadata speak of a set of files, which tifffile reads as one."""
+    if file.ome_metadata:
+        tree = ElementTree.fromstring(file.ome_metadata).iter()
+        named = {e.get("FileName") for e in tree if e.tag.rpartition("}")[2] == "UUID"}
+        return len(named - {None}) > 1
+    return any(series.is_multifile for series in file.series)
 
 
 def _axes(axes: str, shape: tuple[int, ...], page: Any) -> str:
@@ -156,7 +171,10 @@ def _ome_pixel_size(xml: str) -> float | None:
 
 @contextmanager
 def _complaints(path: Path) -> Iterator[None]:
-    """Take tifffile's logged errors for errors: after them slices are missing or empty."""
+    """Take tifffile's logged errors for errors: after them slices are missing or empty.
+
+    That planes are missing and full of zeros is a warning to it.
+    """
     messages: list[str] = []
     handler = _Collector(messages)
     logger = logging.getLogger("tifffile")
@@ -171,11 +189,12 @@ def _complaints(path: Path) -> Iterator[None]:
 
 class _Collector(logging.Handler):
     def __init__(self, messages: list[str]) -> None:
-        super().__init__(logging.ERROR)
+        super().__init__(logging.WARNING)
         self._messages = messages
 
     def emit(self, record: logging.LogRecord) -> None:
         message = " ".join(record.getMessage().split())
         # Vendors write odd tags into good files; what the picture needs is checked when read.
-        if "TiffTag" not in message:
+        wrong = record.levelno >= logging.ERROR and "TiffTag" not in message
+        if wrong or "zeroed" in message:
             self._messages.append(message)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Labels
@@ -20,13 +21,21 @@ def write_labels(path: str, data: NDArray[Any], attributes: dict[str, Any]) -> l
     Parameters
     ----------
     path
-        Ends in .tif, .tiff or .zarr. napari has asked before whether to replace a file.
+        Ends in .tif, .tiff or .zarr; .tif is added to another name. napari's dialog has asked
+        before whether to replace a file, a script has not: a Zarr store is only replaced where it
+        holds labels.
     data, attributes
         As napari hands them to a writer.
     """
+    from napari_unet.files import FileError, holds_labels
     from napari_unet.files import write_labels as write
 
+    asked = path.lower().endswith((".tif", ".tiff", ".zarr"))
+    path = path if asked else f"{path}.tif"
+    store = Path(path)
+    if store.is_dir() and not holds_labels(store):
+        raise FileError(f"{path} holds an image, not labels; choose another name")
     known = {key: attributes[key] for key in ("scale", "units") if key in attributes}
     size = layers.pixel_size(Labels(data, **known))
-    write(path, data, pixel_size=size, overwrite=True)
+    write(path, data, pixel_size=size, overwrite=asked)
     return [path]
