@@ -177,3 +177,17 @@ def test_a_class_at_one_side_is_never_kept_back():
 def test_classes_that_each_have_their_own_picture_all_teach():
     images = [picture(np.full((16, 16), value), name=str(value)) for value in (1, 2, 3)]
     assert halves(images, task="classes") == (images, [])
+
+
+def test_the_slices_of_a_stack_are_not_copied_to_be_counted(monkeypatch):
+    stack = picture(np.stack([grid_of_cells()] * 10))
+    counted = []
+
+    def count(labels):
+        counted.append(len(labels))
+        return count_cells(labels)
+
+    monkeypatch.setattr("napari_unet.annotations.splitting.count_cells", count)
+    _, validation = halves([stack])
+    assert validation
+    assert counted == [10] + [1] * 10

@@ -348,3 +348,15 @@ def test_nan_is_told_of_whichever_slice_it_is_on():
     for stack in (image, Reader(image)):
         with pytest.raises(PredictionError, match="4 pixels that are NaN"):
             list(predict_slices(lively_model(), stack, slices=[0]))
+
+
+def test_cells_brighter_than_the_range_still_differ():
+    image = np.random.default_rng(0).normal(100, 3, (1, 1, 400, 400))
+    image[0, 0, :6, :6], image[0, 0, :6, 2:4], image[0, 0, 300, 300] = 2000, 300, 1e9
+    seen = measure_range(image, {"low": 1.0, "high": 99.8}).apply(image)[0, 0]
+    assert seen[0, 0] - seen[0, 2] > 1, "the gap between two cells"
+    assert 4 < seen[300, 300] < 25, "a hot pixel"
+    assert np.isfinite(seen).all()
+    ordinary = np.linspace(0, 1000, 10_000).reshape(1, 1, 100, 100)
+    known = measure_range(ordinary, {"low": 1.0, "high": 99.8}).apply(ordinary)
+    np.testing.assert_allclose(known, (ordinary - 10) / 988, atol=1e-3)

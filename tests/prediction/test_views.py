@@ -79,3 +79,11 @@ def test_outputs_that_are_off_the_centre_have_one_view():
 def test_another_number_of_views_is_refused(image):
     with pytest.raises(PredictionError, match="3 views cannot be averaged; choose 1, 2, 4 or 8"):
         predict(model(padding="same"), image, views=3)
+
+
+def test_a_network_that_saw_no_turned_images_is_shown_none(image):
+    trained = model(padding="same")
+    upright = replace(trained, configuration={"views": 8, "rotate": False})
+    assert np.array_equal(predict(upright, image), predict(trained, image, views=1))
+    asked = predict(upright, image, views=2)
+    assert np.array_equal(asked, predict(trained, image, views=2))

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
-from napari_unet.training.provenance import cells_learnt, provenance
+from napari_unet.training.provenance import cells_learnt, fingerprint, provenance
 from tests.prediction.models import lively_model
 from tests.training.pictures import bright_discs
 
 
 def _facts(images, **more):
     values = {
+        "data": "0123",
         "device": torch.device("cpu"),
         "dtype": None,
         "steps": 3,
@@ -43,9 +45,11 @@ def test_the_data_are_known_by_their_pixels_and_not_by_their_names(part):
     changed = getattr(image, part).copy()
     changed.flat[0] = changed.flat[0] == 0
     other = replace(image, **{part: changed})
-    known = _facts([image])["data"]
-    assert _facts([replace(image, name="another")])["data"] == known
-    assert _facts([other])["data"] != known
+    known = fingerprint([image])
+    assert fingerprint([replace(image, name="another")]) == known
+    assert fingerprint([other]) != known
+    turned = np.asfortranarray(getattr(image, part))
+    assert fingerprint([replace(image, **{part: turned})]) == known
 
 
 def test_the_diameter_is_that_of_the_new_cells_as_the_network_saw_them():

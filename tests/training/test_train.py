@@ -462,9 +462,15 @@ def test_a_prediction_that_fails_in_a_validation_costs_nothing(monkeypatch):
 def test_in_a_long_training_it_is_time_to_validate_sooner(monkeypatch):
     monkeypatch.setattr(exams_module, "_LONGEST_PAUSE", 0.0)
     monkeypatch.setattr(exams_module, "_SHARE", 1e9)
-    reports = list(train([bright_discs(s) for s in range(5)], small(steps=12)))
+    images = [bright_discs(s) for s in range(5)]
+    by_time = small(steps=None, minutes=0.05)
+    reports = list(train(images, by_time))
     scored = [report.step for report in reports if report.validation is not None]
-    assert scored[:11] == list(range(1, 12))
+    assert scored[:-1] == list(range(1, len(scored)))
+    assert len(scored) > 6
+    by_steps = list(train(images, small(steps=12)))
+    scored = [report.step for report in by_steps if report.validation is not None]
+    assert scored == [2, 4, 6, 8, 10, 12], "the same on every machine"
 
 
 def test_what_was_learnt_since_the_last_validation_counts_after_a_stop(monkeypatch):
@@ -482,3 +488,10 @@ def test_what_was_learnt_since_the_last_validation_counts_after_a_stop(monkeypat
 
 def _after(seen, step):
     return bool(seen) and seen[-1].step >= step
+
+
+def test_images_that_are_painted_further_need_names_of_their_own():
+    images = [bright_discs(0, name="a"), bright_discs(1, name="a")]
+    with pytest.raises(TrainingError, match="told apart by their names"):
+        list(train(images, small(), updates=lambda: None))
+    assert _last(images, small(steps=1)).model is not None

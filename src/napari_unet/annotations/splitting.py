@@ -99,6 +99,14 @@ def _within(image: AnnotatedImage, mask: NDArray[np.bool_]) -> AnnotatedImage:
     return replace(image, annotated=image.annotated & mask)
 
 
+def _slice(image: AnnotatedImage, z: int) -> AnnotatedImage:
+    """Return one slice, as views."""
+    only = slice(z, z + 1)
+    return replace(
+        image, image=image.image[only], labels=image.labels[only], annotated=image.annotated[only]
+    )
+
+
 def _by_image(
     images: list[AnnotatedImage], fraction: float, rng: np.random.Generator, task: Task
 ) -> Split:
@@ -114,13 +122,7 @@ def _by_slice(
     image: AnnotatedImage, fraction: float, rng: np.random.Generator, task: Task
 ) -> Split:
     slices = np.flatnonzero(image.annotated.any(axis=(1, 2)))
-
-    def only(z: int) -> NDArray[np.bool_]:
-        mask = np.zeros((len(image.labels), 1, 1), dtype=bool)
-        mask[z] = True
-        return mask
-
-    single = [_within(image, only(int(z))) for z in slices]
+    single = [_slice(image, int(z)) for z in slices]
     worth = [_worth(each, task) for each in single]
     run = _choose_run(worth, [_classes(each, task) for each in single], fraction, rng)
     if run is None:

@@ -53,7 +53,7 @@ class _Preview:
 
 
 def _compute(request: _Request) -> Iterator[_Preview]:
-    """Weigh the pixels as the training will: separated cells, nothing where nothing counts."""
+    """Weigh the pixels of separated cells at full resolution, nothing where nothing counts."""
     from napari_unet.annotations import binary_to_instances, count_cells, separate, weight_map
 
     annotated = request.marks.annotated()[0]
@@ -244,7 +244,8 @@ class WeightMapDock(Dock):
         where = f" on slice {preview.request.z}" if self.session.slice_count > 1 else ""
         return (
             f"The largest weight{where} is {float(preview.weights.max()):.1f}, between "
-            f"{preview.cells} cells. Black does not count; inside cells the weight is 1."
+            f"{preview.cells} cells. Black does not count; inside cells the weight is 1 here. A "
+            "training also balances cells and background, and draws the map at its working scale."
         )
 
     def _on_finished(self) -> None:

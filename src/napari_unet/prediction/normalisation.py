@@ -33,6 +33,9 @@ class SliceStack(Protocol):
         """Read one slice as a (C, Y, X) array."""
 
 
+_LINEAR = 4.0  # times the range: up to here values stay in proportion
+
+
 @dataclass(frozen=True, eq=False)
 class IntensityRange:
     """Per channel, the intensities that become 0 and 1.
@@ -47,13 +50,21 @@ class IntensityRange:
     high: NDArray[np.float64]
 
     def apply(self, image: NDArray[np.generic]) -> NDArray[np.float32]:
-        """Map (..., C, Y, X) of any dtype to float32, clipped to [-1, 4] against outliers."""
+        """Map (..., C, Y, X) of any dtype to float32; what lies far outside comes closer.
+
+        Below -1 nothing is left. Above 4 values grow with the logarithm: a hot pixel does no harm,
+        and where cells are so few that the range holds none of them they still differ.
+        """
         low = self.low[:, None, None]
         span = (self.high - self.low)[:, None, None]
         scaled = image.astype(np.float64)
         scaled -= low
         scaled /= np.where(span > 0, span, 1.0)
-        return np.clip(scaled, -1.0, 4.0, out=scaled).astype(np.float32)
+        np.maximum(scaled, -1.0, out=scaled)
+        bright = scaled > _LINEAR
+        if bright.any():
+            scaled[bright] = _LINEAR + np.log1p(scaled[bright] - _LINEAR)
+        return scaled.astype(np.float32)
 
 
 def measure_range(image: SliceStack, percentiles: Mapping[str, float]) -> IntensityRange:

@@ -193,7 +193,11 @@ def predict_slices(
 
 
 def _chosen_views(model: TrainedModel, views: int | None) -> int:
-    chosen = int(model.configuration.get("views", 1)) if views is None else views
+    chosen = views
+    if chosen is None:
+        # A network that was never shown a turned image knows nothing of one.
+        turned = model.configuration.get("rotate", True)
+        chosen = int(model.configuration.get("views", 1)) if turned else 1
     check_views(chosen)
     return chosen
 

@@ -17,15 +17,18 @@ from napari_unet.training.sizes import FEWEST_SIZES, lengths_of_pixels
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from numpy.typing import NDArray
+
     from napari_unet.annotations import AnnotatedImage
     from napari_unet.network import TrainedModel
 
-__all__ = ["cells_learnt", "provenance"]
+__all__ = ["add_pixels", "cells_learnt", "fingerprint", "provenance"]
 
 
 def provenance(
     images: Sequence[AnnotatedImage],
     *,
+    data: str,
     device: torch.device,
     dtype: torch.dtype | None,
     steps: int,
@@ -41,6 +44,8 @@ def provenance(
     ----------
     images : sequence of AnnotatedImage
         All that were given, with those that were kept back.
+    data : str
+        Their `fingerprint`.
     device, dtype
         Where and in which precision the steps were computed; None: float32.
     steps, seconds
@@ -65,7 +70,7 @@ def provenance(
         "precision": str(dtype or torch.float32).removeprefix("torch."),
         "steps": steps,
         "seconds": round(seconds, 1),
-        "data": _fingerprint(images),
+        "data": data,
         "images": [image.name for image in images],
         **cells,
         **({"parent": parent} if parent else {}),
@@ -105,14 +110,20 @@ def cells_learnt(
     return {"cells": count, **({"cell_diameter": known} if known else {})}
 
 
-def _fingerprint(images: Sequence[AnnotatedImage]) -> str:
+def fingerprint(images: Sequence[AnnotatedImage]) -> str:
     """Return a short hash of the pixels and labels that a model was trained on."""
     digest = hashlib.sha256()
     for image in images:
         for array in (image.image, image.labels, image.annotated):
             digest.update(str((array.shape, array.dtype)).encode())
-            digest.update(np.ascontiguousarray(array).tobytes())
+            add_pixels(digest, array)
     return digest.hexdigest()[:16]
+
+
+def add_pixels(digest: hashlib._Hash, array: NDArray[Any]) -> None:
+    """Put an array (Z, ...) into a hash, slice by slice: no copy of it all is made."""
+    for plane in array:
+        digest.update(np.ascontiguousarray(plane).reshape(-1).view(np.uint8).data)
 
 
 def _version(package: str) -> str:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_unet.training.provenance import add_pixels
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -52,11 +54,14 @@ def only_others(
     images: Sequence[AnnotatedImage], known: Sequence[AnnotatedImage]
 ) -> list[AnnotatedImage]:
     """Return the images with something annotated whose pictures are none of the known ones."""
+    if not images:
+        return []
     pictures = {_picture(image) for image in known}
     return [image for image in images if image.annotated.any() and _picture(image) not in pictures]
 
 
 def _picture(image: AnnotatedImage) -> tuple[Any, ...]:
     """Return what is equal for equal pictures only."""
-    pixels = np.ascontiguousarray(image.image)
-    return pixels.shape, pixels.dtype.str, hashlib.sha256(pixels.tobytes()).digest()
+    digest = hashlib.sha256()
+    add_pixels(digest, image.image)
+    return image.image.shape, image.image.dtype.str, digest.digest()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,7 +38,7 @@ from napari_unet.training.messages import (
 from napari_unet.training.optimisation import Learner
 from napari_unet.training.patches import PatchSource
 from napari_unet.training.preparation import prepare
-from napari_unet.training.provenance import cells_learnt, provenance
+from napari_unet.training.provenance import cells_learnt, fingerprint, provenance
 from napari_unet.training.regression import measure_standardisation
 from napari_unet.training.reports import Clock, TrainingReport
 from napari_unet.training.selection import counted_only, only_others, share_of_old, without_exam
@@ -101,7 +101,8 @@ def train(
         the best model so far is finished and reported.
     updates : callable, optional
         Asked between steps: None, or the annotated images anew. So painting goes on while a
-        network learns. Images that joined later are trained on, never validated on.
+        network learns. Images that joined later are trained on, never validated on. They are told
+        apart by their names.
 
     Yields
     ------
@@ -179,6 +180,10 @@ class _Training:
         self.start_name = start_name or "a model without a name"
         self.clock = Clock(config)
         self.should_stop = should_stop
+        if updates is not None and len({image.name for image in images}) < len(images):
+            raise TrainingError(
+                "images that are painted further are told apart by their names; give each its own"
+            )
         self.updates = updates
         self.device = choose_device(config.device)
         self.rng = np.random.default_rng(config.seed)
@@ -345,7 +350,10 @@ class _Training:
 
     @property
     def _exam_is_due(self) -> bool:
-        return self.next_exam <= self.clock.used or self.latest_exam <= self.clock.seconds
+        if self.next_exam <= self.clock.used:
+            return True
+        # Not by the clock where steps are counted: the same steps give the same network.
+        return self.config.steps is None and self.latest_exam <= self.clock.seconds
 
     def _checkpoint(self) -> TrainedModel:
         """Return what would be lost in a crash; how cells are cut is not tuned yet."""
@@ -469,12 +477,17 @@ class _Training:
         """
         return self.best[1] if self.best else self.learner.snapshot()
 
+    @cached_property
+    def _data(self) -> str:
+        return fingerprint([*self.images, *self.old])
+
     def _provenance(self, scores: Mapping[str, Any]) -> dict[str, Any]:
         cells: Mapping[str, float] = {}
         if self.cells:
             cells = cells_learnt(self.images, self.old, self.scale, self.pixel_size, self.start)
         return provenance(
             [*self.images, *self.old],
+            data=self._data,
             device=self.device,
             dtype=self.learner.dtype,
             steps=self.clock.step,
