@@ -200,4 +200,4 @@ def test_a_picture_beside_predictions_is_left_out_and_named(folders: Path, run: 
         path.rename(folders / "labels" / path.name)
     done = run("evaluate", folders / "labels", folders / "labels", "--json")
     assert json.loads(done.out)["ap50"] == 1
-    assert "p2.tif: is taken for a picture and left out" in done.err
+    assert "p0.tif, p1.tif, p2.tif: taken for pictures and left out" in done.sentence

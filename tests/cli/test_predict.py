@@ -164,7 +164,7 @@ def test_labels_in_the_folder_of_the_images_are_no_images(
         path.rename(folders / "images" / path.name)
     done = run("predict", model, folders / "images", "--out", folders / "out")
     assert done.code == 0
-    assert "p1_masks.tif: is named like the labels of an image beside it" in done.err
+    assert "p1_masks.tif, p2_masks.tif: named like labels of the images" in done.sentence
     assert sorted(path.name for path in (folders / "out").iterdir()) == [
         "p0.tif",
         "p1.tif",

@@ -19,6 +19,7 @@ from napari_unet.cli.failures import CommandError
 from napari_unet.files import (
     FileError,
     image_paths,
+    listed_names,
     match_labels,
     read_image,
     read_labels,
@@ -235,11 +236,11 @@ def _match_predictions(truth: Path, predicted: Path, failures: Failures) -> list
     if truth.is_file() and predicted.is_file():
         return [(truth, predicted)]
     there = image_paths(predicted)
-    by_stem = {stem(path): path for path in _without_pictures(there)}
-    for path in there:
-        if path not in by_stem.values():
-            doubt = "is taken for a picture and left out: labels named after it lie beside it"
-            failures.warn(doubt, path.name)
+    labels = _without_pictures(there)
+    by_stem = {stem(path): path for path in labels}
+    if pictures := [path for path in there if path not in labels]:
+        doubt = "taken for pictures and left out, because labels named after them lie beside them"
+        failures.warn(doubt, listed_names(pictures))
     pairs: dict[Path, Path] = {}
     for path in _without_pictures(image_paths(truth)):
         match = next((by_stem[name] for name in _names(stem(path)) if name in by_stem), None)

@@ -15,6 +15,7 @@ from napari_unet.cli.settings import read_settings
 from napari_unet.files import (
     image_paths,
     label_file,
+    listed_names,
     load_model,
     probability_file,
     read_image,
@@ -88,8 +89,9 @@ class PredictCommand:
         model = self._with_settings(model)
         prepare_folder(self.out)
         failures = Failures(debug=self.debug)
-        for path in labels:
-            failures.warn("is named like the labels of an image beside it, and left out", path.name)
+        if labels:
+            doubt = "named like labels of the images beside them, and left out"
+            failures.warn(doubt, listed_names(labels))
         with PredictionProgress(len(paths)) as progress:
             for path in paths:
                 self._try(model, path, progress, failures)

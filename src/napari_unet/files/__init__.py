@@ -6,6 +6,7 @@ from napari_unet.files.models import load_model, save_model
 from napari_unet.files.names import (
     ImagePair,
     image_paths,
+    listed_names,
     match_labels,
     stem,
     without_labels,
@@ -44,6 +45,7 @@ __all__ = [
     "image_paths",
     "label_file",
     "list_recoveries",
+    "listed_names",
     "load_model",
     "load_recovery",
     "match_labels",

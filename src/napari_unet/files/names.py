@@ -13,7 +13,15 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
 
-__all__ = ["SUFFIXES", "ImagePair", "image_paths", "match_labels", "stem", "without_labels"]
+__all__ = [
+    "SUFFIXES",
+    "ImagePair",
+    "image_paths",
+    "listed_names",
+    "match_labels",
+    "stem",
+    "without_labels",
+]
 
 SUFFIXES = (".ome.tiff", ".ome.tif", ".ome.zarr", ".tiff", ".tif", ".png", ".zarr")
 _LABEL_ENDINGS = ("", "_masks", "_cp_masks", "_labels")
@@ -118,6 +126,14 @@ def _same(first: Path, second: Path) -> bool:
     return first.resolve() == second.resolve()
 
 
+def listed_names(paths: Sequence[Path]) -> str:
+    """Name some files, the first of them if they are many."""
+    more = len(paths) - _SHOWN
+    return ", ".join(path.name for path in paths[:_SHOWN]) + (
+        f" and {more} more" if more > 0 else ""
+    )
+
+
 def without_labels(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
     """Divide one folder's files into images and the labels that are named after them."""
     stems = {stem(path) for path in paths}
@@ -147,11 +163,9 @@ def _refuse_equal_stems(paths: Sequence[Path]) -> None:
 def _refuse_missing(missing: list[Path], labels: str | os.PathLike[str]) -> None:
     if not missing:
         return
-    names = ", ".join(path.name for path in missing[:_SHOWN])
-    more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
     example = stem(missing[0])
     raise FileError(
-        f"no labels in {labels} for {names}{more}; name them {example}, {example}_masks, "
+        f"no labels in {labels} for {listed_names(missing)}; name them {example}, {example}_masks, "
         f"{example}_cp_masks or {example}_labels"
     )
 
