@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from qtpy.QtCore import Qt
+from napari._qt.dialogs.confirm_close_dialog import ConfirmCloseDialog
+from napari._qt.qt_main_window import _QtMainWindow
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtGui import QCloseEvent
 from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication, QDialog
 
 from napari_unet.files import FileError, recovery
 from napari_unet.gui import layers
@@ -457,3 +462,42 @@ def test_labels_without_class_names_come_back_without(
     press(dock, "Restore")
     qtbot.waitUntil(lambda: dock.session.complete == {2}, timeout=5000)
     assert dock.session.class_names == {1: "background", 2: "class 1"}
+
+
+@contextmanager
+def asking(answer: str) -> Iterator[None]:
+    """Let a window ask whether it shall close, as napari does; the question runs events."""
+
+    def ask(self: Any, event: Any) -> None:
+        dialog = ConfirmCloseDialog(self)
+        QTimer.singleShot(200, getattr(dialog, answer))
+        event.setAccepted(dialog.exec_() == QDialog.DialogCode.Accepted)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_QtMainWindow, "closeEvent", ask)
+        yield
+
+
+def test_what_was_painted_last_is_saved_when_the_window_asked_whether_to_close(
+    qtbot: Any, viewer: Any
+) -> None:
+    session = annotate(viewer)
+    closings = []
+    session.closing.connect(lambda: closings.append(1))
+    window = viewer.window._qt_window  # its X leaves the viewer holding it, `close` does not
+    with asking("accept"):
+        viewer.window.close()
+    assert not window.isVisible()
+    qtbot.waitUntil(lambda: cells_by_name() == {"cells": 2}, timeout=1000)
+    qtbot.waitUntil(lambda: closings == [1], timeout=1000)
+
+
+def test_a_close_that_is_cancelled_saves_and_closes_nothing(qtbot: Any, viewer: Any) -> None:
+    session = annotate(viewer)
+    labels = session.labels_layer
+    assert labels is not None
+    with asking("reject"), qtbot.assertNotEmitted(session.closing, wait=300):
+        QApplication.sendEvent(viewer.window._qt_window, QCloseEvent())
+    qtbot.waitUntil(lambda: cells_by_name() == {"cells": 2}, timeout=1000)
+    labels.paint((0, 5, 5), 9)
+    qtbot.waitUntil(lambda: cells_by_name() == {"cells": 3}, timeout=5000)

@@ -106,6 +106,7 @@ class Session(QObject):
         self._model_path: Path | None = None
         self._border: tuple[float, float] | None = None
         self._revision = 0
+        self._closed = False
         self._seen_at: dict[str, tuple[Any, ...]] = {}
         self._settle = QTimer(self)
         self._settle.setSingleShot(True)
@@ -482,14 +483,23 @@ class Session(QObject):
 
     def close(self) -> None:
         """Stop all jobs; called when the viewer closes."""
+        self._closed = True
         self.closing.emit()
         for job in self._jobs.values():
             job.stop()
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
-        """See the window close; a close that the user cancels leaves it visible."""
-        if event is not None and event.type() == QEvent.Type.Close:
+        """See the window close; a close that the user cancels leaves it visible.
+
+        napari may ask first, which runs events: what waits for the close then comes too early, and
+        the next that is heard is that the window is destroyed. So the strokes are saved at once.
+        """
+        kind = None if event is None else event.type()
+        if kind == QEvent.Type.Close:
+            self.part(Autosave).save()
             QTimer.singleShot(0, self._after_close)
+        elif kind == QEvent.Type.DeferredDelete and not self._closed:
+            self.close()
         return False
 
     def _after_close(self) -> None:
