@@ -8,7 +8,7 @@ from napari_unet.annotations import (
     looks_like_picture,
     split_connected,
 )
-from napari_unet.annotations.cells import cell_boxes, pieces
+from napari_unet.annotations.cells import cell_boxes, cell_values, pieces
 from napari_unet.samples import touching_cells
 
 
@@ -96,3 +96,10 @@ def test_what_does_not_count_decides_nothing_and_stays():
     counted = np.array([[True, True, True, True], [True, True, True, False]])
     assert binary_to_instances([labels], [counted])[0].tolist() == [[1, 1, 0, 2], [0, 0, 0, 2]]
     assert binary_to_instances([labels])[0].tolist() == labels.tolist()
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.int32, np.int64])
+def test_values_below_zero_are_listed_as_any_other(dtype):
+    labels = np.array([[0, -1, 3, 3], [-1, -1, 0, 1]], dtype)
+    assert cell_values(labels).tolist() == [-1, 1, 3]
+    assert count_cells(labels) == 3

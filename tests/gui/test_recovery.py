@@ -501,3 +501,43 @@ def test_a_close_that_is_cancelled_saves_and_closes_nothing(qtbot: Any, viewer: 
     qtbot.waitUntil(lambda: cells_by_name() == {"cells": 2}, timeout=1000)
     labels.paint((0, 5, 5), 9)
     qtbot.waitUntil(lambda: cells_by_name() == {"cells": 3}, timeout=5000)
+
+
+def test_a_number_below_zero_is_saved_counted_and_said(
+    qtbot: Any, viewer: Any, dock: AnnotateDock
+) -> None:
+    session = annotate(viewer)
+    labels = session.labels_layer
+    assert labels is not None
+    labels.paint((1, 25, 40), -1)
+    qtbot.waitUntil(lambda: cells_by_name() == {"cells": 3}, timeout=8000)
+    np.testing.assert_array_equal(saved_of("cells").labels, labels.data)
+    viewer.dims.set_current_step(0, 1)
+    qtbot.waitUntil(lambda: "2 cells" in dock._counts.text(), timeout=5000)
+    with pytest.raises(ValueError, match="“cells” has pixels painted with -1 on slice 1, but"):
+        session.annotated_images()
+    labels.fill((1, 25, 40), 0)
+    session.annotated_images()
+
+
+def test_what_cannot_be_counted_is_saved_and_offered(
+    qtbot: Any, make_napari_viewer: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from napari_unet import annotations
+
+    def fail(labels: np.ndarray) -> int:
+        raise MemoryError
+
+    monkeypatch.setattr(annotations, "count_cells", fail)
+    first = make_napari_viewer()
+    with qtbot.waitSignal(annotate(first).part(Autosave).saved, timeout=10000):
+        pass
+    (entry,) = recovery.list_recoveries(recovery.recovery_folder()).entries
+    assert "cells" not in entry.facts
+    first.close()
+    viewer = make_napari_viewer(show=True)
+    dock = AnnotateDock(viewer)
+    viewer.window.add_dock_widget(dock)
+    viewer.add_image(picture(), name="cells")
+    qtbot.waitUntil(dock._offer.isVisible, timeout=5000)
+    assert "Restore the annotation of “cells”" in dock._offer.text

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_unet.gui import survey as survey_module
 from napari_unet.gui.survey import SliceSurvey, Survey
 
 if TYPE_CHECKING:
@@ -54,3 +56,49 @@ def test_counts_of_an_image_that_was_left_are_not_taken(viewer, session, stack, 
     session.choose([viewer.add_image(np.zeros((40, 48)), name="other")])
     survey._on_report(SliceSurvey(z=2, cells=9, highest=9, share=1.0, annotated=None))
     assert 2 not in survey.by_slice
+
+
+def test_a_count_that_fails_is_tried_again_only_after_a_change(
+    viewer, session, stack, qtbot, monkeypatch
+):
+    labels = session.create_annotation()
+    viewer.dims.set_current_step(0, 0)
+    survey = counted(session, qtbot)
+    plain, runs = survey_module.survey_slices, []
+
+    def fail(*what):
+        runs.append(what)
+        raise ValueError("no memory for this")
+        yield
+
+    monkeypatch.setattr(survey_module, "survey_slices", fail)
+    with qtbot.waitSignal(survey._job.failed, timeout=20_000):
+        labels.data_setitem((np.array([0]), np.array([5]), np.array([5])), 1)
+    qtbot.wait(500)
+    assert len(runs) == 1
+    monkeypatch.setattr(survey_module, "survey_slices", plain)
+    labels.data_setitem((np.array([0]), np.array([9]), np.array([9])), 2)
+    with qtbot.waitSignal(session.annotations_changed, timeout=20_000):
+        pass
+    assert counted(session, qtbot).by_slice[0].cells == 2
+
+
+def test_a_change_during_a_count_that_fails_is_counted(session, stack, qtbot, monkeypatch):
+    session.create_annotation()
+    survey = counted(session, qtbot)
+    plain, go_on = survey_module.survey_slices, threading.Event()
+
+    def fail(*what):
+        go_on.wait(10)
+        raise ValueError("no memory for this")
+        yield
+
+    monkeypatch.setattr(survey_module, "survey_slices", fail)
+    survey._stale.add(0)
+    survey._start()
+    monkeypatch.setattr(survey_module, "survey_slices", plain)
+    session.annotations_changed.emit()
+    qtbot.wait(200)
+    assert survey._job.running
+    go_on.set()
+    counted(session, qtbot)

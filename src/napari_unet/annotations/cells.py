@@ -75,15 +75,15 @@ def cell_values(labels: NDArray[Any]) -> NDArray[Any]:
     Parameters
     ----------
     labels
-        Any shape, integers >= 0.
+        Any shape, integers; below 0 stand slips of the brush, and marks of other programs.
 
     Returns
     -------
     numpy.ndarray
         (cells,) integers.
     """
-    if labels.size and labels.max() < labels.size:
-        # Counting is many times faster than sorting.
+    if labels.size and labels.min() >= 0 and labels.max() < labels.size:
+        # Counting is many times faster than sorting, and knows no number below 0.
         values: NDArray[Any] = np.flatnonzero(np.bincount(labels.ravel().astype(np.intp)))
     else:
         values = np.unique(labels)

@@ -391,8 +391,10 @@ class AnnotateDock(Dock):
         if entry is None:
             self._offer.drop()
             return
-        count = int(entry.facts.get("cells", 0))
-        what = _count(count, "annotations") if count else "the regions"
+        count = entry.facts.get("cells")
+        what = "the regions" if count == 0 else "the annotation"
+        if count:
+            what = _count(int(count), "annotations")
         when = entry.saved.astimezone().strftime("%d %b %H:%M")
         name = entry.facts.get("name", "this image")
         self._offer.ask(f"Restore {what} of “{name}” from {when}?", about=entry)

@@ -104,6 +104,7 @@ class Snapshot(Marks):
         """
         from napari_unet.annotations import annotate
 
+        self._refuse_negative()
         return annotate(
             self.image.whole,
             self.labels,
@@ -111,6 +112,21 @@ class Snapshot(Marks):
             name=self.name,
             pixel_size=self.pixel_size,
         )
+
+    def _refuse_negative(self) -> None:
+        """Say where a number below 0 is painted; napari's key for the previous label leads there.
+
+        What it means nobody can tell: a cell, or nothing yet.
+        """
+        lowest = int(self.labels.min(initial=0))
+        if lowest < 0:
+            z = int(np.argmax((self.labels < 0).any(axis=(1, 2))))
+            where = f" on slice {z}" if len(self.labels) > 1 else ""
+            raise ValueError(
+                f"“{self.name}” has pixels painted with {lowest}{where}, but cells and classes "
+                "have numbers from 1 on; paint over them with such a number, or with 0 to erase "
+                "them: the fill bucket without “contiguous” changes all of a slice at once"
+            )
 
 
 def _on_slice(outlines: Iterable[Outline], z: int) -> tuple[Outline, ...]:

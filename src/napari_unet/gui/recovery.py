@@ -62,19 +62,19 @@ class Copy:
     facts: Mapping[str, Any]
     replaces: tuple[str, ...] = ()
 
-    def save(self, cells: int) -> None:
+    def save(self, cells: int | None) -> None:
         """Write the file; an annotation without anything in it is not worth one.
 
         Parameters
         ----------
         cells
-            How many are painted.
+            How many are painted; None where that is not known.
         """
         from napari_unet.files import recovery
 
         folder = recovery.recovery_folder()
-        if cells or any(array.size for array in self.arrays.values()):
-            facts = {**self.facts, "cells": cells}
+        if self.labels.any() or any(array.size for array in self.arrays.values()):
+            facts = {**self.facts} if cells is None else {**self.facts, "cells": cells}
             recovery.save_recovery(folder, self.key, self.labels, arrays=self.arrays, facts=facts)
             for key in self.replaces:
                 recovery.discard_recovery(folder, key)
@@ -115,11 +115,9 @@ class _Waiting:
         One report for all: a job that is told to stop ends after a report. A copy that could not
         be written stays here, to be tried again.
         """
-        from napari_unet.annotations import count_cells  # takes longer, once, than a small file
-
         began, keys = time.monotonic(), []
         while (copy := self._next()) is not None:
-            copy.save(count_cells(copy.labels))
+            copy.save(_count(copy.labels))
             self._drop(copy)
             keys.append(copy.key)
         yield _Written(tuple(keys), time.monotonic() - began)
@@ -137,6 +135,16 @@ class _Waiting:
         with self._lock:
             if self._copies.get(copy.key) is copy:
                 del self._copies[copy.key]
+
+
+def _count(labels: NDArray[Any]) -> int | None:
+    """Count what is painted; None where that fails, for it is only told and must stop no save."""
+    from napari_unet.annotations import count_cells  # takes longer, once, than a small file
+
+    try:
+        return count_cells(labels)
+    except (ValueError, MemoryError):
+        return None
 
 
 class Autosave(QObject):

@@ -86,9 +86,10 @@ class Survey(QObject):
         self._stale: set[int] = set()
         self._valid: set[int] = set()  # what the running count may still say something about
         self._here = self._revision = 0
+        self._asked = False
         self._job = session.job("survey")
         self._job.reported.connect(self._on_report)
-        self._job.finished.connect(self._start_soon)
+        self._job.finished.connect(self._on_finished)
         self._soon = QTimer(self)
         self._soon.setSingleShot(True)
         self._soon.setInterval(_WAIT_MS)
@@ -129,6 +130,7 @@ class Survey(QObject):
             self._outdate(self._here)
         self._outdate(here)
         self._here, self._revision = here, revision
+        self._asked = True
         self._job.stop()
         self._start_soon()
 
@@ -151,7 +153,13 @@ class Survey(QObject):
         if here not in self._stale:
             order.insert(0, here)
         self._valid = set(order)
+        self._asked = False
         self._job.start(lambda should_stop: survey_slices(marks, order, should_stop))
+
+    def _on_finished(self) -> None:
+        """Go on with what is still to be counted; what has just failed waits for a change."""
+        if self._job.error is None or self._asked:
+            self._start_soon()
 
     def _on_report(self, report: SliceSurvey) -> None:
         if report.z not in self._valid:
