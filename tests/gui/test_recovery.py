@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from napari._qt.dialogs.confirm_close_dialog import ConfirmCloseDialog
 from napari._qt.qt_main_window import _QtMainWindow
+from napari.utils.notifications import notification_manager
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtGui import QCloseEvent
 from qtpy.QtTest import QTest
@@ -541,3 +542,35 @@ def test_what_cannot_be_counted_is_saved_and_offered(
     viewer.add_image(picture(), name="cells")
     qtbot.waitUntil(dock._offer.isVisible, timeout=5000)
     assert "Restore the annotation of “cells”" in dock._offer.text
+
+
+def test_a_save_that_fails_is_said_once_whichever_dock_is_open(
+    qtbot: Any, viewer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from napari_unet.gui import recovery as writer
+
+    said, attempts, reasons = [], [], ["full", "full", "gone"]
+
+    def hear(notification: Any) -> None:
+        said.append((str(notification.severity), notification.message))
+
+    def save(*what: Any, **more: Any) -> None:
+        attempts.append(what)
+        if reasons:
+            raise FileError(f"the disk is {reasons.pop(0)}")
+
+    monkeypatch.setattr(recovery, "save_recovery", save)
+    monkeypatch.setattr(writer, "_RETRY_MS", 100)
+    notification_manager.notification_ready.connect(hear)
+    session = annotate(viewer)
+    qtbot.waitUntil(lambda: len(attempts) >= 4, timeout=8000)
+    with qtbot.waitSignal(session.part(Autosave).saved, timeout=8000):
+        assert session.labels_layer is not None
+        session.labels_layer.paint((0, 5, 5), 9)
+    notification_manager.notification_ready.disconnect(hear)
+    full, gone, safe = said
+    assert [severity for severity, _ in said] == ["warning", "warning", "info"]
+    assert full[1].startswith("What you paint is not being saved")
+    assert full[1].endswith("the disk is full")
+    assert gone[1].endswith("the disk is gone")
+    assert safe[1].startswith("Your annotation is safe again")

@@ -183,7 +183,7 @@ class AnnotateDock(Dock):
         self._tools.acted.connect(self.say)
         self._autosave.offered.connect(self._on_offer)
         self._autosave.failed.connect(self.warn)
-        self._autosave.recovered.connect(self._on_recovered)
+        self._autosave.recovered.connect(self.say)
         self._image.activated.connect(self._on_image)
         self._channels.itemChanged.connect(self._on_channels)
         self._labels.activated.connect(self._on_labels)
@@ -383,9 +383,6 @@ class AnnotateDock(Dock):
     def _on_names(self, names: dict[int, str]) -> None:
         self.session.class_names = names
         self._show_state()
-
-    def _on_recovered(self) -> None:
-        self.say("Your annotation is safe again: its recovery file could be written now.")
 
     def _on_offer(self, entry: RecoveryEntry | None) -> None:
         if entry is None:

@@ -161,14 +161,14 @@ class Autosave(QObject):
         Everything up to a moment ago is in the recovery files.
     failed : Signal(str)
         Why it could not be saved or restored, in one sentence.
-    recovered : Signal()
-        What could not be saved before is saved now.
+    recovered : Signal(str)
+        What could not be saved before is saved now, in one sentence.
     """
 
     offered = Signal(object)
     saved = Signal()
     failed = Signal(str)
-    recovered = Signal()
+    recovered = Signal(str)
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
@@ -205,7 +205,8 @@ class Autosave(QObject):
         self._look_job.reported.connect(self._on_entries)
         self._look_job.finished.connect(self._on_looked)
         self._load_job.reported.connect(self._on_loaded)
-        for job in (self._save_job, self._look_job, self._load_job):
+        self._save_job.failed.connect(self._on_unwritten)
+        for job in (self._look_job, self._load_job):
             job.failed.connect(self.failed)
         session.edited.connect(self._on_edited)
         session.image_changing.connect(self.save)
@@ -303,15 +304,23 @@ class Autosave(QObject):
         self._settled.difference_update(written.keys)
         self._pause = max(_WAIT_MS, int(1000 * _REST * written.seconds))
 
+    def _on_unwritten(self, why: str) -> None:
+        self._unwritten = True
+        self.failed.emit(
+            "What you paint is not being saved by itself; that is tried again, and Export can save "
+            f"it elsewhere: {why}"
+        )
+
     def _on_saved(self) -> None:
         """Go on with what came in meanwhile; what could not be written is tried again later."""
         if self._save_job.error is not None:
-            self._unwritten = True
             self._start_soon()
             return
         if self._unwritten:
             self._unwritten = False
-            self.recovered.emit()
+            self.recovered.emit(
+                "Your annotation is safe again: its recovery file could be written now."
+            )
         if any(self._is_gone(key) for key in self._written):
             self._look()
         if self._pending:

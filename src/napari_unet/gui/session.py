@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 from napari.layers import Image, Labels, Layer, Shapes
+from napari.utils.notifications import show_info, show_warning
 from qtpy.QtCore import QEvent, QObject, QTimer, Signal
 from qtpy.QtWidgets import QApplication
 
@@ -78,8 +79,6 @@ class Session(QObject):
         `model` is another one.
     border_changed : Signal()
         `border` has other values.
-    message : Signal(str)
-        One sentence for the user that belongs to no dock in particular.
     closing : Signal()
         The viewer is closing: last chance to write something.
     """
@@ -92,7 +91,6 @@ class Session(QObject):
     slice_changed = Signal()
     model_changed = Signal()
     border_changed = Signal()
-    message = Signal(str)
     closing = Signal()
 
     def __init__(self, viewer: ViewerModel, parent: QObject | None = None) -> None:
@@ -107,6 +105,7 @@ class Session(QObject):
         self._border: tuple[float, float] | None = None
         self._revision = 0
         self._closed = False
+        self._warned: set[str] = set()
         self._seen_at: dict[str, tuple[Any, ...]] = {}
         self._settle = QTimer(self)
         self._settle.setSingleShot(True)
@@ -139,8 +138,10 @@ class Session(QObject):
         application = QApplication.instance()
         if application is not None:
             application.aboutToQuit.connect(session.close)
-        # What is painted is saved whichever dock is open.
-        session.part(Autosave)
+        # What is painted is saved whichever dock is open, and so is told when that fails.
+        autosave = session.part(Autosave)
+        autosave.failed.connect(session._on_unsaved)
+        autosave.recovered.connect(session._on_saved_again)
         return session
 
     @property
@@ -506,6 +507,16 @@ class Session(QObject):
         window = cast("Any", self.parent())
         if window is not None and not window.isVisible():
             self.close()
+
+    def _on_unsaved(self, why: str) -> None:
+        """Tell a reason once, not at every new attempt."""
+        if why not in self._warned:
+            self._warned.add(why)
+            show_warning(why)
+
+    def _on_saved_again(self, sentence: str) -> None:
+        self._warned.clear()
+        show_info(sentence)
 
     # -------------------------------------------------------------------------------- watching
 
