@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import sys
 from typing import Any
 
+import dask.array
 import numpy as np
 import pytest
+import zarr
 from napari.layers import Image, Labels, Shapes
 from napari.layers._layer_actions import _duplicate_layer
 
@@ -192,3 +196,78 @@ def test_a_duplicate_plays_no_role(viewer: Any) -> None:
     assert layers.fact(labels, layers.COMPLETE) is None
     layers.link(viewer, copy, "labels", [image])
     assert layers.find(viewer, "labels", [image]) is copy
+
+
+def slow_fingerprint(image: Image) -> str:
+    """Take it from whole slices, as it is written into older recovery files."""
+    stack = layers.image_stack([image])
+    known = (layers.volume_shape(image), image.rgb, str(image.dtype))
+    digest = hashlib.sha256(repr(known).encode())
+    for at in sorted({0, stack.shape[0] // 2}):
+        digest.update(np.ascontiguousarray(stack[at][:, ::8, ::8]).tobytes())
+    return digest.hexdigest()[:16]
+
+
+@pytest.mark.parametrize("kind", ["numpy", "turned", "big-endian", "dask", "zarr"])
+@pytest.mark.parametrize("shape", [(41, 30), (5, 41, 30), (41, 30, 3), (41, 30, 4), (5, 41, 30, 3)])
+def test_a_fingerprint_is_what_older_recovery_files_hold(shape: tuple[int, ...], kind: str) -> None:
+    data = np.random.default_rng(0).integers(0, 255, shape)
+    data = data.astype(np.uint8 if shape[-1] < 5 else np.uint16)
+    made = {
+        "numpy": lambda: data,
+        "turned": lambda: data[::-1],
+        "big-endian": lambda: data.astype(data.dtype.newbyteorder(">")),
+        "dask": lambda: dask.array.from_array(data, chunks=16),
+        "zarr": lambda: zarr.array(data, chunks=tuple(min(n, 16) for n in shape)),
+    }
+    image = Image(made[kind](), rgb=shape[-1] < 5)
+    assert layers.fingerprint(image) == slow_fingerprint(image)
+
+
+def test_a_fingerprint_stays_what_it_was() -> None:
+    stack = np.arange(3 * 20 * 30, dtype=np.uint16).reshape(3, 20, 30)
+    assert layers.fingerprint(Image(stack)) == "fe1f48ac00f85e1c"
+
+
+class Watched:
+    """An array on disk: what is read is counted, and it cannot be turned into one in memory."""
+
+    def __init__(self, data: np.ndarray) -> None:
+        self.dtype, self.shape, self.ndim, self.size = data.dtype, data.shape, data.ndim, data.size
+        self._data = data
+        self.read = 0
+
+    def __getitem__(self, key: Any) -> np.ndarray:
+        part = self._data[key]
+        self.read += part.size
+        return part
+
+
+def test_a_fingerprint_reads_every_eighth_row_and_column_only() -> None:
+    data = Watched(picture(4, 80, 160))
+    image = Image(data, contrast_limits=(0, 255))
+    data.read = 0
+    layers.fingerprint(image)
+    assert data.read == 2 * 10 * 20
+
+
+def test_a_fingerprint_is_taken_once_of_each_array_of_a_layer() -> None:
+    data = Watched(picture(4, 80, 160))
+    image, other = Image(data, contrast_limits=(0, 255)), Image(picture(4, 80, 160) // 2)
+    taken = layers.Fingerprints()
+    first = taken.of(image)
+    data.read = 0
+    assert taken.of(image) == first == layers.fingerprint(Image(data._data))
+    assert data.read == 0
+    assert taken.of(other) == layers.fingerprint(other)
+    image.data = other.data
+    assert taken.of(image) == taken.of(other) != first
+
+
+def test_what_fingerprints_were_taken_of_is_not_kept_alive() -> None:
+    data = picture(20, 30)
+    image = Image(data)
+    taken = layers.Fingerprints()
+    holders = sys.getrefcount(data), sys.getrefcount(image)
+    taken.of(image)
+    assert (sys.getrefcount(data), sys.getrefcount(image)) == holders

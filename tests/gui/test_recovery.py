@@ -574,3 +574,29 @@ def test_a_save_that_fails_is_said_once_whichever_dock_is_open(
     assert full[1].endswith("the disk is full")
     assert gone[1].endswith("the disk is gone")
     assert safe[1].startswith("Your annotation is safe again")
+
+
+def test_an_image_is_recognised_by_being_read_once(
+    qtbot: Any, viewer: Any, crashed: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from napari_unet.gui.layers import reading
+
+    folder = recovery.recovery_folder()
+    (entry,) = recovery.list_recoveries(folder).entries
+    for key in "abc":
+        recovery.save_recovery(folder, key, crashed, facts={**entry.facts, "image": key})
+    plain, taken = reading.fingerprint, []
+
+    def count(image: Any) -> str:
+        taken.append(image)
+        return plain(image)
+
+    monkeypatch.setattr(reading, "fingerprint", count)
+    monkeypatch.setattr(layers, "fingerprint", count)
+    autosave = Session.of(viewer).part(Autosave)
+    viewer.add_image(picture(), name="cells")
+    qtbot.waitUntil(lambda: autosave.offer is not None, timeout=5000)
+    labels = Session.of(viewer).create_annotation()
+    with qtbot.waitSignal(autosave.saved, timeout=8000):
+        labels.paint((0, 5, 5), 9)
+    assert len(taken) == 1

@@ -181,6 +181,7 @@ class Autosave(QObject):
         self._unwritten = False
         self._changed: set[str] = set()
         self._images: dict[str, Mapping[str, str]] = {}
+        self._fingerprints = layers.Fingerprints()
         self._settled: set[str] = set()
         self.offer: RecoveryEntry | None = None
         self._save_job = session.job("save a recovery file")
@@ -282,7 +283,7 @@ class Autosave(QObject):
         if not layers.fits(labels, images[0]):
             return None
         self._images[key] = {
-            "image": layers.fingerprint(images[0]),
+            "image": self._fingerprints.of(images[0]),
             "name": images[0].name,
             "path": layers.source_path(images[0]),
         }
@@ -401,7 +402,7 @@ class Autosave(QObject):
             return False
         # An image is known by its pixels: files are renamed, and layers too.
         known = str(entry.facts.get("image", "")).rsplit(" ", 1)[-1]
-        return known == layers.fingerprint(self._session.image_layers[0])
+        return known == self._fingerprints.of(self._session.image_layers[0])
 
     def _is_gone(self, key: str) -> bool:
         """Whether the layer of one of this session's own files is no longer in the viewer."""

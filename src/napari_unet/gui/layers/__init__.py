@@ -19,6 +19,7 @@ from napari_unet.gui.layers.finding import (
     value_layers,
 )
 from napari_unet.gui.layers.reading import (
+    Fingerprints,
     ImageStack,
     LayerError,
     channel_looks,
@@ -87,6 +88,7 @@ __all__ = [
     "REGIONS",
     "TASK",
     "VALUES",
+    "Fingerprints",
     "ImageStack",
     "LayerError",
     "add_image",
