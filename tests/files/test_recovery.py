@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -17,8 +23,10 @@ from napari_unet.files import (
     recovery_folder,
     save_recovery,
 )
+from napari_unet.files.recovery import in_use
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 LABELS = np.random.default_rng(0).integers(0, 5, (3, 20, 20))
@@ -120,3 +128,54 @@ def test_a_folder_that_cannot_be_made_is_a_sentence(
     monkeypatch.setenv("NAPARI_UNET_HOME", str(tmp_path / "file"))
     with pytest.raises(FileError, match="cannot be made"):
         recovery_folder()
+
+
+SAVE_AND_LIVE_ON = """
+import sys, time, numpy
+from napari_unet.files.recovery import save_recovery
+save_recovery(sys.argv[1], "a", numpy.ones((3, 20, 20), int))
+print("saved", flush=True)
+time.sleep(100)
+"""
+
+
+@pytest.fixture
+def living(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Run another process that has saved a file and goes on."""
+    program = [sys.executable, "-c", SAVE_AND_LIVE_ON, str(tmp_path)]
+    with subprocess.Popen(program, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "saved\n"
+        yield process
+        process.kill()
+
+
+def test_a_file_is_in_use_while_the_process_that_saved_it_lives(
+    tmp_path: Path, living: subprocess.Popen[str]
+) -> None:
+    (entry,) = list_recoveries(tmp_path).entries
+    assert (entry.host, entry.process) == (platform.node(), living.pid)
+    assert in_use(entry)
+    assert not in_use(replace(entry, host="another computer"))
+    before = datetime.now(UTC) - timedelta(hours=1)
+    assert not in_use(replace(entry, saved=before)), "another process has its number now"
+    living.kill()
+    # It has ended, but its parent, this process, has not asked for its end yet.
+    until = time.monotonic() + 10
+    while in_use(entry) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not in_use(entry)
+    living.wait()
+    assert not in_use(entry)
+
+
+def test_files_of_this_process_and_of_older_versions_are_not_in_use(tmp_path: Path) -> None:
+    path = save_recovery(tmp_path, "a", LABELS)
+    (entry,) = list_recoveries(tmp_path).entries
+    assert entry.process == os.getpid()
+    assert not in_use(entry)
+    header = json.dumps({"key": "a", "saved": "2026-01-01T00:00:00+00:00", "facts": {"cells": 4}})
+    np.savez_compressed(path, header=np.array(header), labels=LABELS)
+    (entry,) = list_recoveries(tmp_path).entries
+    assert (entry.host, entry.process, entry.facts) == ("", None, {"cells": 4})
+    assert not in_use(entry)

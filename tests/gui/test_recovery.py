@@ -544,6 +544,56 @@ def test_what_cannot_be_counted_is_saved_and_offered(
     assert "Restore the annotation of “cells”" in dock._offer.text
 
 
+def test_what_another_window_is_at_work_on_is_not_offered(
+    qtbot: Any, make_napari_viewer: Callable[..., Any], viewer: Any, dock: AnnotateDock
+) -> None:
+    first = make_napari_viewer()
+    with qtbot.waitSignal(annotate(first).part(Autosave).saved, timeout=10000):
+        pass
+    viewer.add_image(picture(), name="cells")
+    qtbot.wait(1000)
+    assert not dock._offer.isVisible()
+    first.close()
+    qtbot.wait(100)
+    dock.session.part(Autosave)._look()
+    qtbot.waitUntil(dock._offer.isVisible, timeout=5000)
+
+
+def test_what_another_process_is_at_work_on_is_not_offered(
+    qtbot: Any,
+    viewer: Any,
+    crashed: np.ndarray,
+    dock: AnnotateDock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(recovery, "in_use", lambda entry: True)
+        viewer.add_image(picture(), name="cells")
+        qtbot.wait(1000)
+        assert not dock._offer.isVisible()
+    dock.session.part(Autosave)._look()
+    qtbot.waitUntil(dock._offer.isVisible, timeout=5000)
+
+
+def test_a_file_is_replaced_once(
+    qtbot: Any, viewer: Any, crashed: np.ndarray, dock: AnnotateDock, press: Press
+) -> None:
+    folder = recovery.recovery_folder()
+    (old,) = recovery.list_recoveries(folder).entries
+    viewer.add_image(picture(), name="cells")
+    qtbot.waitUntil(dock._offer.isVisible, timeout=5000)
+    press(dock, "Restore")
+    qtbot.waitUntil(lambda: len(files()) == 1 and not old.path.exists(), timeout=8000)
+    # Somebody else may have it again: a window that was at work on it all the time.
+    recovery.save_recovery(folder, old.key, crashed, facts=old.facts)
+    labels = dock.session.labels_layer
+    assert labels is not None
+    qtbot.wait(100)
+    with qtbot.waitSignal(dock.session.part(Autosave).saved, timeout=8000):
+        labels.paint((0, 5, 5), 9)
+    assert old.path.exists()
+
+
 def test_a_save_that_fails_is_said_once_whichever_dock_is_open(
     qtbot: Any, viewer: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import platform
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import platformdirs
+import psutil
 from numpy.lib.npyio import NpzFile
 
 from napari_unet.files.atomic import writing
@@ -29,6 +31,7 @@ __all__ = [
     "RecoveryList",
     "RecoveryProblem",
     "discard_recovery",
+    "in_use",
     "list_recoveries",
     "load_recovery",
     "recovery_folder",
@@ -41,12 +44,26 @@ _LABELS = "labels"
 
 @dataclass(frozen=True)
 class RecoveryEntry:
-    """A recovery file that can be offered: its key, when it was saved, and what it says."""
+    """A recovery file that can be offered.
+
+    Attributes
+    ----------
+    key, path
+        What it was saved under, and where it lies.
+    saved
+        When.
+    facts
+        What it says.
+    host, process
+        Which process of which computer saved it; empty and None where the file does not say.
+    """
 
     key: str
     path: Path
     saved: datetime
     facts: Mapping[str, Any]
+    host: str = ""
+    process: int | None = None
 
 
 @dataclass(frozen=True)
@@ -139,7 +156,8 @@ def save_recovery(
         if np.asarray(array).dtype.hasobject:
             raise ValueError(f"{name!r} holds objects; a recovery file stores numbers only")
     saved = datetime.now(UTC).isoformat()
-    header = json.dumps({"key": key, "saved": saved, "facts": dict(facts or {})})
+    writer = {"host": platform.node(), "process": os.getpid()}
+    header = json.dumps({"key": key, "saved": saved, "facts": dict(facts or {}), **writer})
     path = _path(folder, key)
     with writing(path, overwrite=True) as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, allow_pickle=False, **{_HEADER: np.array(header)}, **stored)
@@ -157,6 +175,19 @@ def list_recoveries(folder: str | os.PathLike[str]) -> RecoveryList:
             problems.append(RecoveryProblem(path, str(error)))
     entries.sort(key=lambda entry: entry.saved, reverse=True)
     return RecoveryList(tuple(entries), tuple(problems))
+
+
+def in_use(entry: RecoveryEntry) -> bool:
+    """Tell whether another process of this computer, the one that saved a file, is still alive."""
+    if entry.process in (None, os.getpid()) or entry.host != platform.node():
+        return False
+    try:
+        process = psutil.Process(entry.process)
+        # Numbers of processes are used again: whoever saved the file was there before it.
+        older = process.create_time() <= entry.saved.timestamp()
+        return bool(older and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return False
 
 
 def load_recovery(folder: str | os.PathLike[str], key: str) -> Recovery:
@@ -200,7 +231,8 @@ def _entry(path: Path) -> RecoveryEntry:
     with _opened(path) as file:
         header = json.loads(str(file[_HEADER]))
         saved = datetime.fromisoformat(header["saved"])
-        return RecoveryEntry(header["key"], path, saved, header["facts"])
+        writer = header.get("host", ""), header.get("process")
+        return RecoveryEntry(header["key"], path, saved, header["facts"], *writer)
 
 
 @contextmanager

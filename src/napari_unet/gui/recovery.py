@@ -1,7 +1,8 @@
 """Saves every change of every annotation by itself, and brings it back after a crash.
 
 One recovery file per Labels layer and session: it never takes the place of one that was not
-restored yet. The files are written in the background from a copy.
+restored yet, and a file that a living session writes, in whichever process, is offered to no other.
+The files are written in the background from a copy.
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari.layers import Labels
 from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtWidgets import QApplication
 
 from napari_unet.gui import layers
 from napari_unet.gui.layers import CLASSES
 from napari_unet.gui.marks import Outline
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from napari.layers import Shapes
     from numpy.typing import NDArray
@@ -84,9 +86,10 @@ class Copy:
 
 @dataclass(frozen=True)
 class _Written:
-    """The keys of the files that were written, and how long that took."""
+    """The keys of the files that were written and replaced, and how long that took."""
 
     keys: tuple[str, ...]
+    replaced: frozenset[str]
     seconds: float
 
 
@@ -115,12 +118,13 @@ class _Waiting:
         One report for all: a job that is told to stop ends after a report. A copy that could not
         be written stays here, to be tried again.
         """
-        began, keys = time.monotonic(), []
+        began, keys, replaced = time.monotonic(), [], set[str]()
         while (copy := self._next()) is not None:
             copy.save(_count(copy.labels))
             self._drop(copy)
             keys.append(copy.key)
-        yield _Written(tuple(keys), time.monotonic() - began)
+            replaced.update(copy.replaces)
+        yield _Written(tuple(keys), frozenset(replaced), time.monotonic() - began)
 
     def _next(self) -> Copy | None:
         """Return a copy and put it last, so that one that cannot be written holds up no other."""
@@ -303,6 +307,10 @@ class Autosave(QObject):
         """Take note of what is on disk; files that take long are written less often."""
         self._written = written.keys
         self._settled.difference_update(written.keys)
+        for key in written.keys:
+            left = [old for old in self._replaces.pop(key, ()) if old not in written.replaced]
+            if left:
+                self._replaces[key] = tuple(left)
         self._pause = max(_WAIT_MS, int(1000 * _REST * written.seconds))
 
     def _on_unwritten(self, why: str) -> None:
@@ -386,7 +394,7 @@ class Autosave(QObject):
 
     def _on_entries(self, entries: tuple[RecoveryEntry, ...]) -> None:
         """Offer the newest that fits, of several one from an image of the same name."""
-        fitting = [entry for entry in entries if self._fits(entry)]
+        fitting = self._fitting(entries)
         named = [entry for entry in fitting if entry.facts.get("name") == self._session.name]
         self._offer(next(iter([*named, *fitting]), None))
 
@@ -394,15 +402,24 @@ class Autosave(QObject):
         self.offer = entry
         self.offered.emit(entry)
 
-    def _fits(self, entry: RecoveryEntry) -> bool:
-        """Whether an entry belongs to the chosen image; one's own only when its layer is gone."""
-        if not self._session.image_layers or entry.key in self._settled:
-            return False
-        if entry.key.startswith(self._stamp) and not self._is_gone(entry.key):
-            return False
+    def _fitting(self, entries: Sequence[RecoveryEntry]) -> list[RecoveryEntry]:
+        """List the entries that belong to the chosen image and to nobody who is at work on it."""
+        if not self._session.image_layers:
+            return []
+        others = _stamps() - {self._stamp}
+        free = [entry for entry in entries if self._is_free(entry, others)]
+        if not free:
+            return []
         # An image is known by its pixels: files are renamed, and layers too.
-        known = str(entry.facts.get("image", "")).rsplit(" ", 1)[-1]
-        return known == self._fingerprints.of(self._session.image_layers[0])
+        here = self._fingerprints.of(self._session.image_layers[0])
+        return [e for e in free if str(e.facts.get("image", "")).rsplit(" ", 1)[-1] == here]
+
+    def _is_free(self, entry: RecoveryEntry, others: set[str]) -> bool:
+        """Whether no session writes a file any more; of one's own, none whose layer is there."""
+        if entry.key in self._settled:
+            return False
+        stamp = entry.key.partition(" ")[0]
+        return self._is_gone(entry.key) if stamp == self._stamp else stamp not in others
 
     def _is_gone(self, key: str) -> bool:
         """Whether the layer of one of this session's own files is no longer in the viewer."""
@@ -412,7 +429,7 @@ class Autosave(QObject):
     def _on_loaded(self, report: tuple[RecoveryEntry, Recovery]) -> None:
         entry, recovery = report
         # Meanwhile the same file may have been offered again, as another object.
-        if self.offer is None or entry.key != self.offer.key or not self._fits(entry):
+        if self.offer is None or entry.key != self.offer.key or not self._fitting([entry]):
             return
         self._settled.add(entry.key)
         _apply(self._session, recovery)
@@ -432,7 +449,14 @@ class Autosave(QObject):
 def _entries(_: ShouldStop) -> Iterator[tuple[RecoveryEntry, ...]]:
     from napari_unet.files import recovery
 
-    yield recovery.list_recoveries(recovery.recovery_folder()).entries
+    entries = recovery.list_recoveries(recovery.recovery_folder()).entries
+    yield tuple(entry for entry in entries if not recovery.in_use(entry))
+
+
+def _stamps() -> set[str]:
+    """List what the files of the sessions in this process begin with, one for each window."""
+    windows = QApplication.topLevelWidgets()
+    return {part._stamp for window in windows for part in window.findChildren(Autosave)}
 
 
 def _apply(session: Session, recovery: Recovery) -> None:
