@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import platformdirs
-import psutil
 from numpy.lib.npyio import NpzFile
 
 from napari_unet.files.atomic import writing
@@ -181,6 +180,8 @@ def in_use(entry: RecoveryEntry) -> bool:
     """Tell whether another process of this computer, the one that saved a file, is still alive."""
     if entry.process in (None, os.getpid()) or entry.host != platform.node():
         return False
+    import psutil  # asked for in napari only, which brings it
+
     try:
         process = psutil.Process(entry.process)
         # Numbers of processes are used again: whoever saved the file was there before it.
