@@ -392,6 +392,8 @@ class AnnotateDock(Dock):
         what = "the regions" if count == 0 else "the annotation"
         if count:
             what = _count(int(count), "annotations")
+        if entry.facts.get("corrected"):
+            what = "the corrected prediction"
         when = entry.saved.astimezone().strftime("%d %b %H:%M")
         name = entry.facts.get("name", "this image")
         self._offer.ask(f"Restore {what} of “{name}” from {when}?", about=entry)

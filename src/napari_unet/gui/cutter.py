@@ -89,6 +89,7 @@ class Cutter(QObject):
         self.problem = ""
         self._cells: dict[int, int] = {}
         self._total = 0
+        self._strokes = ""
         self._images: tuple[Image, ...] = ()
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -165,7 +166,7 @@ class Cutter(QObject):
         first = self._predictor.free_number(without=slices)
         size = self._predictor.kept_pixel_size
         self.share, self._cells = 0.0, {}
-        self._total = len(slices)
+        self._total, self._strokes = len(slices), ""
         self._predictor.show()
         self._images = self._session.image_layers
         self._job.start(lambda stop: _cut(model, kept, slices, first, size, stop))
@@ -176,7 +177,7 @@ class Cutter(QObject):
             self.cancel()
             return
         try:
-            self._predictor.write_labels(cut.z, cut.labels)
+            self._strokes = self._predictor.write_labels(cut.z, cut.labels) or self._strokes
         except ValueError as error:
             self.problem = str(error)
             self.cancel()
@@ -184,7 +185,8 @@ class Cutter(QObject):
             return
         self.share = cut.done / cut.total
         self._cells[cut.z] = cut.cells
-        self.outcome = _counted(self._cells.values())
+        counted = _counted(self._cells.values())
+        self.outcome = " ".join(filter(None, (counted, self._strokes)))
         self.changed.emit()
 
     def _on_failed(self, problem: str) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QCheckBox, QProgressBar, QVBoxLayout, QWidget
 
+from napari_unet.gui.corrections import Corrections
 from napari_unet.gui.cutter import Cutter
 from napari_unet.gui.dock import Dock, add_field, button, combo, fields, row, words
 from napari_unet.gui.file_dialog import MODEL, ask_to_open
@@ -149,6 +150,7 @@ class PredictDock(Dock):
         session.model_changed.connect(self._show_model)
         session.image_changed.connect(self._show_buttons)
         session.layers_changed.connect(self._show_buttons)
+        session.part(Corrections).told.connect(self.say)
         self._predictor.changed.connect(self._show_prediction)
         self._options.changed.connect(self._on_options)
         self._cutter.changed.connect(self._on_cut)
@@ -266,7 +268,7 @@ class PredictDock(Dock):
         if predictor.problem:
             self.warn(predictor.problem)
         elif predictor.outcome or predictor.note:
-            self.say(" ".join(filter(None, (predictor.outcome, _sentence(predictor.note)))))
+            self.say(" ".join(filter(None, (predictor.outcome, predictor.note))))
         self._show_buttons()
 
     def _show_buttons(self) -> None:
@@ -275,7 +277,7 @@ class PredictDock(Dock):
         self._cancel.setEnabled(running or self._cutter.running)
         model = self.session.model
         values = model is not None and model.task == "regression"
-        found = self._predictor.labels_layer is not None
+        found = self._predictor.source is not None
         self._correct.setEnabled(found and not running and not values)
         self._show_cutting()
         self._correct.setToolTip(
@@ -284,10 +286,6 @@ class PredictDock(Dock):
         self._sure.setEnabled(not values)
         self._sure.setToolTip(_because(_SURE, f"{_VALUES}: they have no probabilities.", values))
         self._slices.setEnabled(self.session.slice_count != 1)
-
-
-def _sentence(note: str) -> str:
-    return f"{note}." if note else ""
 
 
 def _because(usual: str, reason: str, disabled: bool) -> str:

@@ -11,7 +11,17 @@ from napari.layers import Image, Labels
 from qtpy.QtCore import QObject, Signal
 
 from napari_unet.gui import layers
-from napari_unet.gui.layers import CLASSES, LABELS, OUTPUT, PREDICTION, TASK, VALUES, LayerError
+from napari_unet.gui.corrections import Corrections
+from napari_unet.gui.layers import (
+    CLASSES,
+    CORRECTED,
+    LABELS,
+    OUTPUT,
+    PREDICTION,
+    TASK,
+    VALUES,
+    LayerError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -115,8 +125,6 @@ class Predictor(QObject):
         A report came in, or the prediction began or ended.
     share : float
         How much is done, 0 to 1.
-    note : str
-        Something a person should know of this prediction; mostly empty.
     outcome : str
         What happened in the end, in one sentence; empty meanwhile.
     problem : str
@@ -128,11 +136,13 @@ class Predictor(QObject):
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self._session = session
+        self._corrections = session.part(Corrections)
         self._job = session.job("predict")
         self.share = 0.0
-        self.note = ""
         self.outcome = ""
         self.problem = ""
+        self._message = ""
+        self._strokes = ""
         self._order = Order(whole=False, probabilities=False, device="auto")
         self._images: tuple[Image, ...] = ()
         self._model: TrainedModel | None = None
@@ -149,6 +159,12 @@ class Predictor(QObject):
     def running(self) -> bool:
         """Whether a prediction is at work."""
         return self._job.running
+
+    @property
+    def note(self) -> str:
+        """What a person should know of this prediction; mostly empty."""
+        message = f"{self._message}." if self._message else ""
+        return " ".join(filter(None, (message, self._strokes)))
 
     def start(self, order: Order) -> None:
         """Predict; results of an earlier prediction are replaced slice by slice.
@@ -167,7 +183,8 @@ class Predictor(QObject):
         self._order, self._images, self._model = order, session.image_layers, model
         self._layers, self._written = {}, []
         self._shape = layers.volume_shape(self._images[0])
-        self.share, self.note, self.outcome, self.problem = 0.0, "", "", ""
+        self.share, self.outcome, self.problem = 0.0, "", ""
+        self._message = self._strokes = ""
         size = layers.pixel_size(self._images[0]) if order.use_pixel_size else None
         if self._kept_for != (model.network, self._images, size):
             self._kept, self._kept_for = {}, (model.network, self._images, size)
@@ -195,7 +212,8 @@ class Predictor(QObject):
         prediction are left on other slices, under the same numbers.
         """
         if self.labels_layer is not None:
-            _part_numbers(self.labels_layer, written)
+            with self._corrections.unheard():
+                _part_numbers(self.labels_layer, written)
 
     def kept(self, model: TrainedModel | None) -> dict[int, NDArray[Any]]:
         """Return the probabilities (C, Y, X) of slices that this network predicted, by slice.
@@ -211,8 +229,13 @@ class Predictor(QObject):
         """The pixel size that the kept probabilities were predicted at."""
         return self._kept_for[2] if self._kept_for else None
 
-    def write_labels(self, z: int, labels: NDArray[Any]) -> None:
+    def write_labels(self, z: int, labels: NDArray[Any]) -> str:
         """Put other cells in place of those that were found on a slice; this can be undone.
+
+        Returns
+        -------
+        str
+            Where what was painted there is kept, in one sentence; empty for nothing.
 
         Raises
         ------
@@ -222,7 +245,7 @@ class Predictor(QObject):
         layer = self.labels_layer
         if layer is None:
             raise LayerError("The layer of the prediction was removed; predict again.")
-        layers.fill_slice(layer, z, labels)
+        return self._corrections.write(layer, z, labels)
 
     def show(self) -> None:
         """Let what was predicted for the session's image be seen; `correct` has hidden it."""
@@ -244,6 +267,25 @@ class Predictor(QObject):
             self._kept.pop(next(iter(self._kept)))
 
     @property
+    def source(self) -> Labels | None:
+        """What `correct` copies from: the prediction.
+
+        Or the layer with slices of earlier ones on which a person had painted, if that is in hand
+        or nothing is predicted.
+        """
+        viewer, images = self._session.viewer, self._session.image_layers
+        in_hand = viewer.layers.selection.active
+        if (
+            isinstance(in_hand, Labels)
+            and layers.role_of(in_hand) == CORRECTED
+            and not set(images).isdisjoint(layers.linked_images(viewer, in_hand))
+        ):
+            return in_hand
+        predicted = self.labels_layer
+        found = layers.find(viewer, CORRECTED, images) if predicted is None else predicted
+        return found if isinstance(found, Labels) else None
+
+    @property
     def labels_layer(self) -> Labels | None:
         """The layer with what was predicted for the session's image; None without one."""
         found = layers.find(self._session.viewer, PREDICTION, self._session.image_layers)
@@ -253,7 +295,7 @@ class Predictor(QObject):
 
     def _on_report(self, report: _Progress) -> None:
         self.share = report.done / max(report.total, 1)
-        self.note = report.message or self.note
+        self._message = report.message or self._message
         if report.z is not None and not self.problem:
             try:
                 self._write(report.z, report.labels, report.probabilities)
@@ -270,7 +312,8 @@ class Predictor(QObject):
         if labels is None:
             self._write_values(z, probabilities)
             return
-        layers.fill_slice(self._layer(PREDICTION), z, labels)
+        kept = self._corrections.write(self._layer(PREDICTION), z, labels)
+        self._strokes = kept or self._strokes
         if probabilities is not None and self._task() == "instances":
             self._keep(z, probabilities)
         if self._order.probabilities and probabilities is not None:
@@ -299,11 +342,14 @@ class Predictor(QObject):
             self._layers[role] = found if self._fits(found, role) else self._new_layer(role)
             self._describe(self._layers[role], role)
             self._show(self._layers[role])
+            if role == PREDICTION:
+                self._corrections.watch(self._layers[role])
         layer = self._layers[role]
         if layer not in viewer.layers:
             raise LayerError(f"“{layer.name}” was removed, so the prediction was stopped.")
         if layers.role_of(layer) != role:  # it became the user's annotation meanwhile
             layer = self._layers[role] = self._new_layer(role)
+            self._corrections.watch(layer)
             self._written = []
         return layer
 
@@ -390,7 +436,8 @@ class Predictor(QObject):
         """Let no number of a stack that came to an end early occur on the slices left out."""
         layer = self._layers.get(PREDICTION)
         if layer in self._session.viewer.layers and layers.role_of(layer) == PREDICTION:
-            _part_numbers(layer, self._written)
+            with self._corrections.unheard():
+                _part_numbers(layer, self._written)
 
     def _summary(self) -> str:
         count = len(self._written)
@@ -423,7 +470,7 @@ class Predictor(QObject):
         from napari_unet.annotations import join_prediction
 
         session = self._session
-        predicted = self.labels_layer
+        predicted = self.source
         if predicted is None:
             raise LayerError("Nothing is predicted for this image yet; predict first.")
         task = self._check_task(predicted)
@@ -443,7 +490,10 @@ class Predictor(QObject):
         layers.write_slice(labels, z, joined)
         if session.task == "classes":
             session.name_classes(layers.fact(predicted, CLASSES, {}))
-        layers.hide(predicted)
+        if not painted.any():
+            self._corrections.settle(predicted, z, labels)
+        for layer in filter(None, (predicted, self.labels_layer)):
+            layers.hide(layer)
         layers.select(session.viewer, labels, "paint")
         if session.task == "instances":
             _take_fresh_number(labels)

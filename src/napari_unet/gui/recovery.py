@@ -19,7 +19,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from qtpy.QtWidgets import QApplication
 
 from napari_unet.gui import layers
-from napari_unet.gui.layers import CLASSES
+from napari_unet.gui.layers import CLASSES, CORRECTED, PREDICTION
 from napari_unet.gui.marks import Outline
 
 if TYPE_CHECKING:
@@ -227,16 +227,28 @@ class Autosave(QObject):
         self._collect()
         self._write()
 
+    def replace(self, old: Labels, new: Labels) -> None:
+        """Give up the file of a layer as soon as another one is saved, which has all of it."""
+        self._changed.discard(layers.identity(old))
+        own = self._key(new)
+        self._replaces[own] = (*self._replaces.get(own, ()), self._key(old))
+
     def _collect(self) -> None:
         """Copy every annotation that has changed since it was copied last."""
         if not self._changed:
             return
         changed, self._changed = self._changed, set()
-        for layer in layers.annotation_layers(self._session.viewer):
-            if isinstance(layer, Labels) and layers.identity(layer) in changed:
-                copy = self._copy(layer)
-                if copy is not None:
-                    self._pending.put(copy)
+        painted = [
+            layer
+            for layer in layers.annotation_layers(self._session.viewer)
+            if isinstance(layer, Labels) and layers.identity(layer) in changed
+        ]
+        own = {self._key(layer) for layer in painted}
+        for key, old in self._replaces.items():  # what is painted on again needs its file again
+            self._replaces[key] = tuple(other for other in old if other not in own)
+        for copy in map(self._copy, painted):
+            if copy is not None:
+                self._pending.put(copy)
 
     def _on_edited(self, layer: Labels | Shapes) -> None:
         """Save soon what a layer belongs to; a region may belong to several labels."""
@@ -273,6 +285,7 @@ class Autosave(QObject):
             facts={
                 **image,
                 "task": marks.task,
+                "corrected": layers.annotation_role(layer) in (PREDICTION, CORRECTED),
                 "classes": {str(v): n for v, n in layers.fact(layer, CLASSES, {}).items()},
             },
             replaces=self._replaces.get(key, ()),
@@ -432,17 +445,16 @@ class Autosave(QObject):
         if self.offer is None or entry.key != self.offer.key or not self._fitting([entry]):
             return
         self._settled.add(entry.key)
-        _apply(self._session, recovery)
+        labels = _apply(self._session, recovery)
         self._offer(None)
-        self._save_instead_of(entry.key)
+        self._save_instead_of(entry.key, labels)
+        self._look()
 
-    def _save_instead_of(self, key: str) -> None:
+    def _save_instead_of(self, key: str, labels: Labels) -> None:
         """Keep the old file until the restored annotation is in the new one."""
-        labels = self._session.labels_layer
-        if labels is not None:
-            own = self._key(labels)
-            self._replaces[own] = (*self._replaces.get(own, ()), key)
-        self._session.touch()
+        own = self._key(labels)
+        self._replaces[own] = (*self._replaces.get(own, ()), key)
+        self._session.edited.emit(labels)
         self.save()
 
 
@@ -459,10 +471,17 @@ def _stamps() -> set[str]:
     return {part._stamp for window in windows for part in window.findChildren(Autosave)}
 
 
-def _apply(session: Session, recovery: Recovery) -> None:
+def _apply(session: Session, recovery: Recovery) -> Labels:
     """Turn a recovery file into layers; what is painted already stays as a layer of its own."""
     known = session.labels_layer
     images = session.image_layers
+    facts, arrays = recovery.facts, recovery.arrays
+    task = facts.get("task", "instances")
+    classes = {int(v): n for v, n in facts.get("classes", {}).items()}
+    if facts.get("corrected"):
+        return layers.add_corrected(
+            session.viewer, images, recovery.labels, task=task, classes=classes
+        )
     if known is not None and layers.view_labels(known).any():
         name = f"{session.name} labels restored"
         restored = layers.add_labels(
@@ -471,10 +490,9 @@ def _apply(session: Session, recovery: Recovery) -> None:
         session.adopt(restored)
     else:
         layers.replace_labels(session.create_annotation(), recovery.labels)
-    facts, arrays = recovery.facts, recovery.arrays
-    session.task = facts.get("task", "instances")
-    if facts.get("classes"):
-        session.class_names = {int(v): n for v, n in facts["classes"].items()}
+    session.task = task
+    if classes:
+        session.class_names = classes
     for z in arrays.get("complete", ()):
         session.set_complete(int(z), True)
     for role in (layers.REGIONS, layers.IGNORED):
@@ -484,6 +502,7 @@ def _apply(session: Session, recovery: Recovery) -> None:
             drawn = layers.outlines(regions, images[0])
             new = [o for o in outlines if not any(_same(o, other) for other in drawn)]
             layers.add_outlines(regions, new, images[0])
+    return session.create_annotation()
 
 
 def _same(one: Outline, other: Outline) -> bool:

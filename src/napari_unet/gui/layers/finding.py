@@ -8,13 +8,16 @@ from napari.layers import Image, Labels, Layer, Shapes
 
 from napari_unet.gui.layers.reading import fits
 from napari_unet.gui.layers.tags import (
+    CORRECTED,
     IGNORED,
     LABELS,
+    PAINTED,
     PREDICTION,
     REGIONS,
     VALUES,
     annotation_role,
     belongs_to,
+    fact,
     identity,
     image_keys,
     role_of,
@@ -58,7 +61,7 @@ def labels_layers(viewer: ViewerModel, like: Image) -> list[Labels]:
         layer
         for layer in viewer.layers
         if isinstance(layer, Labels)
-        and role_of(layer) in (None, LABELS, PREDICTION)
+        and role_of(layer) in (None, LABELS, PREDICTION, CORRECTED)
         and fits(layer, like)
     ]
 
@@ -88,12 +91,16 @@ def find_image(viewer: ViewerModel, role: str, images: Sequence[Image]) -> Image
 
 
 def annotation_layers(viewer: ViewerModel) -> list[Labels | Shapes]:
-    """List what was painted or drawn on any image, also labels that others took the place of."""
-    roles = (LABELS, REGIONS, IGNORED)
+    """List what was painted or drawn on any image, on a prediction of it too.
+
+    Also labels that others took the place of.
+    """
+    roles = (LABELS, REGIONS, IGNORED, CORRECTED)
     return [
         layer
         for layer in viewer.layers
-        if isinstance(layer, Labels | Shapes) and annotation_role(layer) in roles
+        if isinstance(layer, Labels | Shapes)
+        and (annotation_role(layer) in roles or fact(layer, PAINTED))
     ]
 
 

@@ -40,6 +40,7 @@ __all__ = [
     "fits",
     "image_stack",
     "outlines",
+    "painted_slices",
     "pixel_size",
     "read_image",
     "read_labels",
@@ -324,6 +325,17 @@ def current_slice(viewer: ViewerModel, layer: Placed) -> int:
         return 0
     at = layer.world_to_data(viewer.dims.point)
     return int(np.clip(np.round(at[-3]), 0, volume_shape(layer)[0] - 1))
+
+
+def painted_slices(viewer: ViewerModel, layer: Labels) -> list[int]:
+    """List the slices that the brush paints on: the one that is shown, mostly.
+
+    All of them where the brush is a ball, or where the stack is seen from a side.
+    """
+    seen = {axis - viewer.dims.ndim for axis in viewer.dims.displayed}
+    if seen == {-2, -1} and layer.n_edit_dimensions == 2:
+        return [current_slice(viewer, layer)]
+    return list(range(volume_shape(layer)[0]))
 
 
 def pixel_size(layer: Layer) -> float | None:

@@ -18,9 +18,11 @@ if TYPE_CHECKING:
 __all__ = [
     "CLASSES",
     "COMPLETE",
+    "CORRECTED",
     "IGNORED",
     "LABELS",
     "OUTPUT",
+    "PAINTED",
     "PREDICTION",
     "REGIONS",
     "TASK",
@@ -40,10 +42,14 @@ LABELS, REGIONS, IGNORED = "labels", "regions", "ignored"
 """Roles of the layers of an annotation: what is painted, where all is painted, what is left out."""
 PREDICTION = "prediction"
 """Role of the Labels layer with what was predicted."""
+CORRECTED = "corrected"
+"""Role of the Labels layer that keeps slices of a prediction on which a person has painted."""
 VALUES = "values"
 """Role of the layers with what a regression predicted; behind it stands the output's number."""
 TASK, CLASSES, COMPLETE, OUTPUT = "task", "classes", "complete", "output"
 """Facts: what labels mean, names of painted values, complete slices, what values are called."""
+PAINTED = "painted"
+"""Fact: the slices of a prediction on which a person has painted."""
 _METADATA = "napari_unet"
 _FORMER = "former role"  # what a layer was until another one took its place
 

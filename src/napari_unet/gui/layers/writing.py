@@ -9,10 +9,10 @@ from napari.layers import Image, Labels, Layer, Shapes
 
 from napari_unet.gui.layers.finding import find
 from napari_unet.gui.layers.reading import Placed, read_labels_slice, volume_shape
-from napari_unet.gui.layers.tags import assign, fact, role_of, set_fact
+from napari_unet.gui.layers.tags import CLASSES, CORRECTED, TASK, assign, fact, role_of, set_fact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from napari.components import ViewerModel
     from numpy.typing import NDArray
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from napari_unet.gui.marks import Outline
 
 __all__ = [
+    "add_corrected",
     "add_image",
     "add_labels",
     "add_outlines",
@@ -83,6 +84,24 @@ def add_labels(
     layer = Labels(pixels, name=name, **placement(like), **options)
     assign(layer, role, images)
     _add(viewer, layer)
+    return layer
+
+
+def add_corrected(
+    viewer: ViewerModel,
+    images: Sequence[Image],
+    data: NDArray[Any] | None = None,
+    *,
+    task: str,
+    classes: Mapping[int, str],
+    **options: Any,
+) -> Labels:
+    """Add a layer for what a person painted on predictions; see `add_labels`."""
+    name = f"{images[0].name} prediction (corrected)"
+    layer = add_labels(viewer, images, data, role=CORRECTED, name=name, **options)
+    set_fact(layer, TASK, task)
+    if classes:
+        set_fact(layer, CLASSES, dict(classes))
     return layer
 
 

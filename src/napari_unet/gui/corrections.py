@@ -1,0 +1,141 @@
+"""What a person paints on a prediction: told once, saved, and kept from what is predicted next."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from napari.layers import Labels
+from napari.utils.notifications import show_info
+from qtpy.QtCore import QObject, Signal
+
+from napari_unet.gui import layers
+from napari_unet.gui.layers import CLASSES, CORRECTED, PAINTED, PREDICTION, TASK, LayerError
+from napari_unet.gui.recovery import Autosave
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from napari_unet.gui.session import Session
+
+__all__ = ["Corrections"]
+
+
+class Corrections(QObject):
+    """Keeps strokes on predictions; a part of the session (``session.part(Corrections)``).
+
+    No network learns from a prediction, and the next one takes its place. Who paints on it all the
+    same is told so, and loses nothing: before a slice with strokes is predicted or cut anew it is
+    copied into a layer of its own, which is never written over.
+
+    Attributes
+    ----------
+    told : Signal(str)
+        Somebody paints on a prediction: what to do, which napari shows as a notification too.
+    """
+
+    told = Signal(str)
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self._session = session
+        self._listening = True
+
+    def watch(self, prediction: Labels) -> None:
+        """Notice strokes on a layer from now on."""
+        prediction.events.paint.connect(self._on_paint)
+
+    def write(self, prediction: Labels, z: int, values: NDArray[Any]) -> str:
+        """Write a predicted slice (Y, X), which can be undone.
+
+        Returns
+        -------
+        str
+            Where what was painted on the slice is kept, in one sentence; empty for nothing.
+
+        Raises
+        ------
+        LayerError
+            If it cannot be kept; then nothing is written.
+        """
+        kept = self._keep(prediction, z)
+        with self.unheard():
+            layers.fill_slice(prediction, z, values)
+        return kept
+
+    @contextmanager
+    def unheard(self) -> Iterator[None]:
+        """Take what is written for no stroke."""
+        self._listening = False
+        try:
+            yield
+        finally:
+            self._listening = True
+
+    def settle(self, prediction: Labels, z: int, instead: Labels) -> None:
+        """Take note that another layer has all of a slice now, and is saved instead."""
+        painted = layers.fact(prediction, PAINTED, [])
+        if z not in painted:
+            return
+        self._unmark(prediction, z)
+        if painted == [z]:
+            self._session.part(Autosave).replace(prediction, instead)
+        self._session.edited.emit(instead)
+
+    def _unmark(self, prediction: Labels, z: int) -> None:
+        painted = layers.fact(prediction, PAINTED, [])
+        layers.set_fact(prediction, PAINTED, [other for other in painted if other != z])
+
+    def _on_paint(self, event: Any) -> None:
+        prediction = event.source
+        if not self._listening or layers.role_of(prediction) != PREDICTION:
+            return
+        known = layers.fact(prediction, PAINTED, [])
+        here = layers.painted_slices(self._session.viewer, prediction)
+        layers.set_fact(prediction, PAINTED, sorted({*known, *here}))
+        self._session.edited.emit(prediction)
+        if not known:
+            sentence = (
+                f"“{prediction.name}” is a prediction: no network learns from what you paint on "
+                "it. Press “Correct” in the Predict dock: it copies this slice, with your strokes, "
+                "into your labels; go on painting there."
+            )
+            show_info(sentence)
+            self.told.emit(sentence)
+
+    def _keep(self, prediction: Labels, z: int) -> str:
+        """Copy a slice with strokes to where it stays, and say in one sentence where that is."""
+        from napari_unet.prediction import number_on
+
+        if z not in layers.fact(prediction, PAINTED, []):
+            return ""
+        found = layers.read_labels_slice(prediction, z)
+        if not found.any():  # all of it was rubbed out
+            self._unmark(prediction, z)
+            return ""
+        kept = self._room(prediction, z)
+        if layers.fact(kept, TASK) == "instances":
+            found, _ = number_on(found, int(layers.view_labels(kept).max()))
+        layers.fill_slice(kept, z, found)
+        self.settle(prediction, z, kept)
+        return f"What you had painted there is kept in “{kept.name}”."
+
+    def _room(self, prediction: Labels, z: int) -> Labels:
+        """Return the layer that keeps slices, a new one where this slice of it is taken."""
+        viewer = self._session.viewer
+        images = layers.linked_images(viewer, prediction)
+        if not images:
+            raise LayerError(
+                f"The image of “{prediction.name}” was removed, so what you painted on it could "
+                "not be kept; nothing was written."
+            )
+        task = layers.fact(prediction, TASK, "instances")
+        known = layers.find(viewer, CORRECTED, images)
+        if isinstance(known, Labels) and layers.fits(known, images[0]):
+            taken = layers.read_labels_slice(known, z).any()
+            if not taken and layers.fact(known, TASK) == task:
+                return known
+        classes = layers.fact(prediction, CLASSES, {})
+        return layers.add_corrected(viewer, images, task=task, classes=classes, visible=False)
