@@ -553,3 +553,22 @@ def test_a_stack_that_ends_early_has_no_number_twice(
     press(dock, "Predict")
     wait(session, qtbot)
     assert sorted(np.unique(found)) == list(range(8))
+
+
+def test_a_prediction_lies_on_its_image_after_that_was_moved(
+    viewer, dock, session, squares, press, qtbot
+):
+    session.set_model(bright())
+    dock._sure.setChecked(True)
+    press(dock, "Predict")
+    wait(session, qtbot)
+    squares.scale, squares.translate = (2, 0.25, 0.25), (1, 0, 5)
+    squares.units = ("um", "mm", "mm")
+    press(dock, "Predict")
+    wait(session, qtbot)
+    for name in ("cells prediction", "cells probability"):
+        layer = viewer.layers[name]
+        np.testing.assert_allclose(layer.scale, squares.scale)
+        np.testing.assert_allclose(layer.translate, squares.translate)
+        assert layer.units == squares.units
+    assert len(viewer.layers) == 3

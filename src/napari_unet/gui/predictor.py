@@ -340,6 +340,7 @@ class Predictor(QObject):
                 raise LayerError("The image was removed, so the prediction was stopped.")
             found: Any = layers.find(viewer, role, self._images)
             self._layers[role] = found if self._fits(found, role) else self._new_layer(role)
+            layers.lie_on(self._layers[role], self._images[0])
             self._describe(self._layers[role], role)
             self._show(self._layers[role])
             if role == PREDICTION:

@@ -27,6 +27,7 @@ __all__ = [
     "add_regions",
     "fill_slice",
     "hide",
+    "lie_on",
     "placement",
     "put_image",
     "put_labels",
@@ -54,6 +55,12 @@ def placement(layer: Layer) -> dict[str, Any]:
         "units": layer.units,
         "axis_labels": layer.axis_labels,
     }
+
+
+def lie_on(layer: Layer, like: Layer) -> None:
+    """Put a layer where another one of equal dimensions lies now; it may have been moved."""
+    for name, value in placement(like).items():
+        setattr(layer, name, value)
 
 
 def add_labels(
