@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from napari_unet.training.provenance import cells_learnt, fingerprint, provenance
+from napari_unet.training.fingerprints import fingerprint
+from napari_unet.training.provenance import cells_learnt, provenance
 from tests.prediction.models import lively_model
 from tests.training.pictures import bright_discs
 

@@ -17,6 +17,7 @@ from napari_unet.annotations import (
 )
 from napari_unet.cli.failures import CommandError
 from napari_unet.files import (
+    LABEL_ENDINGS,
     FileError,
     image_paths,
     listed_names,
@@ -44,8 +45,6 @@ __all__ = [
     "compared_pairs",
     "matching_masks",
 ]
-
-_ENDINGS = ("_cp_masks", "_masks", "_labels")
 
 BAD_FILE = (FileError, ValueError, OSError, MemoryError)
 """What one bad file among many may raise without stopping the others."""
@@ -263,13 +262,13 @@ def _without_pictures(paths: Sequence[Path]) -> list[Path]:
 
 def _names(name: str) -> list[str]:
     """Return the names that the prediction for true labels of this name may have."""
-    shorter = [name.removesuffix(ending) for ending in _ENDINGS if name.endswith(ending)]
-    return [name, *shorter, *(name + ending for ending in _ENDINGS)]
+    shorter = [name.removesuffix(ending) for ending in LABEL_ENDINGS if name.endswith(ending)]
+    return [name, *shorter, *(name + ending for ending in LABEL_ENDINGS)]
 
 
 def _bases(name: str) -> set[str]:
     """Return a name and what is left of it without an ending of labels."""
-    return {name, *(name.removesuffix(ending) for ending in _ENDINGS)}
+    return {name, *(name.removesuffix(ending) for ending in LABEL_ENDINGS)}
 
 
 def _all(names: set[str]) -> set[str]:

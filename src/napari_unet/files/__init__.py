@@ -4,6 +4,7 @@ from napari_unet.files.errors import FileError
 from napari_unet.files.images import ImageFile, read_image, read_labels, read_values
 from napari_unet.files.models import load_model, save_model
 from napari_unet.files.names import (
+    LABEL_ENDINGS,
     ImagePair,
     image_paths,
     listed_names,
@@ -33,6 +34,7 @@ from napari_unet.files.results import (
 from napari_unet.files.tables import write_table
 
 __all__ = [
+    "LABEL_ENDINGS",
     "FileError",
     "ImageFile",
     "ImagePair",

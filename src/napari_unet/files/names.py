@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = [
+    "LABEL_ENDINGS",
     "SUFFIXES",
     "ImagePair",
     "image_paths",
@@ -24,7 +25,9 @@ __all__ = [
 ]
 
 SUFFIXES = (".ome.tiff", ".ome.tif", ".ome.zarr", ".tiff", ".tif", ".png", ".zarr")
-_LABEL_ENDINGS = ("", "_masks", "_cp_masks", "_labels")
+LABEL_ENDINGS = ("_cp_masks", "_masks", "_labels")
+"""What the names of labels end in beside the name of their image, longer ones first."""
+
 _SHOWN = 3
 
 
@@ -143,12 +146,11 @@ def without_labels(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
 
 def _bases(name: str) -> list[str]:
     """Return what is left of a name without the endings of labels, longest ending first."""
-    endings = sorted((e for e in _LABEL_ENDINGS if e and name.endswith(e)), key=len, reverse=True)
-    return [name.removesuffix(ending) for ending in endings]
+    return [name.removesuffix(ending) for ending in LABEL_ENDINGS if name.endswith(ending)]
 
 
 def _candidates(name: str, by_stem: dict[str, list[Path]]) -> list[Path]:
-    own = [path for e in _LABEL_ENDINGS for path in by_stem.get(name + e, [])]
+    own = [path for e in ("", *LABEL_ENDINGS) for path in by_stem.get(name + e, [])]
     return own or [path for base in _bases(name)[:1] for path in by_stem.get(base, [])]
 
 

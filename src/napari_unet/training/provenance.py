@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import datetime
-import hashlib
 import platform
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 
 from napari_unet.annotations import count_cells, typical_diameter
@@ -17,12 +15,10 @@ from napari_unet.training.sizes import FEWEST_SIZES, lengths_of_pixels
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from numpy.typing import NDArray
-
     from napari_unet.annotations import AnnotatedImage
     from napari_unet.network import TrainedModel
 
-__all__ = ["add_pixels", "cells_learnt", "fingerprint", "provenance"]
+__all__ = ["cells_learnt", "provenance"]
 
 
 def provenance(
@@ -45,7 +41,7 @@ def provenance(
     images : sequence of AnnotatedImage
         All that were given, with those that were kept back.
     data : str
-        Their `fingerprint`.
+        Their `napari_unet.training.fingerprints.fingerprint`.
     device, dtype
         Where and in which precision the steps were computed; None: float32.
     steps, seconds
@@ -108,22 +104,6 @@ def cells_learnt(
         return {"cells": count, "cell_diameter": round(diameter * scale, 1)}
     known = start and start.provenance.get("cell_diameter")
     return {"cells": count, **({"cell_diameter": known} if known else {})}
-
-
-def fingerprint(images: Sequence[AnnotatedImage]) -> str:
-    """Return a short hash of the pixels and labels that a model was trained on."""
-    digest = hashlib.sha256()
-    for image in images:
-        for array in (image.image, image.labels, image.annotated):
-            digest.update(str((array.shape, array.dtype)).encode())
-            add_pixels(digest, array)
-    return digest.hexdigest()[:16]
-
-
-def add_pixels(digest: hashlib._Hash, array: NDArray[Any]) -> None:
-    """Put an array (Z, ...) into a hash, slice by slice: no copy of it all is made."""
-    for plane in array:
-        digest.update(np.ascontiguousarray(plane).reshape(-1).view(np.uint8).data)
 
 
 def _version(package: str) -> str:

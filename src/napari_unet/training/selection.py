@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_unet.training.provenance import add_pixels
+from napari_unet.training.fingerprints import picture_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,12 +55,7 @@ def only_others(
     """Return the images with something annotated whose pictures are none of the known ones."""
     if not images:
         return []
-    pictures = {_picture(image) for image in known}
-    return [image for image in images if image.annotated.any() and _picture(image) not in pictures]
-
-
-def _picture(image: AnnotatedImage) -> tuple[Any, ...]:
-    """Return what is equal for equal pictures only."""
-    digest = hashlib.sha256()
-    add_pixels(digest, image.image)
-    return image.image.shape, image.image.dtype.str, digest.digest()
+    pictures = {picture_of(image) for image in known}
+    return [
+        image for image in images if image.annotated.any() and picture_of(image) not in pictures
+    ]

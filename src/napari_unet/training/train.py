@@ -25,6 +25,7 @@ from napari_unet.training.exams import (
     score_of,
     sit,
 )
+from napari_unet.training.fingerprints import fingerprint
 from napari_unet.training.messages import (
     encoder_message,
     no_step_message,
@@ -38,7 +39,7 @@ from napari_unet.training.messages import (
 from napari_unet.training.optimisation import Learner
 from napari_unet.training.patches import PatchSource
 from napari_unet.training.preparation import prepare
-from napari_unet.training.provenance import cells_learnt, fingerprint, provenance
+from napari_unet.training.provenance import cells_learnt, provenance
 from napari_unet.training.regression import measure_standardisation
 from napari_unet.training.reports import Clock, TrainingReport
 from napari_unet.training.selection import counted_only, only_others, share_of_old, without_exam
