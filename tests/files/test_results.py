@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any
 
+import imagecodecs
 import numpy as np
 import pytest
 import tifffile
@@ -87,6 +88,31 @@ def test_planes_of_a_picture_are_its_outputs(tmp_path: Path, dtype: Any) -> None
     found = read_values(tmp_path / "a.tif", slices=1)
     np.testing.assert_array_equal(found, values[None])
     assert found.dtype == dtype
+
+
+@pytest.mark.parametrize("samples", [2, 3, 4, 5])
+@pytest.mark.parametrize("slices", [(), (3,)])
+def test_every_sample_of_a_tiff_is_an_output(
+    tmp_path: Path, samples: int, slices: tuple[int, ...]
+) -> None:
+    values = RNG.normal(0, 1, (*slices, 20, 30, samples)).astype(np.float32)
+    outputs = np.moveaxis(values, -1, -3).reshape(-1, samples, 20, 30)
+    how = [{"photometric": "minisblack", "planarconfig": "contig"}]
+    if samples in (3, 4):  # tifffile and other programs write these as colours, the last as alpha
+        how += [{"photometric": "rgb"}]
+    for options in how:
+        tifffile.imwrite(tmp_path / "a.tif", values, **options)
+        np.testing.assert_array_equal(read_values(tmp_path / "a.tif"), outputs)
+
+
+@pytest.mark.parametrize("samples", [2, 3, 4])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_every_sample_of_a_png_is_an_output(tmp_path: Path, samples: int, dtype: Any) -> None:
+    values = RNG.integers(0, 200, (20, 30, samples)).astype(dtype)
+    (tmp_path / "a.png").write_bytes(imagecodecs.png_encode(values))
+    found = read_values(tmp_path / "a.png", slices=1)
+    np.testing.assert_array_equal(found, np.moveaxis(values, -1, 0)[None])
+    assert read_image(tmp_path / "a.png").data.shape[1] == (1 if samples == 2 else 3)
 
 
 def test_values_need_their_axes(tmp_path: Path) -> None:

@@ -103,7 +103,8 @@ def read_values(path: str | os.PathLike[str], *, slices: int | None = None) -> N
     Parameters
     ----------
     path
-        A file, or an OME-Zarr folder. Its channels are the outputs.
+        A file, or an OME-Zarr folder. Its channels are the outputs, and so are the samples of a
+        colour picture: all of them, for programs write any four values as colours with alpha.
     slices
         How many slices the image of these values has, where it is known: for a 2D picture, planes
         that a file takes for slices are outputs.
@@ -119,7 +120,7 @@ def read_values(path: str | os.PathLike[str], *, slices: int | None = None) -> N
         If the file is missing, damaged, or holds no real numbers.
     """
     source = Path(path)
-    values = _to_zcyx(source, _read(source, labels=False))
+    values = _to_zcyx(source, _read(source, labels=False), alpha=True)
     planes = slices == 1 and values.shape[0] > 1 and values.shape[1] == 1
     return np.moveaxis(values, 0, 1) if planes else values
 
@@ -147,9 +148,9 @@ def _without_channels(axes: str) -> str:
     return planes.replace("C", "Q").replace("S", "Q") + x + samples
 
 
-def _to_zcyx(path: Path, stored: StoredArray) -> NDArray[Any]:
+def _to_zcyx(path: Path, stored: StoredArray, *, alpha: bool = False) -> NDArray[Any]:
     try:
-        return to_zcyx(stored)
+        return to_zcyx(stored, alpha=alpha)
     except FileError as error:
         raise FileError(f"{path}: {error}") from error
 

@@ -44,11 +44,19 @@ def believable(pixel_size: float | None) -> float | None:
     return pixel_size
 
 
-def to_zcyx(stored: StoredArray) -> NDArray[Any]:
+def to_zcyx(stored: StoredArray, *, alpha: bool = False) -> NDArray[Any]:
     """Bring an array to (Z, C, Y, X).
 
-    Channels and colour samples become C; the alpha of a colour picture is dropped. Everything
-    else is a series of slices: time points first, the depth within them.
+    Channels and colour samples become C. Everything else is a series of slices: time points
+    first, the depth within them.
+
+    Parameters
+    ----------
+    stored
+        What a file holds.
+    alpha
+        Keep the last of two or four colour samples, which is how opaque a picture is; values
+        that no picture shows have none.
 
     Raises
     ------
@@ -59,7 +67,7 @@ def to_zcyx(stored: StoredArray) -> NDArray[Any]:
     data = _real(stored.data)
     if data.ndim != len(axes) or "Y" not in axes or "X" not in axes or data.size == 0:
         raise FileError(f"shape {data.shape} with the axes {axes!r} is not a picture")
-    if "S" in axes and data.shape[axes.index("S")] in (2, 4):
+    if not alpha and "S" in axes and data.shape[axes.index("S")] in (2, 4):
         data = np.delete(data, -1, axis=axes.index("S"))
     order = sorted(range(len(axes)), key=lambda axis: _rank(axes[axis]))
     sizes = {_kind(axes[axis]): 1 for axis in order}
