@@ -121,6 +121,23 @@ def test_other_pixels_than_those_trained_on_are_told_and_can_be_ignored(
     assert not again._sizes.isChecked()
 
 
+def test_the_channels_of_the_model_are_shown_and_another_order_is_told(
+    viewer, dock, session, squares, press, qtbot
+):
+    green = viewer.add_image(squares.data // 2, name="green")
+    session.set_channels([green, squares])
+    session.set_model(replace(bright(2), provenance={"channels": ["cells", "green"]}))
+    assert "Its channels: 1 cells, 2 green" in dock._about.text()
+    assert "another order" not in dock._about.text()
+    viewer.layers.move(viewer.layers.index(green), 0)
+    assert "another order: 1 green, 2 cells" in dock._about.text()
+    press(dock, "Predict")
+    wait(session, qtbot)
+    assert "cells prediction" in dock.message or "green prediction" in dock.message
+    green.name = "DNA"
+    assert "another order" not in dock._about.text()
+
+
 def test_absurd_pixels_give_one_sentence(dock, session, squares, press, qtbot):
     session.set_model(replace(bright(), pixel_size=50.0))
     press(dock, "Predict")

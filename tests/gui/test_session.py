@@ -278,3 +278,20 @@ def test_the_pixel_size_is_that_of_the_image(
     annotated = shot.annotated_image()
     assert annotated.annotated[0, 0:15, 7].all()
     assert not annotated.annotated[0, 16:].any()
+
+
+def test_channels_are_read_in_the_order_of_the_layer_list(
+    viewer: Any, session: Session, stack: Image
+) -> None:
+    second = viewer.add_image(picture(3, 40, 48) // 2, name="green")
+    third = viewer.add_image(picture(3, 40, 48) // 4, name="blue")
+    expected = np.stack([stack.data, second.data, third.data], axis=1)
+    for images in ([stack, second, third], [third, stack, second]):
+        session.choose(images)
+        assert session.name == images[0].name
+        assert session.channels == (stack, second, third)
+        np.testing.assert_array_equal(session.image(), expected)
+        np.testing.assert_array_equal(session.image_stack().whole, expected)
+        np.testing.assert_array_equal(session.image_slice(1), expected[1])
+    viewer.layers.move(0, 3)
+    assert session.channels == (second, third, stack)

@@ -87,6 +87,18 @@ def test_without_paint_one_sentence_says_what_to_do_until_there_is_some(
     qtbot.waitUntil(lambda: not dock.message, timeout=5_000)
 
 
+def test_a_model_remembers_what_its_channels_are_called(viewer, dock, painted, stack, press, qtbot):
+    second = viewer.add_image(stack.data, name="green")
+    viewer.layers.move(viewer.layers.index(second), 0)
+    painted.set_channels([stack, second])
+    choose(dock, steps=2, minutes=None)
+    press(dock, "Start training")
+    wait(painted, qtbot)
+    assert painted.model.provenance["channels"] == ["green", "cells"]
+    stored = load_model(painted.model_path)
+    assert list(stored.provenance["channels"]) == ["green", "cells"]
+
+
 def test_why_a_training_failed_stays_while_one_paints_on(dock, painted, qtbot):
     part = painted.part(Trainer)
     part.report = TrainingReport(phase="training", step=5)

@@ -106,8 +106,9 @@ class AnnotateDock(Dock):
         self._image = _combo("The image to paint on.")
         self._channels = QListWidget()
         self._channels.setToolTip(
-            "<qt>Tick the layers that show the same cells in another colour; the network sees "
-            "them together.</qt>"
+            "<qt>Tick the layers that show the same cells in another colour. The network sees them "
+            "together, in the order of the layer list from its lower end, whichever is the Image."
+            "</qt>"
         )
         self._channels.setAccessibleName("Further channels")
         self._labels = _combo("The Labels layer that holds what you paint.")

@@ -33,6 +33,7 @@ class _Request:
     """What one warp is made of: copies, safe in a worker thread."""
 
     images: tuple[Image, ...]
+    channels: tuple[Image, ...]
     z: int
     pixels: NDArray[Any]
     labels: NDArray[Any] | None
@@ -185,6 +186,7 @@ class ElasticWarpDock(Dock):
         fits = layer is not None and layers.fits(layer, session.image_layers[0])
         return _Request(
             images=session.image_layers,
+            channels=session.channels,
             z=z,
             pixels=session.image_slice(z),
             labels=layers.read_labels_slice(layer, z) if layer is not None and fits else None,
@@ -215,9 +217,9 @@ class ElasticWarpDock(Dock):
         )
 
     def _put_channels(self, warped: _Warped, z: int | None) -> None:
-        images = warped.request.images
-        looks = layers.channel_looks(images)
-        for c, (name, look) in enumerate(zip(layers.channel_names(images), looks, strict=True)):
+        images, channels = warped.request.images, warped.request.channels
+        looks = layers.channel_looks(channels)
+        for c, (name, look) in enumerate(zip(layers.channel_names(channels), looks, strict=True)):
             layers.put_image(
                 self.session.viewer,
                 images,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QCheckBox, QProgressBar, QVBoxLayout, QWidget
 
+from napari_unet.gui import layers
 from napari_unet.gui.corrections import Corrections
 from napari_unet.gui.cutter import Cutter
 from napari_unet.gui.dock import Dock, add_field, button, combo, fields, row, words
@@ -148,8 +149,8 @@ class PredictDock(Dock):
     def _connect(self) -> None:
         session = self.session
         session.model_changed.connect(self._show_model)
-        session.image_changed.connect(self._show_buttons)
-        session.layers_changed.connect(self._show_buttons)
+        session.image_changed.connect(self._show_model)
+        session.layers_changed.connect(self._show_model)
         session.part(Corrections).told.connect(self.say)
         self._predictor.changed.connect(self._show_prediction)
         self._options.changed.connect(self._on_options)
@@ -161,7 +162,12 @@ class PredictDock(Dock):
     # -------------------------------------------------------------------------------- the model
 
     def _show_model(self) -> None:
-        self._about.setText(_description(self.session.model, self.session.model_path))
+        model = self.session.model
+        lines = [_description(model, self.session.model_path)]
+        if model is not None:
+            names = layers.channel_names(self.session.channels)
+            lines += _channel_lines(list(model.provenance.get("channels", ())), names)
+        self._about.setText("\n".join(lines))
         self._show_buttons()
 
     def _on_load(self) -> None:
@@ -312,6 +318,23 @@ def _description(model: TrainedModel | None, path: Path | None) -> str:
     if scores:
         lines.append(f"Scores: {scores}")
     return "\n".join(lines)
+
+
+def _channel_lines(known: list[str], here: list[str]) -> list[str]:
+    """Say what the channels of a model are, and whether those of the image come in that order."""
+    if len(known) < 2:
+        return []
+    lines = [f"Its channels: {_numbered(known)}"]
+    if here != known and sorted(here) == sorted(known):
+        lines.append(
+            f"⚠ This image has them in another order: {_numbered(here)}. Channels count from the "
+            "lower end of the layer list: drag the layers into the order of the model."
+        )
+    return lines
+
+
+def _numbered(names: list[str]) -> str:
+    return ", ".join(f"{number} {name}" for number, name in enumerate(names, start=1))
 
 
 def _scores(model: TrainedModel) -> str:

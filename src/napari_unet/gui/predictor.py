@@ -186,8 +186,9 @@ class Predictor(QObject):
         self.share, self.outcome, self.problem = 0.0, "", ""
         self._message = self._strokes = ""
         size = layers.pixel_size(self._images[0]) if order.use_pixel_size else None
-        if self._kept_for != (model.network, self._images, size):
-            self._kept, self._kept_for = {}, (model.network, self._images, size)
+        kept_for = (model.network, session.channels, size)
+        if self._kept_for != kept_for:
+            self._kept, self._kept_for = {}, kept_for
         first = 1 if order.whole else self.free_number(without=slices)
         self._job.start(
             lambda stop: _predict(model, image, slices, first, order.device, size, stop)
@@ -220,7 +221,7 @@ class Predictor(QObject):
 
         Of the chosen image, and as many as fit into a gigabyte.
         """
-        if model is None or self._kept_for[:2] != (model.network, self._session.image_layers):
+        if model is None or self._kept_for[:2] != (model.network, self._session.channels):
             return {}
         return dict(self._kept)
 

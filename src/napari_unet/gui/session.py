@@ -156,8 +156,19 @@ class Session(QObject):
 
     @property
     def image_layers(self) -> tuple[Image, ...]:
-        """The chosen channels, in order; empty before any image is there."""
+        """The chosen Image layers, the one under “Image” first; empty before any image is there.
+
+        In which order they are read, `channels` says.
+        """
         return tuple(self._images)
+
+    @property
+    def channels(self) -> tuple[Image, ...]:
+        """The chosen Image layers as a network sees them: in the order of the layer list.
+
+        So the order does not hang on which of them is chosen first.
+        """
+        return tuple(layer for layer in layers.image_layers(self.viewer) if layer in self._images)
 
     def choose(self, images: Sequence[Image]) -> None:
         """Work on these Image layers as the channels of one image.
@@ -212,15 +223,15 @@ class Session(QObject):
 
     def image(self) -> NDArray[Any]:
         """Copy the image as (Z, C, Y, X). Raises LayerError without one."""
-        return layers.read_image(self._images)
+        return layers.read_image(self.channels)
 
     def image_stack(self) -> ImageStack:
         """Return what reads the image slice by slice, in any thread. Raises as `image`."""
-        return layers.image_stack(self._images)
+        return layers.image_stack(self.channels)
 
     def image_slice(self, z: int | None = None) -> NDArray[Any]:
         """Copy one slice of the image, by default the current one, as (C, Y, X)."""
-        return layers.read_slice(self._images, self.current_slice if z is None else z)
+        return layers.read_slice(self.channels, self.current_slice if z is None else z)
 
     # ------------------------------------------------------------------------- the annotation
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
+from napari_unet.gui import layers
 from napari_unet.gui.file_dialog import plain_name
 from napari_unet.gui.layers import LayerError
 from napari_unet.gui.settings import home
@@ -180,7 +181,8 @@ class Trainer(QObject):
         self._images = self._session.image_layers
         names = self._session.class_names if snapshot.task == "classes" else None
         config = replace(config, task=snapshot.task, threads=config.threads or _threads())
-        work = _Work(snapshot, config, names, self._slot, start, name)
+        channels = layers.channel_names(self._session.channels)
+        work = _Work(snapshot, channels, config, names, self._slot, start, name)
         self._job.start(lambda stop: _train(work, stop))
         self.changed.emit()
 
@@ -267,6 +269,7 @@ class _Work:
     """What a training needs, copied: it runs in another thread."""
 
     snapshot: Snapshot
+    channels: list[str]
     config: TrainingConfig
     names: dict[int, str] | None
     slot: _Slot
@@ -296,7 +299,8 @@ def _train(work: _Work, should_stop: ShouldStop) -> Iterator[TrainingReport | _S
     )
     name = _file_name(work.snapshot.name)
     told = False
-    for report in reports:
+    for said in reports:
+        report = _with_channels(said, work.channels)
         if report.checkpoint is not None:
             stored = _store(report.checkpoint, f"{name} (unfinished)")
             if stored.problem and not told:
@@ -309,6 +313,16 @@ def _train(work: _Work, should_stop: ShouldStop) -> Iterator[TrainingReport | _S
                 with suppress(OSError):
                     stored.path.with_stem(f"{name} (unfinished)").unlink()
             yield stored
+
+
+def _with_channels(report: TrainingReport, names: list[str]) -> TrainingReport:
+    """Let the models of a report say what the channels are called that they were trained on."""
+
+    def told(model: TrainedModel | None) -> TrainedModel | None:
+        facts = {"channels": names}
+        return model and replace(model, provenance={**model.provenance, **facts})
+
+    return replace(report, model=told(report.model), checkpoint=told(report.checkpoint))
 
 
 def _read(path: Path) -> TrainedModel:
