@@ -11,7 +11,7 @@ from napari_unet.annotations import annotate
 from napari_unet.evaluation import Scores
 from napari_unet.network import UNet
 from napari_unet.prediction import predict
-from napari_unet.training.exams import examine, longest_pause, next_exam, score_of
+from napari_unet.training.exams import examine, parts_of, score_of
 from tests.prediction.models import lively_model
 from tests.training.pictures import bright_discs
 
@@ -24,7 +24,8 @@ def test_only_what_is_annotated_is_predicted_and_what_the_network_sees_around_it
     labels[180:200, 210:240] = 1
     annotated = np.zeros(labels.shape, bool)
     annotated[170:210, 200:250] = True
-    [exam] = examine(model, [annotate(picture, labels, annotated=annotated)], "cpu")
+    image = annotate(picture, labels, annotated=annotated)
+    [exam] = examine(model, parts_of([image], model), "cpu")
     whole = predict(model, picture, device="cpu")
     assert exam.labels.size < picture.size / 2
     assert exam.annotated.sum() == annotated.sum()
@@ -35,7 +36,9 @@ def test_only_what_is_annotated_is_predicted_and_what_the_network_sees_around_it
 
 def test_nothing_is_examined_after_a_stop():
     image = annotate(np.zeros((64, 64), np.float32), np.ones((64, 64), np.int32))
-    assert not list(examine(lively_model(), [image], "cpu", should_stop=lambda: True))
+    model = lively_model()
+    parts = parts_of([image], model)
+    assert not list(examine(model, parts, "cpu", should_stop=lambda: True))
 
 
 def test_a_region_that_vanishes_at_the_size_of_the_training_pixels_is_left_out():
@@ -48,7 +51,42 @@ def test_a_region_that_vanishes_at_the_size_of_the_training_pixels_is_left_out()
         pixel_size=0.1,
     )
     model = replace(lively_model(), pixel_size=0.5)
-    assert not list(examine(model, [image], "cpu"))
+    assert not list(examine(model, parts_of([image], model), "cpu"))
+
+
+def test_a_large_slice_is_examined_in_parts_that_hold_all_that_counts(monkeypatch):
+    model = lively_model()
+    monkeypatch.setattr(UNet, "usual_tile", 128)
+    annotated = np.zeros((400, 520), bool)
+    annotated[10:270, 30:410] = True
+    annotated[140:, 283:] = False
+    image = annotate(
+        np.random.default_rng(0).random((400, 520)).astype(np.float32),
+        annotated.astype(np.int32),
+        annotated=annotated,
+    )
+    parts = parts_of([image], model)
+    assert len(parts) == 5, "of six, for one corner says nothing"
+    counted = np.zeros(annotated.shape, int)
+    for part in parts:
+        assert max(part.annotated.shape) < 128 * 1.5 + 2 * 100
+        counted[part.window] += part.annotated
+    assert (counted == annotated).all()
+    whole = predict(model, image.image[0, 0], device="cpu")
+    for part, exam in zip(parts, examine(model, parts, "cpu"), strict=True):
+        expected = whole[(slice(None), *part.window)][:, part.annotated]
+        np.testing.assert_allclose(exam.probabilities[:, exam.annotated], expected, atol=2e-3)
+
+
+def test_a_few_parts_lie_far_from_each_other():
+    images = [
+        annotate(np.zeros((40, 40), np.float32), np.ones((40, 40), np.int32), name=str(number))
+        for number in range(30)
+    ]
+    names = [int(part.image.name) for part in parts_of(images, lively_model())]
+    assert len(names) == 8
+    assert sorted(names)[::7] == [0, 29]
+    assert abs(names[0] - names[1]) > 10
 
 
 def test_one_number_for_instances_and_for_classes():
@@ -60,27 +98,10 @@ def test_one_number_for_instances_and_for_classes():
     assert score_of(classes) == 0.8
 
 
-@pytest.mark.parametrize(("cost", "expected"), [(0.0, 0.467), (0.01, 0.467), (0.2, 2.3)])
-def test_validation_takes_a_tenth_of_the_time_at_most(cost, expected):
-    assert next_exam(0.3, cost) == pytest.approx(expected, abs=1e-3)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "cost", "expected"), [(0.0, 0.0, 30.0), (1000.0, 1.0, 1200.0), (10.0, 20.0, 210.0)]
-)
-def test_without_an_end_validations_become_rarer_with_time(seconds, cost, expected):
-    assert next_exam(seconds, cost, endless=True) == pytest.approx(expected)
-
-
-def test_however_long_a_training_is_it_is_validated_every_few_minutes():
-    assert longest_pause(1.0) == 300
-    assert longest_pause(60.0) == 600, "but it takes a tenth of the time at most"
-
-
 @pytest.mark.parametrize("scale", [2.0, 4.0])
 def test_a_network_that_never_pools_is_examined_at_every_scale(scale):
     image = bright_discs()
     network = UNet(1, 2, depth=0, width=2)
     model = replace(lively_model(), network=network, scale=scale)
-    (exam,) = examine(model, [image], "cpu")
+    (exam,) = examine(model, parts_of([image], model), "cpu")
     assert exam.annotated.any()

@@ -14,7 +14,7 @@ from napari_unet.evaluation import evaluate
 from napari_unet.prediction import labels_from, predict
 from napari_unet.training import TrainingError, train
 from napari_unet.training.checks import find_classes
-from napari_unet.training.exams import examine
+from napari_unet.training.exams import examine, parts_of
 from napari_unet.training.preparation import prepare
 from napari_unet.training.sizes import choose_scale
 from tests.prediction.models import brightness_model
@@ -75,8 +75,8 @@ def test_an_absurd_pixel_size_is_refused_with_the_image_that_has_it():
 def test_cells_are_judged_at_the_pixel_size_of_the_model():
     image = _discs()
     model = brightness_model(pixel_size=0.5)
-    [expected] = examine(model, [image], "cpu")
-    [found] = examine(model, [_finer(image)], "cpu")
+    [expected] = examine(model, parts_of([image], model), "cpu")
+    [found] = examine(model, parts_of([_finer(image)], model), "cpu")
     assert np.array_equal(found.labels, expected.labels)
     assert np.array_equal(found.annotated, expected.annotated)
     assert np.abs(found.probabilities - expected.probabilities).mean() < 0.02

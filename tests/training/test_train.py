@@ -23,7 +23,7 @@ from napari_unet.training.preparation import prepare
 from tests.training.pictures import bright_discs, small
 
 train_module = importlib.import_module("napari_unet.training.train")  # the package shows a function
-exams_module = importlib.import_module("napari_unet.training.exams")
+validation_module = importlib.import_module("napari_unet.training.validation")
 
 
 def _last(images, config, **more):
@@ -135,7 +135,7 @@ def test_a_stop_in_the_middle_of_a_validation_gives_it_up(monkeypatch):
         return examine(*arguments, should_stop=should_stop, **more)
 
     stopping = []
-    monkeypatch.setattr(train_module, "examine", spied)
+    monkeypatch.setattr(validation_module, "examine", spied)
     seen = list(train(images, small(steps=60), should_stop=lambda: bool(stopping)))
     assert seen[-1].model is not None
     assert seen[-1].step == 10
@@ -184,7 +184,7 @@ def test_now_and_then_the_best_model_so_far_is_handed_out(count):
 
 def test_a_worse_network_is_not_handed_out(monkeypatch):
     scores = iter([0.5, 0.4, 0.6, *[0.1] * 9])
-    monkeypatch.setattr(train_module, "score_of", lambda _: next(scores))
+    monkeypatch.setattr(validation_module, "score_of", lambda _: next(scores))
     config = small(steps=30)
     reports = list(train([bright_discs(s) for s in range(5)], config))
     known = [report.validation for report in reports if report.validation is not None]
@@ -460,8 +460,8 @@ def test_a_prediction_that_fails_in_a_validation_costs_nothing(monkeypatch):
 
 
 def test_in_a_long_training_it_is_time_to_validate_sooner(monkeypatch):
-    monkeypatch.setattr(exams_module, "_LONGEST_PAUSE", 0.0)
-    monkeypatch.setattr(exams_module, "_SHARE", 1e9)
+    monkeypatch.setattr(validation_module, "_LONGEST_PAUSE", 0.0)
+    monkeypatch.setattr(validation_module, "_SHARE", 1e9)
     images = [bright_discs(s) for s in range(5)]
     endless, seen = small(steps=None, until_stopped=True), []
     seen.extend(train(images, endless, should_stop=partial(_after, seen, 8)))
@@ -474,7 +474,7 @@ def test_in_a_long_training_it_is_time_to_validate_sooner(monkeypatch):
 
 def test_what_was_learnt_since_the_last_validation_counts_after_a_stop(monkeypatch):
     scores = iter([0.1, 0.9])
-    monkeypatch.setattr(train_module, "score_of", lambda _: next(scores, 0.0))
+    monkeypatch.setattr(validation_module, "score_of", lambda _: next(scores, 0.0))
     images, seen = [bright_discs(s) for s in range(5)], []
     stop = partial(_after, seen, 9)
     seen.extend(train(images, small(steps=30, averaging=0.0), should_stop=stop))

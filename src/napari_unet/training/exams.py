@@ -1,7 +1,8 @@
-"""Exams: annotated slices are predicted, and what the network says of them is scored."""
+"""Exams: parts of annotated slices are predicted, and what the network says is scored."""
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -27,19 +28,18 @@ if TYPE_CHECKING:
 
     from napari_unet.annotations import AnnotatedImage
     from napari_unet.network import TrainedModel
+    from napari_unet.prediction import IntensityRange
 
-__all__ = ["MOST_SLICES", "Exam", "examine", "longest_pause", "next_exam", "score_of", "sit"]
+__all__ = ["Exam", "Part", "examine", "parts_of", "score_of", "sit"]
 
-MOST_SLICES = 8  # on which a model is judged
-_EXAMS = 5  # validations in a training, apart from the last
-_SHORTEST_PAUSE = 30.0  # seconds between validations where the end is not known
-_LONGEST_PAUSE = 300.0  # and anywhere: what a crash may cost
-_SHARE = 0.1  # of the time, at most, goes into validation
+_MOST_PARTS = 8  # on which a model is judged
+_SPREAD = (0, 4, 2, 6, 1, 5, 3, 7)  # any first few of so many lie far from each other
+_SMALLEST_PART = 128  # pixels per side at the working scale; cells should fit into it
 
 
 @dataclass(frozen=True, eq=False)
 class Exam:
-    """One annotated slice and what the network says of it.
+    """A part of an annotated slice and what the network says of it.
 
     Parameters
     ----------
@@ -55,65 +55,91 @@ class Exam:
     labels: NDArray[Any]
     annotated: NDArray[np.bool_]
 
-    def scaled(self, factor: float) -> Exam:
-        """Return the exam with `factor` times as many pixels per length."""
-        if factor == 1:
-            return self
-        rows, columns = (max(1, round(n * factor)) for n in self.labels.shape)
-        size = (rows, columns)
-        return Exam(
-            resize(self.probabilities, size),
-            nearest(self.labels, size),
-            nearest(self.annotated, size),
-        )
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """What one exam is about: about as much of an annotated slice as is predicted at once.
+
+    Parameters
+    ----------
+    image : AnnotatedImage
+        The image.
+    index : int
+        Which slice of it.
+    window : tuple of slice
+        Rows and columns that are predicted: what counts, and as much around it as the network sees.
+    annotated : (Y, X) bool array
+        What counts of the window.
+    ranged : IntensityRange
+        The intensities of the whole image.
+    """
+
+    image: AnnotatedImage
+    index: int
+    window: tuple[slice, slice]
+    annotated: NDArray[np.bool_]
+    ranged: IntensityRange
 
 
-def examine(
-    model: TrainedModel,
-    images: Sequence[AnnotatedImage],
-    device: str,
-    views: int | None = None,
-    most: int = MOST_SLICES,
-    should_stop: Callable[[], bool] = never,
-) -> Iterator[Exam]:
-    """Predict annotated slices, at most so many and evenly spread over the images.
+def parts_of(images: Sequence[AnnotatedImage], model: TrainedModel) -> list[Part]:
+    """Choose what a model is judged on: at most 8 parts, evenly spread over the images.
 
-    Of each slice only what is annotated is predicted, and as much around it as the network sees.
-    Cells are judged at the pixel size of the training images: there hold the options by which
-    probabilities become cells.
+    Any first few of them are spread as well, so that a few can stand for all.
     """
     found = [
-        (image, int(index))
+        (image, int(index), place)
         for image in images
         for index in np.flatnonzero(image.annotated.any(axis=(1, 2)))
+        for place in _places(image.annotated[index], _side(image, model))
     ]
-    chosen = np.unique(np.linspace(0, len(found) - 1, min(most, len(found))).astype(int))
-    for image, index in (found[i] for i in chosen):
-        ratio = pixel_ratio(image.pixel_size, model.pixel_size)
-        geometry, scale = model.network.geometry, model.scale * ratio
-        window = _window(
-            image.annotated[index],
-            math.ceil(geometry.context / scale),
-            step=max(1, round(geometry.stride / scale)),
-        )
-        for report in predict_slices(
-            model,
-            image.image[index : index + 1, :, *window],
-            device=device,
-            pixel_size=image.pixel_size,
-            views=views,
-            normalisation=measure_range(image.image, model.normalisation),
-            should_stop=should_stop,
-        ):
-            if report.probabilities is not None:
-                exam = Exam(
-                    report.probabilities,
-                    image.labels[(index, ..., *window)],
-                    image.annotated[(index, *window)],
-                )
-                exam = exam.scaled(ratio) if model.task == "instances" else exam
-                if exam.annotated.any():
-                    yield exam
+    chosen = np.unique(np.linspace(0, len(found) - 1, min(_MOST_PARTS, len(found))).astype(int))
+    ranges: dict[int, IntensityRange] = {}
+    parts = []
+    for image, index, place in (found[chosen[i]] for i in _SPREAD if i < len(chosen)):
+        ranged = ranges.get(id(image)) or measure_range(image.image, model.normalisation)
+        ranges[id(image)] = ranged
+        part = _part(image, index, place, model, ranged)
+        if _scaled(part.annotated, _ratio(part, model)).any():
+            parts.append(part)
+    return parts
+
+
+def _side(image: AnnotatedImage, model: TrainedModel) -> int:
+    """Return about how many pixels of an image, per side, make a part."""
+    scale = model.scale * pixel_ratio(image.pixel_size, model.pixel_size)
+    return max(1, round(max(model.network.usual_tile, _SMALLEST_PART) / scale))
+
+
+def _places(annotated: NDArray[np.bool_], side: int) -> list[tuple[slice, slice]]:
+    """Divide what is annotated into equal rectangles of about this side that hold some of it."""
+    rows, columns = (_divided(np.flatnonzero(annotated.any(axis=axis)), side) for axis in (1, 0))
+    places = [(row, column) for row in rows for column in columns]
+    return [place for place in places if annotated[place].any()]
+
+
+def _divided(found: NDArray[np.intp], side: int) -> list[slice]:
+    first, last = int(found[0]), int(found[-1]) + 1
+    borders = np.linspace(first, last, max(1, round((last - first) / side)) + 1).astype(int)
+    return [slice(start, stop) for start, stop in itertools.pairwise(borders.tolist())]
+
+
+def _part(
+    image: AnnotatedImage,
+    index: int,
+    place: tuple[slice, slice],
+    model: TrainedModel,
+    ranged: IntensityRange,
+) -> Part:
+    counts = np.zeros_like(image.annotated[index])
+    counts[place] = image.annotated[(index, *place)]
+    geometry = model.network.geometry
+    scale = model.scale * pixel_ratio(image.pixel_size, model.pixel_size)
+    window = _window(
+        counts,
+        math.ceil(geometry.context / scale),
+        step=max(1, round(geometry.stride / scale)),
+    )
+    return Part(image, index, window, counts[window], ranged)
 
 
 def _window(annotated: NDArray[np.bool_], reach: int, step: int) -> tuple[slice, slice]:
@@ -126,6 +152,57 @@ def _window(annotated: NDArray[np.bool_], reach: int, step: int) -> tuple[slice,
         for found in (np.flatnonzero(annotated.any(axis=axis)) for axis in (1, 0))
     )
     return rows, columns
+
+
+def _ratio(part: Part, model: TrainedModel) -> float:
+    """Return how many times larger a part is judged than it is.
+
+    Cells are judged at the pixel size of the training images: there hold the options by which
+    probabilities become cells.
+    """
+    if model.task != "instances":
+        return 1.0
+    return pixel_ratio(part.image.pixel_size, model.pixel_size)
+
+
+def _scaled(array: NDArray[Any], factor: float) -> NDArray[Any]:
+    """Return (Y, X) with `factor` times as many pixels per length, the nearest ones."""
+    if factor == 1:
+        return array
+    rows, columns = (max(1, round(n * factor)) for n in array.shape)
+    return nearest(array, (rows, columns))
+
+
+def examine(
+    model: TrainedModel,
+    parts: Sequence[Part],
+    device: str,
+    *,
+    views: int | None = None,
+    should_stop: Callable[[], bool] = never,
+) -> Iterator[Exam]:
+    """Predict parts of annotated slices, one after the other; a stop ends it."""
+    for part in parts:
+        for report in predict_slices(
+            model,
+            part.image.image[part.index : part.index + 1, :, *part.window],
+            device=device,
+            pixel_size=part.image.pixel_size,
+            views=views,
+            normalisation=part.ranged,
+            should_stop=should_stop,
+        ):
+            if report.probabilities is not None:
+                yield _exam(part, report.probabilities, _ratio(part, model))
+
+
+def _exam(part: Part, probabilities: NDArray[np.float32], ratio: float) -> Exam:
+    labels = part.image.labels[(part.index, ..., *part.window)]
+    if ratio == 1:
+        return Exam(probabilities, labels, part.annotated)
+    labels = _scaled(labels, ratio)
+    size = (labels.shape[0], labels.shape[1])
+    return Exam(resize(probabilities, size), labels, _scaled(part.annotated, ratio))
 
 
 def sit(model: TrainedModel, exams: Sequence[Exam]) -> Scores | ValueScores:
@@ -163,30 +240,3 @@ def score_of(scores: Scores | ValueScores) -> float:
     if scores.f1_50 is None:
         return 1 - (scores.pixel_error if scores.pixel_error is not None else 1.0)
     return (scores.f1_50 + (scores.seg or 0.0)) / 2
-
-
-def next_exam(used: float, cost: float, *, endless: bool = False) -> float:
-    """Say how much of a training is used up when it is time to validate next.
-
-    Parameters
-    ----------
-    used : float
-        The share that is used up; seconds if `endless`.
-    cost : float
-        What the last validation took of it.
-    endless : bool
-        Whether the training ends when it is stopped: pauses then grow with its length.
-    """
-    pause = max(_SHORTEST_PAUSE, used / _EXAMS) if endless else 1 / (_EXAMS + 1)
-    return used + max(pause, cost / _SHARE)
-
-
-def longest_pause(cost: float) -> float:
-    """Say after how many seconds it is time to validate, however long the training is.
-
-    Parameters
-    ----------
-    cost : float
-        Seconds that the last validation took.
-    """
-    return max(_LONGEST_PAUSE, cost / _SHARE)

@@ -17,14 +17,7 @@ from napari_unet.prediction import PredictionError, never, out_of_memory
 from napari_unet.training.batches import Batches
 from napari_unet.training.checks import check_annotations, find_classes
 from napari_unet.training.errors import TrainingError
-from napari_unet.training.exams import (
-    MOST_SLICES,
-    examine,
-    longest_pause,
-    next_exam,
-    score_of,
-    sit,
-)
+from napari_unet.training.exams import score_of, sit
 from napari_unet.training.fingerprints import fingerprint
 from napari_unet.training.messages import (
     encoder_message,
@@ -52,6 +45,7 @@ from napari_unet.training.transfer import (
     network_changes,
 )
 from napari_unet.training.tuning import as_mapping, tune, usual_options
+from napari_unet.training.validation import Validation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -63,7 +57,6 @@ if TYPE_CHECKING:
 __all__ = ["train"]
 
 _PATCH_THREADS = 4  # prepare the next batch while a GPU takes a step
-_HURRIED_SLICES = 2  # on which a training is finished that was stopped
 
 
 def train(
@@ -199,12 +192,11 @@ class _Training:
         self.pixel_size = common_pixel_size(self.images, self.old)
         self.scale = choose_scale(self.images, config, self.pixel_size, start)
         self.standardisation: Standardisation | None = None
-        self.best: tuple[float, Network] | None = None
-        self.examined = 0  # the step of the last validation
         self.batch = config.batch
 
     def run(self) -> Iterator[TrainingReport]:
         self.lessons, self.exams = self._split()
+        self.validation = Validation(self.exams, self.config, self.clock, self.device)
         if self.config.task == "regression":
             self.standardisation = self._units()
         for message in self._messages():
@@ -316,45 +308,34 @@ class _Training:
 
     def _learn(self) -> Iterator[TrainingReport]:
         """Take steps until the end; whatever goes wrong after the first, what is learnt stays."""
-        self._plan_exam(0.0, 0.0)
+        self.validation.plan(0.0, 0.0)  # preparing took time
         if self.goes_on and self.exams:  # so that a good model never becomes a worse one
-            yield from self._exam()
+            yield from self._validate()
         while not self.clock.over and not self.should_stop():
             yield from self._join_updates()
             try:
                 loss = self._step()
                 self.clock.step += 1
                 yield self.clock.report(loss=loss)
-                if self._exam_is_due and not self.clock.over:
-                    yield from self._exam()
+                if self.validation.due and not self.clock.over:
+                    yield from self._validate()
             except _MISHAPS as error:
                 if self.clock.step == 0:
                     raise
                 yield self.clock.report(message=stopped_early(error))
                 return
 
-    def _exam(self) -> Iterator[TrainingReport]:
+    def _validate(self) -> Iterator[TrainingReport]:
         """Validate, hand out the best network so far, and say when the next time is."""
-        used, seconds, before = self.clock.used, self.clock.seconds, self.best
-        if self.exams:
-            score = self._validate(self.should_stop)
+        used, seconds, before = self.clock.used, self.clock.seconds, self.validation.best
+        if self.exams:  # or a snapshot is in vain
+            model = self._model(self.learner.snapshot())
+            score = self.validation.score(model, self.should_stop)
             if score is not None:
                 yield self.clock.report(validation=score)
-        if self.clock.step > 0 and (self.best is not before or not self.exams):
+        if self.clock.step > 0 and (self.validation.best is not before or not self.exams):
             yield self.clock.report(checkpoint=self._checkpoint())
-        self._plan_exam(self.clock.used - used, self.clock.seconds - seconds)
-
-    def _plan_exam(self, used: float, seconds: float) -> None:
-        """Choose when to validate next, from what the last time took."""
-        self.next_exam = next_exam(self.clock.used, used, endless=self.config.until_stopped)
-        self.latest_exam = self.clock.seconds + longest_pause(seconds)
-
-    @property
-    def _exam_is_due(self) -> bool:
-        if self.next_exam <= self.clock.used:
-            return True
-        # Not by the clock where steps are counted: the same steps give the same network.
-        return self.config.steps is None and self.latest_exam <= self.clock.seconds
+        self.validation.plan(self.clock.used - used, self.clock.seconds - seconds)
 
     def _checkpoint(self) -> TrainedModel:
         """Return what would be lost in a crash; how cells are cut is not tuned yet."""
@@ -415,43 +396,20 @@ class _Training:
             configuration=self.config.to_dict(),
         )
 
-    def _validate(self, should_stop: Callable[[], bool]) -> float | None:
-        """Score the network on what was kept back, and remember it if it is the best.
-
-        None where it was stopped before everything was predicted.
-        """
-        network = self.learner.snapshot()
-        model = self._model(network)
-        exams = list(examine(model, self.exams, str(self.device), views=1, should_stop=should_stop))
-        if should_stop() or not exams:
-            return None
-        score = score_of(sit(model, exams))
-        self.examined = self.clock.step
-        if self.best is None or score >= self.best[0]:
-            self.best = (score, network)
-        return score
-
     def _finish(self) -> Iterator[TrainingReport]:
         """Choose the best network, tune how it draws cells, and write down where it is from.
 
-        After a stop, all this is done on fewer slices; a stop in the middle of it ends it.
+        After a stop, all this is done on two parts; a stop in the middle of it ends it.
         """
         model, scores = None, None
         stopped = self.should_stop()
         should_stop = never if stopped else self.should_stop
         try:
-            if self.exams and self.examined < self.clock.step:
-                self._validate(should_stop)
+            if self.exams and self.validation.step < self.clock.step:
+                newest = self._model(self.learner.snapshot())
+                self.validation.score(newest, should_stop, hurried=stopped)
             model = self._model(self._best_network())
-            exams = list(
-                examine(
-                    model,
-                    self.exams or self.lessons,
-                    str(self.device),
-                    most=_HURRIED_SLICES if stopped else MOST_SLICES,
-                    should_stop=should_stop,
-                )
-            )
+            exams = self.validation.last(model, self.lessons, should_stop, hurried=stopped)
             if self.cells and exams:
                 options = tune(exams, self.scale, should_stop)
                 model = replace(model, instances=as_mapping(options))
@@ -476,7 +434,7 @@ class _Training:
         FloatingPointError
             If there is none that still holds numbers.
         """
-        return self.best[1] if self.best else self.learner.snapshot()
+        return self.validation.best or self.learner.snapshot()
 
     @cached_property
     def _data(self) -> str:

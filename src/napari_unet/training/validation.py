@@ -1,0 +1,194 @@
+"""The validation of a training: when it is time for one, and which network did best."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from napari_unet.training.exams import examine, parts_of, score_of, sit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import torch
+
+    from napari_unet.annotations import AnnotatedImage
+    from napari_unet.network import Network, TrainedModel
+    from napari_unet.training.configuration import TrainingConfig
+    from napari_unet.training.exams import Exam, Part
+    from napari_unet.training.reports import Clock
+
+__all__ = ["Validation", "longest_pause", "next_validation"]
+
+_VALIDATIONS = 5  # in a training, apart from the last
+_SHORTEST_PAUSE = 30.0  # seconds between validations where the end is not known
+_LONGEST_PAUSE = 300.0  # and anywhere: what a crash may cost
+_SHARE = 0.1  # of the time, at most, goes into validation
+_HURRIED_PARTS = 2  # on which a training is finished that was stopped
+
+
+@dataclass(frozen=True, eq=False)
+class _Best:
+    """The network that did best, its score, and its score on a few parts only."""
+
+    score: float
+    hurried: float
+    network: Network
+
+
+class Validation:
+    """Scores the network of one training on what was kept back, now and then.
+
+    Parameters
+    ----------
+    images : sequence of AnnotatedImage
+        What was kept back; nothing is scored where it is empty.
+    config : TrainingConfig
+        How long the training is.
+    clock : Clock
+        How much of that is used up.
+    device : torch.device
+        What predicts.
+
+    Attributes
+    ----------
+    step : int
+        The step of the last validation.
+    """
+
+    def __init__(
+        self,
+        images: Sequence[AnnotatedImage],
+        config: TrainingConfig,
+        clock: Clock,
+        device: torch.device,
+    ) -> None:
+        self.images = images
+        self.step = 0
+        self._config = config
+        self._clock = clock
+        self._device = device
+        self._best: _Best | None = None
+        self._parts: list[Part] | None = None
+        self.plan(0.0, 0.0)
+
+    @property
+    def best(self) -> Network | None:
+        """The network that did best so far."""
+        return None if self._best is None else self._best.network
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time to validate."""
+        if self._next <= self._clock.used:
+            return True
+        # Not by the clock where steps are counted: the same steps give the same network.
+        return self._config.steps is None and self._latest <= self._clock.seconds
+
+    def plan(self, used: float, seconds: float) -> None:
+        """Choose when to validate next, from what the last time took."""
+        endless = self._config.until_stopped
+        self._next = next_validation(self._clock.used, used, endless=endless)
+        self._latest = self._clock.seconds + longest_pause(seconds)
+
+    def score(
+        self, model: TrainedModel, should_stop: Callable[[], bool], *, hurried: bool = False
+    ) -> float | None:
+        """Score a model on what was kept back, and remember its network if it is the best.
+
+        Parameters
+        ----------
+        model : TrainedModel
+            The network of this moment.
+        should_stop : callable
+            Once True, the validation is given up.
+        hurried : bool
+            Look at a few parts only, and compare what the best network scored on these.
+
+        Returns
+        -------
+        float or None
+            None where it was given up, or nothing was kept back.
+        """
+        if not self.images:
+            return None
+        exams = self._sit(model, self.images, 1, should_stop, hurried=hurried)
+        if should_stop() or not exams:
+            return None
+        few = score_of(sit(model, exams[:_HURRIED_PARTS]))
+        score = few if len(exams) <= _HURRIED_PARTS else score_of(sit(model, exams))
+        best = self._best
+        if best is None or (few >= best.hurried if hurried else score >= best.score):
+            self._best = _Best(score, few, model.network)
+        self.step = self._clock.step
+        return score
+
+    def last(
+        self,
+        model: TrainedModel,
+        otherwise: Sequence[AnnotatedImage],
+        should_stop: Callable[[], bool],
+        *,
+        hurried: bool,
+    ) -> list[Exam]:
+        """Predict as a person will, what was kept back or, where nothing was, `otherwise`."""
+        return self._sit(model, self.images or otherwise, None, should_stop, hurried=hurried)
+
+    def _sit(
+        self,
+        model: TrainedModel,
+        images: Sequence[AnnotatedImage],
+        views: int | None,
+        should_stop: Callable[[], bool],
+        *,
+        hurried: bool,
+    ) -> list[Exam]:
+        """Predict parts of images, the same every time: as many as the time suffices for."""
+        if self._parts is None:
+            self._parts = parts_of(images, model)
+        parts = self._parts[:_HURRIED_PARTS] if hurried else self._parts
+        began, exams = time.monotonic(), []
+        for exam in examine(model, parts, str(self._device), views=views, should_stop=should_stop):
+            exams.append(exam)
+            if time.monotonic() - began > self._most_seconds:
+                self._parts = self._parts[: len(exams)]
+                break
+        return exams
+
+    @property
+    def _most_seconds(self) -> float:
+        """How long one validation may take, once it has begun with its second part."""
+        if self._config.steps is not None:  # the same steps give the same network
+            return math.inf
+        if self._config.until_stopped or self._config.minutes is None:
+            return _SHORTEST_PAUSE
+        return _SHARE * 60 * self._config.minutes
+
+
+def next_validation(used: float, cost: float, *, endless: bool = False) -> float:
+    """Say how much of a training is used up when it is time to validate next.
+
+    Parameters
+    ----------
+    used : float
+        The share that is used up; seconds if `endless`.
+    cost : float
+        What the last validation took of it.
+    endless : bool
+        Whether the training ends when it is stopped: pauses then grow with its length.
+    """
+    pause = max(_SHORTEST_PAUSE, used / _VALIDATIONS) if endless else 1 / (_VALIDATIONS + 1)
+    return used + max(pause, cost / _SHARE)
+
+
+def longest_pause(cost: float) -> float:
+    """Say after how many seconds it is time to validate, however long the training is.
+
+    Parameters
+    ----------
+    cost : float
+        Seconds that the last validation took.
+    """
+    return max(_LONGEST_PAUSE, cost / _SHARE)
