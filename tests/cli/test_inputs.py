@@ -84,6 +84,40 @@ def test_a_negative_value_may_say_nothing(folders: Path, run: Run) -> None:
     assert "holds -1" in done.err
 
 
+def test_a_fraction_may_say_nothing_among_values_but_is_no_label(folders: Path, run: Run) -> None:
+    silent = -9999.9  # not exact in float32, the type of most files of values
+    for path in (folders / "labels").iterdir():
+        values = np.random.default_rng(0).normal(0, 1, (SIDE, SIDE)).astype(np.float32)
+        values[:20] = silent
+        tifffile.imwrite(path, values)
+    failures = Failures(debug=False)
+    where = {"images": folders / "images", "labels": folders / "labels", "regions": None}
+    read = annotated_images(**where, task="regression", unlabelled=silent, failures=failures)
+    assert not failures.count
+    for image in read:
+        np.testing.assert_array_equal(image.annotated[0].all(axis=1), np.arange(SIDE) >= 20)
+    ask = ["evaluate", folders / "labels", folders / "labels", "--unlabelled"]
+    assert run(*ask, silent, "--task", "regression").code == 0
+    for wrong in (silent, "inf", "nan"):
+        for command in (ask, [*train_on(folders), "--unlabelled"]):
+            done = run(*command, wrong)
+            assert done.code == 2
+            assert "labels of the task instances are whole numbers" in done.sentence
+
+
+def test_the_largest_label_may_say_nothing(folders: Path) -> None:
+    silent = 2**64 - 1
+    for path in (folders / "labels").iterdir():
+        labels = tifffile.imread(path).astype(np.uint64)
+        labels[:20] = silent
+        tifffile.imwrite(path, labels)
+    failures = Failures(debug=False)
+    where = {"images": folders / "images", "labels": folders / "labels", "regions": None}
+    read = annotated_images(**where, task="instances", unlabelled=silent, failures=failures)
+    assert not failures.count
+    assert not any(image.annotated[0, :20].any() for image in read)
+
+
 def test_regions_that_belong_to_no_image_are_refused(folders: Path, run: Run) -> None:
     (folders / "regions").mkdir()
     tifffile.imwrite(folders / "regions" / "other.tif", np.ones((SIDE, SIDE), np.uint8))

@@ -86,9 +86,28 @@ TASK_HELP = (
     "values themselves; NaN says nothing, channels are several outputs."
 )
 TaskOption = Annotated[TaskName, typer.Option(help=TASK_HELP)]
+
+
+def _number(text: str) -> float:
+    """Read a number; a whole one exactly, however large."""
+    try:
+        return int(text)
+    except ValueError:
+        pass
+    try:
+        return float(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no number") from None
+
+
 Unlabelled = Annotated[
-    int | None,
-    typer.Option(metavar="VALUE", help="Label value that says nothing; its pixels do not count."),
+    float | None,
+    typer.Option(
+        parser=_number,
+        metavar="VALUE",
+        help="Value that says nothing; its pixels do not count. A whole number for labels, any "
+        "number for the values of a regression.",
+    ),
 ]
 Regions = Annotated[
     Path | None,

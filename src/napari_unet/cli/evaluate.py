@@ -78,7 +78,7 @@ class EvaluateCommand:
     predicted: Path
     task: Task
     classes: Sequence[int] | None
-    unlabelled: int | None
+    unlabelled: float | None
     regions: Path | None
     em: bool
     cells: Path | None

@@ -15,7 +15,7 @@ from napari_unet.annotations import (
     binary_to_instances,
     looks_like_picture,
 )
-from napari_unet.cli.failures import CommandError
+from napari_unet.cli.failures import CommandError, UsageError
 from napari_unet.files import (
     LABEL_ENDINGS,
     FileError,
@@ -74,10 +74,17 @@ def annotated_images(
     *,
     task: Task,
     regions: Path | None,
-    unlabelled: int | None,
+    unlabelled: float | None,
     failures: Failures,
 ) -> list[AnnotatedImage]:
-    """Read every image with its labels; what is wrong with one is reported, the rest returned."""
+    """Read every image with its labels; what is wrong with one is reported, the rest returned.
+
+    Raises
+    ------
+    UsageError
+        If `unlabelled` is a fraction, which no label is.
+    """
+    silent = None if task == "regression" else _whole(unlabelled, task)
     pairs = match_labels(images, labels)
     masks = matching_masks({pair.image: {stem(pair.image)} for pair in pairs}, regions)
     if task == "regression":
@@ -86,7 +93,7 @@ def annotated_images(
     for pair in pairs:
         try:
             image = read_image(pair.image)
-            counted = _read_counted(pair.labels, masks.get(pair.image), unlabelled)
+            counted = _read_counted(pair.labels, masks.get(pair.image), silent)
             _doubt(counted.labels, pair.labels, task, failures)
             read.append((image, _fitting(counted, image.data, pair.labels)))
         except BAD_FILE as error:
@@ -112,7 +119,7 @@ def annotated_images(
 def _images_with_values(
     pairs: Sequence[ImagePair],
     masks: Mapping[Path, Path],
-    unlabelled: int | None,
+    unlabelled: float | None,
     failures: Failures,
 ) -> list[AnnotatedImage]:
     """Read every image with the values to predict for it; as `annotated_images`."""
@@ -142,13 +149,14 @@ def compared_pairs(
     *,
     task: Task,
     regions: Path | None,
-    unlabelled: int | None,
+    unlabelled: float | None,
     failures: Failures,
 ) -> list[Compared]:
     """Read true and predicted labels that belong together, and where they count.
 
     (Z, Y, X) each; for regression values (Z, K, Y, X).
     """
+    silent = None if task == "regression" else _whole(unlabelled, task)
     pairs = _match_predictions(truth, predicted, failures)
     masks = matching_masks({found: {stem(found), stem(true)} for true, found in pairs}, regions)
     names, true, found = [], [], []
@@ -160,7 +168,7 @@ def compared_pairs(
                 counted = _read_values(truth_path, mask, unlabelled, slices=len(labels))
             else:
                 labels = read_labels(predicted_path)
-                counted = _read_counted(truth_path, mask, unlabelled)
+                counted = _read_counted(truth_path, mask, silent)
             if labels.shape != counted.labels.shape:
                 raise CommandError(
                     f"{predicted_path.name} has shape {_shape(labels)}, but the truth "
@@ -275,6 +283,16 @@ def _all(names: set[str]) -> set[str]:
     return {base for name in names for base in _bases(name)}
 
 
+def _whole(unlabelled: float | None, task: Task) -> int | None:
+    """Return the label that says nothing as the whole number that labels are."""
+    if isinstance(unlabelled, float) and not unlabelled.is_integer():
+        raise UsageError(
+            f"--unlabelled {unlabelled:g}: labels of the task {task} are whole numbers; give one "
+            "of them, or choose --task regression"
+        )
+    return None if unlabelled is None else int(unlabelled)
+
+
 def _read_counted(path: Path, mask: Path | None, unlabelled: int | None) -> Counted:
     """Read labels and where they count: inside the mask, and where they say something."""
     labels = read_labels(path, unlabelled=unlabelled)
@@ -286,7 +304,9 @@ def _read_counted(path: Path, mask: Path | None, unlabelled: int | None) -> Coun
     return Counted(labels, annotated)
 
 
-def _read_values(path: Path, mask: Path | None, unlabelled: int | None, *, slices: int) -> Counted:
+def _read_values(
+    path: Path, mask: Path | None, unlabelled: float | None, *, slices: int
+) -> Counted:
     """Read values (Z, K, Y, X) and where they count: inside the mask, and where all are known."""
     values = read_values(path, slices=slices)
     annotated = _inside(mask, values[:, 0], path) & ~np.isnan(values).any(axis=1)

@@ -62,7 +62,7 @@ class TrainCommand:
     labels: Path
     model: Path
     regions: Path | None
-    unlabelled: int | None
+    unlabelled: float | None
     config: TrainingConfig
     overwrite: bool
     debug: bool
