@@ -14,6 +14,7 @@ from napari_unet.cli.arguments import (
     Debug,
     Device,
     IgnorePixelSize,
+    Names,
     Overwrite,
     Regions,
     TaskName,
@@ -119,6 +120,7 @@ def train(
         TaskName | None,
         typer.Option(help=TASK_HELP + " (default: instances, or the task of --from)"),
     ] = None,
+    names: Names = None,
     unlabelled: Unlabelled = None,
     regions: Regions = None,
     device: str | None = None,
@@ -141,6 +143,7 @@ def train(
     Go on from a model: napari-unet train new new-labels --model better.safetensors
     --from cells.safetensors --old-images images --old-labels labels
     """
+    from napari_unet.cli.class_names import read_names
     from napari_unet.cli.train import (
         Annotations,
         TrainCommand,
@@ -167,13 +170,15 @@ def train(
         "validation": validation,
         "use_pixel_size": False if ignore_pixel_size else None,
     }
+    config = configure(preset, given, train_settings(settings or []))
     TrainCommand(
         images=images,
         labels=labels,
         model=model,
         regions=regions,
         unlabelled=unlabelled,
-        config=configure(preset, given, train_settings(settings or [])),
+        names=read_names(names or [], config.task),
+        config=config,
         start=model_before,
         start_path=start,
         old=old,

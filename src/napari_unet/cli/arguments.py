@@ -20,6 +20,7 @@ __all__ = [
     "Debug",
     "Device",
     "IgnorePixelSize",
+    "Names",
     "Overwrite",
     "Regions",
     "TaskName",
@@ -116,6 +117,16 @@ Regions = Annotated[
         metavar="DIR",
         help="Masks named like the images: only nonzero pixels count. Images without a mask "
         "count as a whole.",
+    ),
+]
+Names = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--name",
+        metavar="VALUE=NAME",
+        help="What the class painted with VALUE is called, or the output VALUE (from 0) of a "
+        "regression; may be given several times. The model keeps the names: info and napari show "
+        "them.",
     ),
 ]
 IgnorePixelSize = Annotated[

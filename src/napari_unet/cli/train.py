@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import tempfile
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_unet.cli.class_names import refuse_unknown_names
 from napari_unet.cli.failures import CommandError, Failures, UsageError, sentence
 from napari_unet.cli.inputs import annotated_images
 from napari_unet.cli.interrupt import stop_on_interrupt
@@ -15,7 +16,13 @@ from napari_unet.cli.outputs import prepare_folder, refuse_existing, refuse_inpu
 from napari_unet.cli.progress import TrainingProgress
 from napari_unet.cli.settings import read_settings
 from napari_unet.files import FileError, image_paths, load_model, save_model
-from napari_unet.training import TrainingConfig, TrainingReport, choose_device, train
+from napari_unet.training import (
+    TrainingConfig,
+    TrainingReport,
+    choose_device,
+    learnt_classes,
+    train,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -66,6 +73,7 @@ class TrainCommand:
     config: TrainingConfig
     overwrite: bool
     debug: bool
+    names: Mapping[int, str] = field(default_factory=dict)
     start: TrainedModel | None = None
     start_path: Path | None = None
     old: Annotations | None = None
@@ -124,6 +132,10 @@ class TrainCommand:
     def _train(
         self, images: Sequence[AnnotatedImage], old_images: Sequence[AnnotatedImage]
     ) -> TrainedModel:
+        if self.names:
+            everything = [*images, *old_images]
+            classes, _ = learnt_classes(everything, self.config.task, self.names, self.start)
+            refuse_unknown_names(self.names, classes, self.config.task)
         report: TrainingReport | None = None
         with stop_on_interrupt(_KEEPING) as should_stop, TrainingProgress() as progress:
             for report in train(
@@ -132,6 +144,7 @@ class TrainCommand:
                 start=self.start,
                 start_name="" if self.start_path is None else self.start_path.stem,
                 old_images=old_images,
+                class_names=self.names,
                 should_stop=should_stop,
             ):
                 progress.show(report)

@@ -7,7 +7,7 @@ from napari_unet.training.errors import TrainingError
 from napari_unet.training.optimisation import energy
 from napari_unet.training.reports import TrainingReport
 from napari_unet.training.train import train
-from napari_unet.training.transfer import network_options
+from napari_unet.training.transfer import learnt_classes, network_options
 
 __all__ = [
     "PRESETS",
@@ -20,6 +20,7 @@ __all__ = [
     "encoder_advice",
     "energy",
     "gpu_advice",
+    "learnt_classes",
     "network_options",
     "train",
 ]

@@ -15,7 +15,7 @@ from napari_unet.augmentation import Patch, apply, draw, source_shape
 from napari_unet.network import EncoderUNet, Network, TrainedModel, build_network, choose_device
 from napari_unet.prediction import PredictionError, never, out_of_memory
 from napari_unet.training.batches import Batches
-from napari_unet.training.checks import check_annotations, find_classes
+from napari_unet.training.checks import check_annotations
 from napari_unet.training.errors import TrainingError
 from napari_unet.training.exams import score_of, sit
 from napari_unet.training.fingerprints import fingerprint
@@ -41,7 +41,7 @@ from napari_unet.training.transfer import (
     adapted_network,
     ancestry,
     continued,
-    known_classes,
+    learnt_classes,
     network_changes,
 )
 from napari_unet.training.tuning import as_mapping, tune, usual_options
@@ -183,12 +183,9 @@ class _Training:
         self.rng = np.random.default_rng(config.seed)
         self.images = [self._taken(image) for image in images]
         self.old = [self._taken(image) for image in only_others(old_images, images)]
-        everything = [*self.images, *self.old]
-        classes = start.classes if start is not None and start.task == config.task else ()
-        found = find_classes(everything, config.task, class_names, known=classes)
-        known = start and known_classes(start, config.task, found, class_names)
-        self.goes_on = known is not None
-        self.classes = known or found
+        self.classes, self.goes_on = learnt_classes(
+            [*self.images, *self.old], config.task, class_names, start
+        )
         self.pixel_size = common_pixel_size(self.images, self.old)
         self.scale = choose_scale(self.images, config, self.pixel_size, start)
         self.standardisation: Standardisation | None = None

@@ -6,6 +6,7 @@ from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 from napari_unet.network import build_network
+from napari_unet.training.checks import find_classes
 from napari_unet.training.configuration import PRESETS, TrainingConfig
 from napari_unet.training.errors import TrainingError
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     import torch
 
+    from napari_unet.annotations import AnnotatedImage
     from napari_unet.network import ClassLabel, Network, TrainedModel
 
 __all__ = [
@@ -21,6 +23,7 @@ __all__ = [
     "ancestry",
     "continued",
     "known_classes",
+    "learnt_classes",
     "network_changes",
     "network_options",
 ]
@@ -89,6 +92,43 @@ def known_classes(
         return None
     given = names or {}
     return tuple(replace(label, name=given.get(label.value, label.name)) for label in start.classes)
+
+
+def learnt_classes(
+    images: Sequence[AnnotatedImage],
+    task: str,
+    names: Mapping[int, str] | None,
+    start: TrainedModel | None = None,
+) -> tuple[tuple[ClassLabel, ...], bool]:
+    """Return the classes or outputs that a training learns.
+
+    Parameters
+    ----------
+    images
+        All that is learnt from, the old images too.
+    task
+        What their labels mean.
+    names
+        By painted value, or by the number of an output from 0.
+    start
+        The model that the training goes on from.
+
+    Returns
+    -------
+    tuple of ClassLabel
+        In channel order.
+    bool
+        Whether they are those of `start`, so that its last layer goes on.
+
+    Raises
+    ------
+    TrainingError
+        As `find_classes`.
+    """
+    before = start.classes if start is not None and start.task == task else ()
+    found = find_classes(images, task, names, known=before)
+    known = None if start is None else known_classes(start, task, found, names)
+    return known or found, known is not None
 
 
 def adapted_network(
