@@ -164,5 +164,5 @@ def test_without_the_extra_a_training_and_a_model_say_what_to_install(tmp_path, 
 def test_without_a_network_a_training_says_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(TrainingError, match="give a local file with encoder_weights=PATH"):
+    with pytest.raises(TrainingError, match="choose a local file as encoder weights"):
         _last(with_encoder(encoder_weights="imagenet"))

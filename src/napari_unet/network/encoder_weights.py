@@ -78,8 +78,8 @@ def _downloaded(hub: str) -> Path:
             problem = error
     raise EncoderError(
         f"could not download {hub} from the Hugging Face hub ({_first_line(problem)}); connect to "
-        "the internet, give a local file with encoder_weights=PATH, or start from random weights "
-        "with encoder_weights=None"
+        "the internet, choose a local file as encoder weights, or choose none, so that the encoder "
+        "starts from random ones"
     ) from problem
 
 
