@@ -230,6 +230,40 @@ def test_adopting_asks_once_what_is_missing(
     assert not dock._adoption.isVisible()
 
 
+def test_labels_from_elsewhere_can_be_classes(
+    viewer: Any, dock: AnnotateDock, press: Press, button: Find
+) -> None:
+    viewer.add_image(picture(64, 64), name="tissue")
+    mask = viewer.add_labels(np.repeat([[1], [2]], 32, axis=0).repeat(64, axis=1), name="mask")
+    dock._labels.setCurrentText("mask")
+    press(dock, "Start annotating")
+    assert dock.session.labels_layer is mask
+    press(dock, "Classes")
+    assert dock.session.task == "classes"
+    assert "numbers of “mask” are the classes" in dock.message
+    assert not dock._renewal.isVisible()
+    assert not dock._adoption.isVisible()
+    press(dock, "Single cells")  # nothing was painted yet, so the other way is free as well
+    assert dock.session.task == "instances"
+    press(dock, "Classes")
+    mask.data_setitem((np.array([5]), np.array([5])), np.array([2]))
+    press(dock, "Single cells")
+    assert dock.session.task == "classes"
+    assert "holds classes" in dock._renewal.text
+
+
+def test_labels_from_elsewhere_in_which_a_cell_was_painted_are_cells(
+    viewer: Any, dock: AnnotateDock, press: Press
+) -> None:
+    viewer.add_image(picture(64, 64), name="cells")
+    mine = viewer.add_labels(np.ones((64, 64), int), name="mine")
+    dock.session.adopt(mine)
+    press(dock, "New cell")
+    press(dock, "Classes")
+    assert dock.session.task == "instances"
+    assert "holds single cells" in dock._renewal.text
+
+
 def test_classes_are_named_and_picked(viewer: Any, dock: AnnotateDock, press: Press) -> None:
     viewer.add_image(picture(64, 64), name="cells")
     press(dock, "Start annotating")

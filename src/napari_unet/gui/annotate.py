@@ -70,6 +70,7 @@ class AnnotateDock(Dock):
         self._autosave = session.part(Autosave)
         self._candidates: list[Image] = []
         self._labels_choices: list[Labels] = []
+        self._said: tuple[str, int] | None = None
         self._build()
         self._wire()
         self.refresh()
@@ -354,10 +355,21 @@ class AnnotateDock(Dock):
         if labels is None or task == session.task or not layers.view_labels(labels).any():
             self._paint(task)
             return
+        if session.task_is_open or self._said == (layers.identity(labels), session.revision):
+            self._take_numbers_for(task, labels)
+            return
         holds, wanted = ("classes", "single cells")[:: 1 if task == "instances" else -1]
         question = f"“{labels.name}” holds {holds}. Start new labels for {wanted}? It is kept."
         self._renewal.ask(question, about=(labels, task))
         self._show_state()
+
+    def _take_numbers_for(self, task: Task, labels: Labels) -> None:
+        """Say what the numbers of labels from elsewhere mean; until the next change it is free."""
+        self._adoption.drop()
+        self._paint(task)
+        self._said = layers.identity(labels), self.session.revision
+        if task == "classes":
+            self.say(f"The numbers of “{labels.name}” are the classes; 0 says nothing.")
 
     def _wanted_task(self) -> Task:
         return "classes" if self._scribbles.isChecked() else "instances"

@@ -294,6 +294,7 @@ class Session(QObject):
             name = f"{self.name} labels"
             self.region_layer(REGIONS)
             labels = layers.add_labels(self.viewer, self._images, role=LABELS, name=name)
+            layers.set_fact(labels, TASK, "instances")  # an adopted layer may hold anything
         self.region_layer(REGIONS)
         return labels
 
@@ -322,6 +323,11 @@ class Session(QObject):
     @task.setter
     def task(self, task: Task) -> None:
         self._remember(TASK, task)
+
+    @property
+    def task_is_open(self) -> bool:
+        """Whether nobody has said, nor shown by painting, what the numbers of the labels mean."""
+        return self._remembered(TASK, None) is None
 
     @property
     def class_names(self) -> dict[int, str]:

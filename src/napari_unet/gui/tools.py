@@ -107,6 +107,8 @@ class Tools(QObject):
         labels = self._session.create_annotation()
         if self._session.task == "classes":
             raise LayerError("In classes there are no single cells; choose a class to paint.")
+        if self._session.task_is_open:
+            self._session.task = "instances"
         here = layers.read_labels_slice(labels, self._session.current_slice)
         self._take_brush(labels, max(self._survey.highest, int(here.max(initial=0))) + 1)
         self.acted.emit(
