@@ -13,6 +13,7 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QComboBox, QListWidget
 
 from napari_unet.gui.annotate import AnnotateDock
+from napari_unet.gui.layers import LayerError
 from napari_unet.gui.overlay import NAME
 from napari_unet.gui.session import Session
 
@@ -303,6 +304,29 @@ def test_an_unusable_image_gets_one_sentence(viewer: Any, dock: AnnotateDock) ->
     assert "4 dimensions" in dock.message
     assert dock.session.image_layers == (good,)
     assert choice.currentText() == "good"
+
+
+def test_where_no_image_can_be_used_the_dock_says_how_it_could(
+    viewer: Any, dock: AnnotateDock, button: Find
+) -> None:
+    film = viewer.add_image(picture(2, 3, 64, 64), name="film")
+    assert dock.message.startswith("⚠")
+    assert "4 dimensions" in dock.message
+    assert "Split stack" in dock.message
+    assert not button(dock, "Start annotating").isEnabled()
+    with pytest.raises(LayerError, match="4 dimensions"):
+        dock.session.image_stack()
+    with pytest.raises(LayerError, match="4 dimensions"):
+        dock.session.create_annotation()
+    viewer.layers.remove(film)
+    assert not dock.message
+    with pytest.raises(LayerError, match="no image yet"):
+        dock.session.image_stack()
+    viewer.add_image([picture(64, 64), picture(32, 32)], multiscale=True, name="pyramid")
+    assert "multiscale" in dock.message
+    viewer.add_image(picture(3, 64, 64), name="good")
+    assert not dock.message
+    assert button(dock, "Start annotating").isEnabled()
 
 
 def test_a_reopened_dock_goes_on(

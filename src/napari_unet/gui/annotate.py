@@ -71,6 +71,7 @@ class AnnotateDock(Dock):
         self._candidates: list[Image] = []
         self._labels_choices: list[Labels] = []
         self._said: tuple[str, int] | None = None
+        self._obstacle = ""
         self._build()
         self._wire()
         self.refresh()
@@ -216,6 +217,20 @@ class AnnotateDock(Dock):
         self._start.setEnabled(bool(chosen))
         self._show_state()
         self._show_counts()
+        self._show_obstacle()
+
+    def _show_obstacle(self) -> None:
+        """Say why none of the images can be chosen, until one can."""
+        before, self._obstacle = self._obstacle, ""
+        if self._candidates and not self.session.image_layers:
+            try:
+                self.session.check_chosen()
+            except LayerError as problem:
+                self._obstacle = str(problem)
+        if self._obstacle:
+            self.warn(self._obstacle)
+        elif before and self.warned:
+            self.say("")
 
     def _show_channels(self) -> None:
         chosen = self.session.image_layers

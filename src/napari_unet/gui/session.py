@@ -221,16 +221,27 @@ class Session(QObject):
         """How many slices the image has; 0 without image."""
         return layers.volume_shape(self._images[0])[0] if self._images else 0
 
+    def check_chosen(self) -> None:
+        """Raise LayerError if there is no image, or none that can be used: what to do about it."""
+        if self._images:
+            return
+        for image in reversed(layers.image_layers(self.viewer)):
+            layers.check_image(image)
+        layers.check_same_size(())
+
     def image(self) -> NDArray[Any]:
         """Copy the image as (Z, C, Y, X). Raises LayerError without one."""
+        self.check_chosen()
         return layers.read_image(self.channels)
 
     def image_stack(self) -> ImageStack:
         """Return what reads the image slice by slice, in any thread. Raises as `image`."""
+        self.check_chosen()
         return layers.image_stack(self.channels)
 
     def image_slice(self, z: int | None = None) -> NDArray[Any]:
         """Copy one slice of the image, by default the current one, as (C, Y, X)."""
+        self.check_chosen()
         return layers.read_slice(self.channels, self.current_slice if z is None else z)
 
     # ------------------------------------------------------------------------- the annotation
@@ -287,8 +298,7 @@ class Session(QObject):
         LayerError
             If no image is chosen.
         """
-        if not self._images:
-            raise LayerError("There is no image yet; open one, then choose it under “Image”.")
+        self.check_chosen()
         labels = self.labels_layer
         if labels is None:
             name = f"{self.name} labels"

@@ -198,7 +198,7 @@ class WeightMapDock(Dock):
 
     def _request(self) -> _Request:
         session = self.session
-        layers.check_same_size(session.image_layers)
+        session.check_chosen()
         marks = session.marks()
         if marks is None:
             raise LayerError(f"“{session.name}” has no labels yet; start with “Annotate”.")
