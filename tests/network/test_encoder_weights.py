@@ -207,6 +207,27 @@ def test_weights_of_another_network_are_refused(tmp_path):
         loaded(path, "efficientnet_b0", depth=2)
 
 
+@pytest.mark.parametrize(
+    ("larger", "smaller"),
+    [("resnet34", "resnet18"), ("resnet101", "resnet50"), ("efficientnet_b1", "efficientnet_b0")],
+)
+def test_weights_of_a_larger_relative_are_refused(tmp_path, larger, smaller):
+    path = tmp_path / "weights.pth"
+    torch.save(classifier(larger).state_dict(), path)
+    with pytest.raises(EncoderError, match=f"{smaller}, but of a larger network"):
+        loaded(path, smaller, depth=5)
+
+
+def test_an_encoder_of_ours_serves_images_with_other_channels(tmp_path):
+    path = tmp_path / "grey.pth"
+    torch.save(classifier("resnet18").state_dict(), path)
+    grey = loaded(path, "resnet18", channels=1)
+    torch.save(grey.state_dict(), path)
+    image = torch.rand(1, 1, 32, 32)
+    colour = loaded(path, "resnet18", channels=3)
+    assert same(grey.encoder(image)[1:], colour.encoder(image.expand(1, 3, -1, -1))[1:])
+
+
 def test_weights_come_from_the_hub_once(tmp_path, monkeypatch):
     path = tmp_path / "model.safetensors"
     made = classifier("resnet18")

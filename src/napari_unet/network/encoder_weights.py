@@ -54,7 +54,7 @@ def pretrained_tensors(encoder: nn.Module, name: str, source: str, hub: str) -> 
     path = _downloaded(hub) if source == HUB else Path(source).expanduser()
     given = _read(path)
     wanted = encoder.state_dict()
-    found = _named_alike(given, wanted)
+    found, surplus = _named_alike(given, wanted)
     stem = next(key for key, tensor in wanted.items() if tensor.ndim == 4)
     if stem in found:
         found[stem] = _for_channels(found[stem], wanted[stem].shape[1])
@@ -63,6 +63,11 @@ def pretrained_tensors(encoder: nn.Module, name: str, source: str, hub: str) -> 
         raise EncoderError(
             f"{path} does not hold the weights of {name}: {len(odd)} of {len(wanted)} tensors are "
             f"missing or of another size, {odd[0]} first; choose the file that belongs to {name}"
+        )
+    if surplus:
+        raise EncoderError(
+            f"{path} does not hold the weights of {name}, but of a larger network: it also has "
+            f"{surplus[0]}; choose the file that belongs to {name}"
         )
     return found
 
@@ -112,23 +117,38 @@ def _tensors(loaded: Any) -> dict[str, Tensor]:
     return {key: value for key, value in loaded.items() if isinstance(value, Tensor)}
 
 
-def _named_alike(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return what was given under the names that are wanted, as far as it is there."""
-    found = max((_with_prefix(given, wanted, prefix) for prefix in _PREFIXES), key=len)
+def _named_alike(
+    given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]
+) -> tuple[dict[str, Tensor], list[str]]:
+    """Return what was given under the names that are wanted, and what is too much.
+
+    Later stages and a last layer that the encoder lacks are not too much; more layers within a
+    stage that it has are: a resnet34 begins with all that a resnet18 has.
+    """
+    names = {key: _plain(key.removeprefix("model.")) for key in wanted}
+    read = (_without_prefix(given, prefix) for prefix in _PREFIXES)
+    plain = max(read, key=lambda each: sum(name in each for name in names.values()))
     counters = {key: value for key, value in wanted.items() if key.endswith(_COUNTER)}
-    return {**counters, **found}
+    found = {key: plain[name] for key, name in names.items() if name in plain}
+    known, stages = {*names.values()}, {_stage(name) for name in names.values()}
+    return {**counters, **found}, [
+        name for name in plain if name not in known and _stage(name) in stages
+    ]
 
 
-def _with_prefix(
-    given: Mapping[str, Tensor], wanted: Mapping[str, Tensor], prefix: str
-) -> dict[str, Tensor]:
-    plain = {
+def _without_prefix(given: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {
         _plain(key.removeprefix(prefix)): value
         for key, value in given.items()
         if key.startswith(prefix)
     }
-    names = {key: _plain(key.removeprefix("model.")) for key in wanted}
-    return {key: plain[name] for key, name in names.items() if name in plain}
+
+
+def _stage(name: str) -> str:
+    """Return the beginning of a tensor's name up to its first number: "layer1", "blocks.0"."""
+    parts = name.split(".")
+    numbered = (n for n, part in enumerate(parts, start=1) if any(c.isdigit() for c in part))
+    return ".".join(parts[: next(numbered, len(parts))])
 
 
 def _plain(key: str) -> str:
@@ -137,16 +157,17 @@ def _plain(key: str) -> str:
 
 
 def _for_channels(stem: Tensor, channels: int) -> Tensor:
-    """Turn a first convolution (out, 3, Y, X) into one that reads another number of channels.
+    """Turn a first convolution (out, in, Y, X) into one that reads another number of channels.
 
     One channel: the sum, so that a grey image gives what its copy in red, green and blue gives.
-    More: the three in turn, scaled so that the sums stay as large.
+    More: the ones there are in turn, scaled so that the sums stay as large.
     """
-    if channels == stem.shape[1] or stem.shape[1] != 3:
+    learnt = stem.shape[1]
+    if channels == learnt:
         return stem
     if channels == 1:
         return stem.sum(dim=1, keepdim=True)
-    return stem[:, [channel % 3 for channel in range(channels)]] * (3 / channels)
+    return stem[:, [channel % learnt for channel in range(channels)]] * (learnt / channels)
 
 
 def _first_line(error: BaseException) -> str:
