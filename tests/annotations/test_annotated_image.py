@@ -91,6 +91,16 @@ def test_bad_input_is_refused_with_a_sentence(changes, sentence):
         make(**changes)
 
 
+def test_nan_on_a_slice_that_nobody_learns_from_does_no_harm():
+    image = np.zeros((2, 3, 4, 5))
+    image[1, 2, 3, 4] = np.nan
+    annotated = np.zeros((2, 4, 5), bool)
+    annotated[0] = True
+    make(image=image, annotated=annotated)
+    with pytest.raises(ValueError, match="1 of 120 values"):
+        make(image=image, annotated=annotated[::-1].copy())
+
+
 def test_infinities_that_cancel_are_still_found():
     image = np.zeros((2, 3, 4, 5))
     image[0, 0, 0, :2] = np.inf, -np.inf

@@ -147,9 +147,9 @@ def test_reports_count_tiles_and_stop_when_asked():
     assert [report.done for report in reports] == list(range(1, 13))
     assert {report.total for report in reports} == {12}
     assert [report.index for report in reports if report.probabilities is not None] == [0, 1, 2]
-    answers = iter([False, False, True])
-    stopped = predict_slices(model, stack, tile=32, should_stop=lambda: next(answers, True))
-    assert len(list(stopped)) == 2
+    seen = []
+    seen.extend(predict_slices(model, stack, tile=32, should_stop=lambda: len(seen) == 2))
+    assert len(seen) == 2
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 40), (7, 5)])
@@ -342,12 +342,31 @@ def test_slices_that_are_read_when_asked_for_give_what_the_array_gives():
     assert set(reader.read) == set(range(5))
 
 
-def test_nan_is_told_of_whichever_slice_it_is_on():
-    image = np.ones((3, 1, 40, 40), np.float32)
+def test_nan_matters_on_slices_that_are_predicted():
+    image = np.random.default_rng(0).random((3, 1, 40, 40)).astype(np.float32)
+    model = lively_model()
+    image = np.concatenate([image[:1], image[:1], image[:1]])
+    [whole] = predict_slices(model, image, slices=[0])
     image[2, 0, 1, :4] = np.nan
+    image[2, 0, 2, :4] = np.inf
     for stack in (image, Reader(image)):
-        with pytest.raises(PredictionError, match="4 pixels that are NaN"):
-            list(predict_slices(lively_model(), stack, slices=[0]))
+        with pytest.raises(PredictionError, match="8 pixels that are NaN"):
+            list(predict_slices(model, stack))
+        [first] = predict_slices(model, stack, slices=[0])
+        np.testing.assert_allclose(first.probabilities, whole.probabilities, atol=0.1)
+
+
+def test_a_stop_ends_the_reading_of_a_large_stack():
+    reader = Reader(np.ones((9, 1, 40, 40), np.float32))
+    stopped = predict_slices(lively_model(), reader, slices=[0], should_stop=lambda: True)
+    assert not list(stopped)
+    assert set(reader.read) == {0}
+
+
+def test_a_channel_without_a_finite_pixel_has_a_range():
+    ranged = measure_range(np.full((1, 1, 4, 4), np.nan), {"low": 1.0, "high": 99.8})
+    assert np.isfinite(ranged.low).all()
+    assert np.isfinite(ranged.high).all()
 
 
 def test_cells_brighter_than_the_range_still_differ():

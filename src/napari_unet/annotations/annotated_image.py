@@ -54,6 +54,7 @@ class AnnotatedImage:
         _check_image(self.image, called)
         _check_labels(self.labels, called)
         _check_together(self.image, self.labels, self.annotated, called)
+        _check_finite(self.image, self.annotated, called)
         if self.holds_values:
             _check_values(self.labels, self.annotated, called)
         if self.pixel_size is not None and not 0 < self.pixel_size < np.inf:
@@ -80,16 +81,18 @@ def _check_image(image: NDArray[Any], called: str) -> None:
             f"{called}image must hold real numbers, got {image.dtype}; "
             "convert it first, a complex image to its magnitude for example"
         )
-    if image.dtype.kind == "f":
-        _check_finite(image, called)
 
 
-def _check_finite(image: NDArray[Any], called: str) -> None:
+def _check_finite(image: NDArray[Any], annotated: NDArray[np.bool_], called: str) -> None:
+    """Refuse NaN and infinite values on slices that are learnt from."""
+    if image.dtype.kind != "f":
+        return
     # The sum is finite for nearly every good image and needs no mask of the image's size.
     with np.errstate(over="ignore", invalid="ignore"):
         if np.isfinite(image.sum(dtype=np.float64)):
             return
-    wrong = sum(int(np.count_nonzero(~np.isfinite(z))) for z in image)
+    learnt = image[annotated.any(axis=(1, 2))]
+    wrong = sum(int(np.count_nonzero(~np.isfinite(z))) for z in learnt)
     if wrong:
         raise ValueError(
             f"{called}image has {wrong} of {image.size} values that are NaN or infinite; "

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -67,10 +67,15 @@ class IntensityRange:
         return scaled.astype(np.float32)
 
 
-def measure_range(image: SliceStack, percentiles: Mapping[str, float]) -> IntensityRange:
+def measure_range(
+    image: SliceStack,
+    percentiles: Mapping[str, float],
+    should_stop: Callable[[], bool] = lambda: False,
+) -> IntensityRange:
     """Measure the range once for a whole image, so that no tile is treated unlike another.
 
-    Robust to outliers (percentiles) and to offsets (a camera offset of 32768 is normal).
+    Robust to outliers (percentiles) and to offsets (a camera offset of 32768 is normal). What is
+    NaN or infinite does not count.
 
     Parameters
     ----------
@@ -79,12 +84,22 @@ def measure_range(image: SliceStack, percentiles: Mapping[str, float]) -> Intens
         pixels.
     percentiles : mapping
         ``low`` and ``high``, in percent.
+    should_stop : callable
+        Asked after each slice; once True, those read so far decide.
     """
-    sample = _sample(image)
-    low, high = np.percentile(sample, [percentiles["low"], percentiles["high"]], axis=1)
-    flat = high <= low  # nearly everything has one value: use the full range instead
-    low[flat], high[flat] = sample.min(axis=1)[flat], sample.max(axis=1)[flat]
+    wanted = [percentiles["low"], percentiles["high"]]
+    low, high = np.transpose([_extent(channel, wanted) for channel in _sample(image, should_stop)])
     return IntensityRange(low, high)
+
+
+def _extent(sample: NDArray[np.float64], percentiles: Sequence[float]) -> NDArray[np.float64]:
+    """Return two percentiles; the extremes where nearly everything has one value."""
+    if not np.isfinite(sample).all():
+        sample = sample[np.isfinite(sample)]
+    if not sample.size:
+        return np.zeros(2)
+    low, high = np.percentile(sample, percentiles)
+    return np.array([low, high] if high > low else [sample.min(), sample.max()])
 
 
 def _step(pixels: int, width: int) -> int:
@@ -95,7 +110,7 @@ def _step(pixels: int, width: int) -> int:
     return step
 
 
-def _sample(stack: SliceStack) -> NDArray[np.float64]:
+def _sample(stack: SliceStack, should_stop: Callable[[], bool]) -> NDArray[np.float64]:
     """Take every so many-th pixel of each channel, as if its slices lay one behind the other."""
     depth, channels, height, width = stack.shape
     step = _step(depth * height * width, width)
@@ -104,6 +119,8 @@ def _sample(stack: SliceStack) -> NDArray[np.float64]:
         first = -index * height * width % step  # in this slice
         pixels = stack[index]
         taken.append(np.stack([_every(step, first, pixels[c]) for c in range(channels)]))
+        if should_stop():
+            break
     return np.concatenate(taken, axis=1)
 
 

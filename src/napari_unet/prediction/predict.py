@@ -20,7 +20,7 @@ from napari_unet.prediction.tiles import Tile, plan_tiles
 from napari_unet.prediction.views import check_views
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -63,8 +63,12 @@ def never() -> bool:
     return False
 
 
-def check_image(model: TrainedModel, image: SliceStack) -> None:
-    """Refuse an image (Z, C, Y, X) that this model cannot read; all of it is looked at.
+def check_image(
+    model: TrainedModel, image: SliceStack, slices: Iterable[int] | None = None
+) -> None:
+    """Refuse an image (Z, C, Y, X) that this model cannot read.
+
+    All its slices are looked at, or those in `slices`.
 
     Raises
     ------
@@ -82,7 +86,8 @@ def check_image(model: TrainedModel, image: SliceStack) -> None:
         raise PredictionError(f"the image holds values of type {image.dtype}, not numbers")
     bad = 0
     if image.dtype.kind == "f":
-        bad = sum(_not_finite(image[index]) for index in range(image.shape[0]))
+        looked_at = range(image.shape[0]) if slices is None else slices
+        bad = sum(_not_finite(image[index]) for index in looked_at)
     if bad:
         raise PredictionError(
             f"the image has {bad} pixels that are NaN or infinite; replace them first"
@@ -172,12 +177,12 @@ def predict_slices(
         If the image does not fit the model, its pixels are more than 8 times larger or smaller
         than those trained on, the tile is too small or the memory is used up.
     """
-    check_image(model, image)
+    check_image(model, image, slices)
     message = rescaling(model, pixel_size)
     model = at_pixel_size(model, pixel_size)
     plan = _Plan.of(model, (image.shape[-2], image.shape[-1]), tile)
     runner = Runner(model, choose_device(device), _chosen_views(model, views))
-    ranged = normalisation or measure_range(image, model.normalisation)
+    ranged = normalisation or measure_range(image, model.normalisation, should_stop)
     chosen = range(image.shape[0]) if slices is None else slices
     done = 0
     for position, index in enumerate(chosen):
