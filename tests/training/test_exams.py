@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from napari_unet.annotations import annotate
-from napari_unet.evaluation import Scores
+from napari_unet.evaluation import Scores, evaluate
 from napari_unet.network import UNet
 from napari_unet.prediction import predict
 from napari_unet.training.exams import examine, parts_of, score_of
@@ -92,10 +92,15 @@ def test_a_few_parts_lie_far_from_each_other():
 def test_one_number_for_instances_and_for_classes():
     nothing = dict.fromkeys(("ap50", "ap", "f1_50", "seg", "pixel_error", "rand_error"))
     counts = {"n_true": 1, "n_predicted": 1, "images": 1}
-    cells = Scores(**{**nothing, "f1_50": 0.5, "seg": 0.7}, **counts)
-    classes = Scores(**{**nothing, "pixel_error": 0.2}, **counts)
-    assert score_of(cells) == 0.6
-    assert score_of(classes) == 0.8
+    assert score_of(Scores(**{**nothing, "f1_50": 0.5, "seg": 0.7}, **counts)) == 0.6
+    truth = np.array([[1, 1, 1, 1, 1, 1, 1, 1, 2, 2]])
+    common = np.array([[1, 1, 1, 1, 1, 1, 1, 1, 1, 1]])
+    both = np.array([[1, 1, 1, 1, 1, 3, 3, 3, 2, 2]])
+    scored = [
+        score_of(evaluate([(truth, found)], task="classes", classes=[1, 2, 3]))
+        for found in (common, both)
+    ]
+    assert scored == pytest.approx([0.4, 13 / 16]), "a rare class counts as much as a common one"
 
 
 @pytest.mark.parametrize("scale", [2.0, 4.0])

@@ -253,6 +253,72 @@ def test_cells_become_values_with_a_new_last_layer_and_values_keep_their_units(s
     assert further.standardisation == model.standardisation
 
 
+def test_values_on_another_scale_get_units_and_a_last_layer_of_their_own():
+    image = bright_discs(20)
+    depth = np.where(image.labels[0] > 0, 50.0, 20.0)
+    config = small(task="regression", steps=60, learning_rate=3e-2, validation=0.0)
+    model = _last([annotate_values(image.image[0, 0], depth)], config).model
+    brightness = 40_000 + 900 * depth
+    values = annotate_values(image.image[0, 0], brightness)
+    reports = list(train([values], config, start=model))
+    assert any("new last layer" in report.message for report in reports)
+    found = predict(reports[-1].model, image.image[0, 0])[0]
+    assert np.abs(found - brightness).mean() < 5 * 900
+
+
+@pytest.fixture(scope="module")
+def tissue():
+    """Train once on three classes."""
+    return _last([_tissue()], small(task="classes", steps=30, validation=0.0)).model
+
+
+def _tissue(values=(3, 5, 7)):
+    image = bright_discs(20)
+    rows = np.arange(image.labels.shape[1])[:, np.newaxis]
+    labels = np.where(image.labels > 0, 7, np.where(rows < 40, 5, 3))
+    return replace(image, labels=labels, annotated=np.isin(labels, values))
+
+
+def test_one_painted_class_would_make_a_network_forget_the_others(tissue):
+    with pytest.raises(TrainingError, match=r"only “class 7” is painted.*old images"):
+        list(train([_tissue(values=(7,))], small(task="classes"), start=tissue))
+    config = small(task="classes", validation=0.0)
+    model = _last([_tissue(values=(7,))], config, start=tissue, old_images=[bright_tissue()]).model
+    assert [label.value for label in model.classes] == [3, 5, 7]
+
+
+def bright_tissue():
+    old = _tissue()
+    return replace(old, image=old.image + 1, name="old")
+
+
+def test_classes_that_are_painted_nowhere_are_named(tissue):
+    config = small(task="classes", validation=0.0)
+    reports = list(train([_tissue(values=(5, 7))], config, start=tissue))
+    assert any("The model also knows “background”" in report.message for report in reports)
+    complete = list(train([_tissue()], config, start=tissue))
+    assert not any("also knows" in report.message for report in complete)
+
+
+def test_a_class_that_comes_during_a_training_is_told_once():
+    first, all_three = _tissue(values=(3, 5)), _tissue()
+    config = small(task="classes", steps=4, validation=0.0)
+    updates = iter([None, [all_three], [all_three]])
+    reports = list(
+        train(
+            [first],
+            config,
+            class_names={7: "nerve"},
+            updates=lambda: next(updates, None),
+        )
+    )
+    told = [report.message for report in reports if "cannot join" in report.message]
+    assert told == [
+        "“nerve” came after the training had begun and cannot join it; stop, and start another "
+        "training"
+    ]
+
+
 def test_colour_goes_on_from_grey(start):
     image = bright_discs(20)
     colour = replace(image, image=np.repeat(image.image, 3, axis=1))
@@ -396,14 +462,14 @@ def test_two_cells_do_not_change_the_size_that_a_model_remembers():
     assert many.provenance["cell_diameter"] != 32.0
 
 
-def test_a_model_of_classes_is_corrected_with_one_of_them_alone():
+def test_one_class_alone_is_no_task_for_any_model():
     three = tuple(ClassLabel(value, f"tissue {value}") for value in (1, 2, 3))
     model = lively_model(task="classes", classes=three, depth=2)
     labels = np.zeros((48, 48), np.int32)
     labels[10:20, 10:30] = 3
     image = annotate(np.zeros(labels.shape, np.float32), labels, annotated=labels > 0)
-    changed = _last([image], small(steps=1, task="classes"), start=model).model
-    assert changed.classes == three
+    with pytest.raises(TrainingError, match="only “tissue 3” is painted"):
+        _last([image], small(steps=1, task="classes"), start=model)
     cells = lively_model(depth=2, classes=(ClassLabel(0, "background"), ClassLabel(3, "cell")))
     for other in (None, cells):
         with pytest.raises(TrainingError, match="1 classes are annotated"):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from napari_unet.annotations import AnnotatedImage
     from napari_unet.training.configuration import TrainingConfig
 
-__all__ = ["check_annotations", "find_classes"]
+__all__ = ["check_annotations", "find_classes", "painted_values"]
 
 
 def check_annotations(images: Sequence[AnnotatedImage], config: TrainingConfig) -> None:
@@ -61,7 +61,7 @@ def find_classes(
 ) -> tuple[ClassLabel, ...]:
     """Return the classes in channel order, the background first; for regression the outputs.
 
-    One painted class is enough where a model that is gone on from has it among its `known` ones.
+    `known` are those of the model that is gone on from, where its task is the same.
 
     Raises
     ------
@@ -73,9 +73,14 @@ def find_classes(
         return (ClassLabel(0, "background"), ClassLabel(1, names.get(1, "cell")))
     if task == "regression":
         return name_outputs(images[0].labels.shape[1], names)
-    values = sorted({int(v) for image in images for v in np.unique(image.labels[image.annotated])})
-    goes_on = bool(values) and {*values} <= {label.value for label in known}
-    if not (goes_on or 2 <= len(values) <= 255):
+    values = sorted(painted_values(images))
+    called = {label.value: label.name for label in known}
+    if len(values) == 1 and values[0] in called:
+        raise TrainingError(
+            f"only “{called[values[0]]}” is painted, so that the network would find nothing else "
+            "any more; paint some of the other classes too, or let the old images join in"
+        )
+    if not 2 <= len(values) <= 255:
         raise TrainingError(
             f"{len(values)} classes are annotated; paint at least two (the background is one) "
             "and at most 255, or choose the task instances"
@@ -84,3 +89,8 @@ def find_classes(
         raise TrainingError(f"a class has the value {values[-1]}; use values below 2147483648")
     first = {values[0]: "background"}
     return tuple(ClassLabel(v, names.get(v, first.get(v, f"class {v}"))) for v in values)
+
+
+def painted_values(images: Sequence[AnnotatedImage]) -> set[int]:
+    """Return the values that are painted where it counts."""
+    return {int(v) for image in images for v in np.unique(image.labels[image.annotated])}

@@ -232,11 +232,13 @@ def score_of(scores: Scores | ValueScores) -> float:
     """Return one number between 0 and 1, higher is better, to compare models of one training.
 
     Instances: the mean of F1 at IoU 0.5 and SEG, so that both the count and the outlines matter.
-    Classes: the share of pixels that are right. Regression: R², or 0 where it is negative or
+    Classes: the mean IoU of those that are painted, so that a rare one counts as much as a
+    frequent one. Regression: R², or 0 where it is negative or
     all true values are equal.
     """
     if isinstance(scores, ValueScores):
         return max(0.0, scores.r2 or 0.0)
     if scores.f1_50 is None:
-        return 1 - (scores.pixel_error if scores.pixel_error is not None else 1.0)
+        found = [each.iou or 0.0 for each in scores.classes or () if each.true_pixels > 0]
+        return sum(found) / len(found) if found else 0.0
     return (scores.f1_50 + (scores.seg or 0.0)) / 2

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "encoder_message",
+    "late_classes_message",
     "no_step_message",
     "no_validation_message",
     "pixel_message",
@@ -20,6 +21,7 @@ __all__ = [
     "start_message",
     "stopped_early",
     "trained_message",
+    "unpainted_message",
 ]
 
 
@@ -52,6 +54,29 @@ def pixel_message(sizes: Sequence[float | None], reference: float | None) -> str
 def start_message(name: str, changes: str) -> str:
     """Say which model is gone on from, and what of it is new."""
     return f"Goes on from {name}" + (f" with {changes}" if changes else "")
+
+
+def unpainted_message(names: Sequence[str]) -> str:
+    """Say which classes a model knows that are painted nowhere; empty where there are none."""
+    if not names:
+        return ""
+    return (
+        f"The model also knows {_in_a_row(names)}, painted nowhere here, and will forget them; "
+        "paint some, or let the old images join in"
+    )
+
+
+def late_classes_message(names: Sequence[str]) -> str:
+    """Say that classes were painted too late for this training."""
+    return (
+        f"{_in_a_row(names)} came after the training had begun and cannot join it; stop, and "
+        "start another training"
+    )
+
+
+def _in_a_row(names: Sequence[str]) -> str:
+    *first, last = (f"“{name}”" for name in names)
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def encoder_message(encoder: str, weights: str | None) -> str:

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
     from napari_unet.annotations import AnnotatedImage
 
-__all__ = ["check_values", "measure_standardisation", "name_outputs", "value_error"]
+__all__ = ["alike", "check_values", "measure_standardisation", "name_outputs", "value_error"]
+
+_FAR = 5.0  # times the spread of the values that a network knows
 
 
 def value_error(
@@ -95,6 +97,14 @@ def measure_standardisation(images: Sequence[AnnotatedImage]) -> Standardisation
             "training; give label images with values that differ"
         )
     return Standardisation(tuple(mean.tolist()), tuple(std.tolist()))
+
+
+def alike(known: Standardisation, new: Standardisation) -> bool:
+    """Whether new values lie where a network knows values, and are about as widely spread."""
+    means, spreads = np.asarray(known.mean), np.asarray(known.std)
+    ratios = np.asarray(new.std) / spreads
+    near = np.abs(np.asarray(new.mean) - means) <= _FAR * spreads
+    return bool(near.all() and (ratios <= _FAR).all() and (ratios >= 1 / _FAR).all())
 
 
 def name_outputs(outputs: int, names: Mapping[int, str] | None) -> tuple[ClassLabel, ...]:

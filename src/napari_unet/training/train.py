@@ -15,12 +15,13 @@ from napari_unet.augmentation import Patch, apply, draw, source_shape
 from napari_unet.network import EncoderUNet, Network, TrainedModel, build_network, choose_device
 from napari_unet.prediction import PredictionError, never, out_of_memory
 from napari_unet.training.batches import Batches
-from napari_unet.training.checks import check_annotations
+from napari_unet.training.checks import check_annotations, painted_values
 from napari_unet.training.errors import TrainingError
 from napari_unet.training.exams import score_of, sit
 from napari_unet.training.fingerprints import fingerprint
 from napari_unet.training.messages import (
     encoder_message,
+    late_classes_message,
     no_step_message,
     no_validation_message,
     pixel_message,
@@ -28,12 +29,13 @@ from napari_unet.training.messages import (
     start_message,
     stopped_early,
     trained_message,
+    unpainted_message,
 )
 from napari_unet.training.optimisation import Learner
 from napari_unet.training.patches import PatchSource
 from napari_unet.training.preparation import prepare
 from napari_unet.training.provenance import cells_learnt, provenance
-from napari_unet.training.regression import measure_standardisation
+from napari_unet.training.regression import alike, measure_standardisation
 from napari_unet.training.reports import Clock, TrainingReport
 from napari_unet.training.selection import counted_only, only_others, share_of_old, without_exam
 from napari_unet.training.sizes import choose_scale, common_pixel_size, gap_in_pixels
@@ -188,6 +190,8 @@ class _Training:
         )
         self.pixel_size = common_pixel_size(self.images, self.old)
         self.scale = choose_scale(self.images, config, self.pixel_size, start)
+        self.class_names = class_names or {}
+        self.late: set[int] = set()  # classes that were first painted during the training
         self.standardisation: Standardisation | None = None
         self.batch = config.batch
 
@@ -216,9 +220,11 @@ class _Training:
         yield from self._finish()
 
     def _units(self) -> Standardisation:
-        """Return in which units values are learnt: the model's, where its last layer goes on."""
+        """Return in which units values are learnt: the model's, if it knows such values."""
+        measured = measure_standardisation([*self.lessons, *self.old])
         known = self.start.standardisation if self.start and self.goes_on else None
-        return known or measure_standardisation([*self.lessons, *self.old])
+        self.goes_on = known is not None and alike(known, measured)
+        return known if known and self.goes_on else measured
 
     def _messages(self) -> list[str]:
         """Return what a person should know before the first step."""
@@ -229,11 +235,19 @@ class _Training:
                 self.start, channels=self._channels, fresh_last_layer=not self.goes_on
             )
             messages.append(start_message(self.start_name, changes))
+            messages.append(unpainted_message(self._unpainted()))
         elif self.config.encoder is not None:
             messages.append(encoder_message(self.config.encoder, self.config.encoder_weights))
         if not self.exams:
             messages.append(no_validation_message(self.config.validation, self.config.task))
         return [message for message in messages if message]
+
+    def _unpainted(self) -> list[str]:
+        """Name the classes of the model that is gone on from that are painted nowhere."""
+        if self.config.task != "classes" or not self.goes_on:
+            return []
+        painted = painted_values([*self.images, *self.old])
+        return [label.name for label in self.classes if label.value not in painted]
 
     @property
     def cells(self) -> bool:
@@ -370,6 +384,7 @@ class _Training:
             if not fresh:
                 return
             check_annotations([*self.images[:1], *fresh], self.config)
+            yield from self._refuse_late_classes(fresh)
             exams = {exam.name: exam for exam in self.exams}
             joined = [
                 self._taken(without_exam(image, exams.get(image.name), self._gap(image)))
@@ -380,6 +395,16 @@ class _Training:
         except (TrainingError, PredictionError, ValueError, MemoryError) as error:
             if not self.should_stop():
                 yield self.clock.report(message=f"The newest painting cannot join yet: {error}")
+
+    def _refuse_late_classes(self, fresh: Sequence[AnnotatedImage]) -> Iterator[TrainingReport]:
+        """Say once of each class that it came too late: the network has no output for it."""
+        if self.config.task != "classes":
+            return
+        late = painted_values(fresh) - {label.value for label in self.classes} - self.late
+        if late:
+            self.late |= late
+            names = [self.class_names.get(value, f"class {value}") for value in sorted(late)]
+            yield self.clock.report(message=late_classes_message(names))
 
     def _model(self, network: Network) -> TrainedModel:
         return TrainedModel(

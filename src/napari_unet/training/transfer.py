@@ -170,7 +170,7 @@ def network_changes(start: TrainedModel, *, channels: int, fresh_last_layer: boo
     """Say what of the model's network is new; empty where nothing is."""
     changes = []
     if fresh_last_layer:
-        changes.append("a new last layer, because what it tells apart is new")
+        changes.append("a new last layer, because what it predicts is new")
     if channels != start.channels:
         changes.append(f"a first layer spread from {start.channels} to {channels} channels")
     return " and ".join(changes)
