@@ -17,7 +17,7 @@ from napari_unet.gui.layers import ImageStack
 from napari_unet.gui.train import TrainDock
 from napari_unet.gui.trainer import Curve, Trainer
 from napari_unet.network import ClassLabel, TrainedModel, UNet
-from napari_unet.training import TrainingConfig, TrainingReport
+from napari_unet.training import TrainingConfig, TrainingReport, depending_options
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -517,3 +517,30 @@ def test_options_that_do_not_go_together_give_one_sentence_when_a_start_is_chose
     assert not dock._form.widget("width").isEnabled()
     pick(dock, "A new network")
     assert dock._form.widget("width").isEnabled()
+
+
+def test_options_that_do_nothing_cannot_be_edited(dock, session, tmp_path: Path):
+    def greyed() -> set[str]:
+        names = depending_options() & dock._form._rows.keys()
+        return {name for name in names if not dock._form.widget(name).isEnabled()}
+
+    of_encoders = {"encoder_weights", "freeze_encoder", "encoder_rate"}
+    usual = {"window", "momentum", "fine_tuning", *of_encoders}
+    assert greyed() == usual
+    network: Any = dock._form.widget("network")
+    network.setCurrentText("sliding_window")
+    assert greyed() == (usual - {"window"}) | {"depth", "padding", "up", "skips", "encoder"}
+    network.setCurrentText("unet")
+    dock._form.widget("encoder").setCurrentIndex(1)
+    own = {"padding", "up", "skips", "normalisation", "init"}
+    assert greyed() == (usual - of_encoders) | own
+    dock._form.widget("freeze_encoder").click()
+    assert greyed() == (usual - of_encoders) | own | {"encoder_rate"}
+    # What kind of network lies in a file is not known: its encoder may be frozen.
+    dock._form.widget("encoder").setCurrentIndex(0)
+    dock._from.choose_file(str(save_model(small_model(), tmp_path / "other.safetensors")))
+    assert "freeze_encoder" not in greyed()
+    assert {"width", "encoder", "encoder_weights"} <= greyed()
+    assert "fine_tuning" not in greyed()
+    pick(dock, "A new network")
+    assert greyed() == usual

@@ -21,10 +21,12 @@ from napari_unet.gui.trainer import Trainer
 from napari_unet.training import (
     PRESETS,
     TrainingConfig,
+    depending_options,
     devices,
     encoder_advice,
     gpu_advice,
     network_options,
+    without_effect,
 )
 
 if TYPE_CHECKING:
@@ -188,17 +190,25 @@ class TrainDock(Dock):
         self._show_choices()
 
     def _show_choices(self) -> None:
-        """Say what preset and start mean; the options of the network are those of the model."""
+        """Say what preset and start mean, and let nobody edit what does nothing."""
         goes_on = self._from.start is not None
-        self._form.enable(network_options(), not goes_on)
         try:
             config = self._form.value()
         except ValueError as error:
+            self._form.enable(network_options(), not goes_on)
             self.warn(str(error))
             return
         about = _GOING_ON if goes_on else _PLAIN_WORDS.get(self._preset.currentData(), "")
         advice = encoder_advice() if config.encoder is not None and not goes_on else ""
         self._about.setText(f"⚠ {advice}" if advice else about)
+        self._enable_options(config, goes_on=goes_on)
+
+    def _enable_options(self, config: TrainingConfig, *, goes_on: bool) -> None:
+        # The network of a model in a file is not known before it is read.
+        unknown = ("task", *(("network", "encoder") if goes_on else ()))
+        idle = without_effect(config, goes_on=goes_on, unknown=unknown)
+        self._form.enable(depending_options() - idle.keys(), True)
+        self._form.enable(idle, False)
         self._form.enable(["minutes"], not config.until_stopped)
 
     def _on_option(self) -> None:

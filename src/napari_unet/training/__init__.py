@@ -3,6 +3,7 @@
 from napari_unet.network.device import Device, choose_device, devices, gpu_advice
 from napari_unet.network.encoders import encoder_advice
 from napari_unet.training.configuration import PRESETS, TrainingConfig
+from napari_unet.training.effects import depending_options, without_effect
 from napari_unet.training.errors import TrainingError
 from napari_unet.training.optimisation import energy
 from napari_unet.training.reports import TrainingReport
@@ -16,6 +17,7 @@ __all__ = [
     "TrainingError",
     "TrainingReport",
     "choose_device",
+    "depending_options",
     "devices",
     "encoder_advice",
     "energy",
@@ -23,4 +25,5 @@ __all__ = [
     "learnt_classes",
     "network_options",
     "train",
+    "without_effect",
 ]

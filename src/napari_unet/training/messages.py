@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from napari_unet.durations import duration
 from napari_unet.network.encoder_weights import HUB
 from napari_unet.prediction import out_of_memory, pixel_ratio
+from napari_unet.training.configuration import TrainingConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 __all__ = [
     "encoder_message",
@@ -22,6 +24,7 @@ __all__ = [
     "stopped_early",
     "trained_message",
     "unpainted_message",
+    "without_effect_message",
 ]
 
 
@@ -75,7 +78,11 @@ def late_classes_message(names: Sequence[str]) -> str:
 
 
 def _in_a_row(names: Sequence[str]) -> str:
-    *first, last = (f"“{name}”" for name in names)
+    return _listed([f"“{name}”" for name in names])
+
+
+def _listed(words: Sequence[str]) -> str:
+    *first, last = words
     return f"{', '.join(first)} and {last}" if first else last
 
 
@@ -88,6 +95,29 @@ def encoder_message(encoder: str, weights: str | None) -> str:
     else:
         begins = f"the weights in {weights}"
     return f"The encoder {encoder} starts from {begins}"
+
+
+def without_effect_message(options: Mapping[str, str]) -> str:
+    """Say which options were chosen in vain; empty where none was.
+
+    Parameters
+    ----------
+    options : mapping
+        The name of each, and why it has no effect.
+    """
+    if not options:
+        return ""
+    titles = {field.name: field.metadata["title"] for field in fields(TrainingConfig)}
+    alike: dict[str, list[str]] = {}
+    for name, because in options.items():
+        alike.setdefault(because, []).append(_in_words(name, titles[name]))
+    told = [f"{_listed(names)}, because {because}" for because, names in alike.items()]
+    return f"Without effect: {'; '.join(told)}"
+
+
+def _in_words(name: str, title: str) -> str:
+    """Return what an option is called in a window, and elsewhere where that is another name."""
+    return title if title.lower() == name else f"{title} ({name})"
 
 
 def no_validation_message(wanted: float, task: str) -> str:

@@ -16,6 +16,7 @@ from napari_unet.network import EncoderUNet, Network, TrainedModel, build_networ
 from napari_unet.prediction import PredictionError, never, out_of_memory
 from napari_unet.training.batches import Batches
 from napari_unet.training.checks import check_annotations, painted_values
+from napari_unet.training.effects import chosen_without_effect
 from napari_unet.training.errors import TrainingError
 from napari_unet.training.exams import score_of, sit
 from napari_unet.training.fingerprints import fingerprint
@@ -30,6 +31,7 @@ from napari_unet.training.messages import (
     stopped_early,
     trained_message,
     unpainted_message,
+    without_effect_message,
 )
 from napari_unet.training.optimisation import Learner
 from napari_unet.training.patches import PatchSource
@@ -170,8 +172,9 @@ class _Training:
     ) -> None:
         check_annotations(images, config)
         check_annotations([*images, *old_images], config)
-        config = config if start is None else continued(config, start)
+        asked, config = config, config if start is None else continued(config, start)
         self.config = config
+        self.in_vain = chosen_without_effect(asked, config, goes_on=start is not None)
         self.start = start
         self.start_name = start_name or "a model without a name"
         self.clock = Clock(config)
@@ -238,6 +241,7 @@ class _Training:
             messages.append(unpainted_message(self._unpainted()))
         elif self.config.encoder is not None:
             messages.append(encoder_message(self.config.encoder, self.config.encoder_weights))
+        messages.append(without_effect_message(self.in_vain))
         if not self.exams:
             messages.append(no_validation_message(self.config.validation, self.config.task))
         return [message for message in messages if message]
