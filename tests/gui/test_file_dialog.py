@@ -10,7 +10,14 @@ import numpy as np
 import pytest
 from qtpy.QtCore import QCoreApplication, Qt, QTimer
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QDialogButtonBox, QFileDialog, QLineEdit, QMessageBox, QWidget
+from qtpy.QtWidgets import (
+    QDialogButtonBox,
+    QFileDialog,
+    QLineEdit,
+    QMessageBox,
+    QToolButton,
+    QWidget,
+)
 
 from napari_unet.files import load_model, read_labels, save_model
 from napari_unet.gui.export import ExportDock
@@ -252,6 +259,26 @@ def test_a_save_does_not_name_the_model_of_a_later_training(
     session.set_model(new)  # a training has ended
     qtbot.waitUntil(lambda: "is saved" in dock.message, timeout=20_000)
     assert (session.model, session.model_path) == (new, None)
+
+
+def test_weights_of_an_encoder_are_chosen_and_can_be_typed(viewer, session, qtbot, tmp_path):
+    path = tmp_path / "resnet18.pth"
+    path.write_bytes(b"")
+    dock = added(viewer, TrainDock)
+    dock._form.widget("encoder").setCurrentText("resnet18")
+    line = dock._form.widget("encoder_weights")
+    [button] = line.parentWidget().findChildren(QToolButton)
+    button.click()
+    cancel(dock, qtbot)
+    assert dock._form.value().encoder_weights == "imagenet"
+    button.click()
+    choose(dock, path, qtbot)
+    assert dock._form.value().encoder_weights == str(path)
+    button.click()
+    assert proposed(dock, qtbot) == tmp_path
+    cancel(dock, qtbot)
+    line.clear()
+    assert dock._form.value().encoder_weights is None
 
 
 # ---------------------------------------------------------------------------------- an export

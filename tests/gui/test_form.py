@@ -8,7 +8,7 @@ from typing import Any, Literal
 import pytest
 from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QWheelEvent
-from qtpy.QtWidgets import QApplication, QLabel
+from qtpy.QtWidgets import QApplication, QLabel, QToolButton
 
 from napari_unet.gui.form import OptionsForm
 from napari_unet.options import option
@@ -24,7 +24,7 @@ class Options:
     flips: bool = option(True, "Mirror the image.")
     device: str = option("auto", "Where to compute.", choices=("auto", "cpu"))
     note: str = option("", "Words.")
-    source: str | None = option("hub", "Where from.", none="nowhere")
+    source: str | None = option("hub", "Where from.", none="nowhere", files="All files (*)")
     shape: str | None = option(None, "What.", choices=(None, "round"), none="any")
     depth: int = option(4, "Levels.", min=1, max=6, advanced=True)
     hidden: int = 7
@@ -127,3 +127,22 @@ def test_a_form_that_nobody_edits_changes_no_option(qtbot: Any, preset: str) -> 
     form = OptionsForm(config)
     qtbot.addWidget(form)
     assert form.value() == config
+
+
+def test_a_path_can_be_chosen_beside_a_line_of_text(form: OptionsForm, monkeypatch: Any) -> None:
+    asked = []
+    monkeypatch.setattr(
+        "napari_unet.gui.form.ask_to_open",
+        lambda parent, title, kind, chosen: asked.append((title, kind.shown, chosen)),
+    )
+    line = form.widget("source")
+    [button] = line.parentWidget().findChildren(QToolButton)
+    button.click()
+    [(title, files, chosen)] = asked
+    assert (title, files) == ("Source", "All files (*)")
+    assert form.value().source == "hub"
+    chosen("/a/path")
+    assert form.value().source == "/a/path"
+    form.enable(["source"], False)
+    assert not line.isEnabled()
+    assert not button.isEnabled()

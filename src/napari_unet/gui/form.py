@@ -19,13 +19,17 @@ from qtpy.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
     QFormLayout,
+    QHBoxLayout,
     QLabel,
     QLineEdit,
     QSpinBox,
+    QToolButton,
     QVBoxLayout,
     QWidget,
 )
 from superqt import QCollapsible
+
+from napari_unet.gui.file_dialog import FileKind, ask_to_open
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -45,6 +49,7 @@ class _Row:
     set: Callable[[Any], None]
     advanced: bool
     title: str
+    shown: QWidget  # the widget, or what holds it and its button
 
 
 class OptionsForm(QWidget):
@@ -127,7 +132,7 @@ class OptionsForm(QWidget):
         """Let some options be edited, or not; those that are not shown are left alone."""
         for name in names:
             if name in self._rows:
-                self._rows[name].widget.setEnabled(enabled)
+                self._rows[name].shown.setEnabled(enabled)
 
     def _lay_out(self) -> None:
         outer = QVBoxLayout(self)
@@ -161,12 +166,12 @@ def _form_layout(rows: Iterable[_Row]) -> QFormLayout:
     for row in rows:
         if isinstance(row.widget, QCheckBox):
             row.widget.setText(row.title)
-            layout.addRow(row.widget)
+            layout.addRow(row.shown)
             continue
         label = QLabel(row.title)
         label.setToolTip(row.widget.toolTip())
         label.setBuddy(row.widget)
-        layout.addRow(label, row.widget)
+        layout.addRow(label, row.shown)
     return layout
 
 
@@ -196,7 +201,28 @@ def _make_row(
     widget.setToolTip(_wrapped(limits["tooltip"]))
     _ignore_wheel(widget)
     title = limits.get("title") or name.replace("_", " ").capitalize()
-    return _Row(widget, get, set_, bool(limits.get("advanced")), title)
+    shown = widget
+    if isinstance(widget, QLineEdit) and "files" in limits:
+        shown = _with_file_button(widget, title, limits["files"])
+    return _Row(widget, get, set_, bool(limits.get("advanced")), title, shown)
+
+
+def _with_file_button(line: QLineEdit, title: str, files: str) -> QWidget:
+    """Return a line of text beside a button that asks for a file and puts its path there."""
+    both = QWidget()
+    layout = QHBoxLayout(both)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(4)
+    browse = QToolButton()
+    browse.setText("…")
+    browse.setToolTip(_wrapped("Choose a file."))
+    browse.setAccessibleName(f"{title}: choose a file")
+    browse.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+    kind = FileKind(f"options/{line.objectName()} folder", "", files)
+    browse.clicked.connect(lambda: ask_to_open(both, title, kind, line.setText))
+    layout.addWidget(line, 1)
+    layout.addWidget(browse)
+    return both
 
 
 def _without_none(hint: Any) -> tuple[Any, bool]:

@@ -184,6 +184,7 @@ class TrainingConfig:
         "nothing.",
         title="Encoder weights",
         none="nothing",
+        files="Weights (*.safetensors *.pth *.pt *.bin *.ckpt);;All files (*)",
         advanced=True,
     )
     freeze_encoder: bool = option(
