@@ -91,6 +91,34 @@ def test_bad_input_is_refused_with_a_sentence(changes, sentence):
         make(**changes)
 
 
+@pytest.mark.parametrize(
+    ("weights", "sentence"),
+    [
+        (np.ones((3, 3)), "weights have shape (1, 3, 3), but the values have (1, 4, 5)"),
+        (np.full((4, 5), -1.0), "some weights are negative"),
+        (np.full((4, 5), np.nan), "some weights are negative, NaN"),
+    ],
+)
+def test_bad_weights_are_refused(weights, sentence):
+    with pytest.raises(ValueError, match=re.escape(sentence)):
+        annotate_values(np.zeros((4, 5)), np.zeros((4, 5)), weights=weights)
+
+
+def test_weights_of_cells_are_refused():
+    with pytest.raises(ValueError, match="weights belong to values"):
+        make(weights=np.ones((2, 4, 5), np.float32))
+
+
+def test_what_weighs_nothing_is_not_annotated():
+    weights = np.ones((4, 5))
+    weights[0], weights[1, 1] = 0, np.nan
+    values = np.zeros((4, 5))
+    values[1, 1] = np.nan
+    image = annotate_values(np.zeros((4, 5)), values, weights=weights)
+    assert image.annotated.sum() == 14
+    assert np.isfinite(image.weights).all()
+
+
 def test_nan_on_a_slice_that_nobody_learns_from_does_no_harm():
     image = np.zeros((2, 3, 4, 5))
     image[1, 2, 3, 4] = np.nan

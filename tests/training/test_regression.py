@@ -171,6 +171,46 @@ def test_training_predicts_values_of_two_outputs_in_their_own_units(changes):
     assert 0.6 < report.validation <= 1
 
 
+@pytest.mark.parametrize("loss", ["mse", "mae"])
+def test_what_weighs_more_is_learnt_rather(loss):
+    image = np.zeros((64, 64), np.float32)  # tells nothing: one value has to do for all
+    values = np.where(np.arange(64) < 32, 0.0, 10.0) * np.ones((64, 1))
+    weights = np.where(values > 0, 20.0, 1.0)
+    config = _config(steps=80, learning_rate=3e-2, validation=0.0, regression_loss=loss)
+    even, uneven = (
+        predict(_last([annotate_values(image, values, weights=w)], config).model, image).mean()
+        for w in (None, weights)
+    )
+    assert uneven > even + 1
+
+
+def test_weights_follow_the_working_scale_and_zero_says_nothing():
+    image = domes(0)
+    weights = np.full(image.annotated.shape, 2.0)
+    weights[:, :20], weights[:, 20:30] = 0, 7
+    weighted = annotate_values(image.image[0], image.labels, weights=weights, channel_axis=0)
+    assert not weighted.annotated[:, :20].any()
+    standard = measure_standardisation([weighted])
+    config = _config()
+    classes = find_classes([weighted], "regression", None)
+    [lesson] = prepare(
+        [weighted], config, 0.5, classes, np.random.default_rng(0), standardisation=standard
+    )
+    weight = lesson.whole.weight
+    assert sorted(np.unique(weight)) == [0, 2, 7]
+    assert (weight[11:14] == 7).all()
+    known = prepare(
+        [replace(weighted, weights=weighted.weights * 2)],
+        config,
+        0.5,
+        classes,
+        np.random.default_rng(0),
+        standardisation=standard,
+        known=[lesson],
+    )
+    assert known[0] is not lesson, "other weights are another lesson"
+
+
 def test_values_that_do_not_count_change_no_trained_weight():
     image = domes()
     image.annotated[:, :, 50:] = False

@@ -35,6 +35,9 @@ class AnnotatedImage:
         What messages call the picture.
     pixel_size
         Micrometres per pixel in y and x, or None where nobody knows.
+    weights
+        (Z, Y, X), above 0 where it is annotated: how much each value counts in the loss of a
+        regression. None: all alike.
 
     Raises
     ------
@@ -47,6 +50,7 @@ class AnnotatedImage:
     annotated: NDArray[np.bool_]
     name: str = ""
     pixel_size: float | None = None
+    weights: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         """Refuse what no later step could explain."""
@@ -57,6 +61,7 @@ class AnnotatedImage:
         _check_finite(self.image, self.annotated, called)
         if self.holds_values:
             _check_values(self.labels, self.annotated, called)
+        _check_weights(self.weights, self.annotated, self.holds_values, called)
         if self.pixel_size is not None and not 0 < self.pixel_size < np.inf:
             raise ValueError(
                 f"{called}pixel size must be positive micrometres per pixel, got {self.pixel_size}"
@@ -149,6 +154,27 @@ def _check_values(values: NDArray[Any], annotated: NDArray[np.bool_], called: st
         )
 
 
+def _check_weights(
+    weights: NDArray[Any] | None, annotated: NDArray[np.bool_], holds_values: bool, called: str
+) -> None:
+    if weights is None:
+        return
+    if not holds_values:
+        raise ValueError(f"{called}weights belong to values; those of cells are computed from them")
+    if weights.shape != annotated.shape:
+        raise ValueError(
+            f"{called}weights have shape {weights.shape}, but the values have {annotated.shape}"
+        )
+    if weights.dtype.kind not in "biuf":
+        raise ValueError(f"{called}weights must be real numbers, got {weights.dtype}")
+    counted = weights[annotated]
+    if not np.isfinite(counted).all() or (counted <= 0).any():
+        raise ValueError(
+            f"{called}some weights are negative, NaN or infinite; give numbers from 0 up, 0 for "
+            "what does not count"
+        )
+
+
 def annotate(
     image: ArrayLike,
     labels: ArrayLike,
@@ -207,6 +233,7 @@ def annotate_values(
     values: ArrayLike,
     *,
     annotated: ArrayLike | None = None,
+    weights: ArrayLike | None = None,
     unlabelled: float | None = None,
     channel_axis: int | None = None,
     name: str = "",
@@ -224,6 +251,9 @@ def annotate_values(
         not annotated.
     annotated
         Where the values count, nonzero = yes: (Y, X) or (Z, Y, X). None: wherever they are known.
+    weights
+        How much each pixel counts in the loss, axes as `annotated`: at least 0, and 0 where
+        nothing is known. None: all that is annotated counts 1. Scores know no weights.
     unlabelled
         A value that says nothing, as NaN does.
     channel_axis, name, pixel_size
@@ -249,10 +279,22 @@ def annotate_values(
         if mask.shape != known.shape:
             raise ValueError(f"annotated has shape {mask.shape}, but the values have {known.shape}")
         known &= mask
+    heavy = None
+    if weights is not None:
+        heavy = _with_slices(np.asarray(weights), "weights").astype(np.float32)
+        if heavy.shape != known.shape:
+            raise ValueError(f"weights have shape {heavy.shape}, but the values have {known.shape}")
+        known &= heavy != 0
+        heavy = np.where(known, heavy, np.float32(0))
     with np.errstate(over="ignore"):  # becomes infinite, which is refused with a sentence
         kept = np.where(known[:, np.newaxis], given, 0).astype(np.float32)
     return AnnotatedImage(
-        image=pixels, labels=kept, annotated=known, name=name, pixel_size=pixel_size
+        image=pixels,
+        labels=kept,
+        annotated=known,
+        name=name,
+        pixel_size=pixel_size,
+        weights=heavy,
     )
 
 

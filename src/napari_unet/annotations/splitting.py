@@ -103,7 +103,11 @@ def _slice(image: AnnotatedImage, z: int) -> AnnotatedImage:
     """Return one slice, as views."""
     only = slice(z, z + 1)
     return replace(
-        image, image=image.image[only], labels=image.labels[only], annotated=image.annotated[only]
+        image,
+        image=image.image[only],
+        labels=image.labels[only],
+        annotated=image.annotated[only],
+        weights=None if image.weights is None else image.weights[only],
     )
 
 
@@ -142,10 +146,12 @@ def _choose_run(
     No class may be in that run alone: it would never be learnt.
     """
     count = max(1, min(round(fraction * len(worth)), len(worth) // 2))
-    starting = range(len(worth) - count + 1)
-    shares = np.array([sum(worth[n : n + count]) for n in starting]) / max(sum(worth), 1)
-    all_left = [_union(classes[:n], classes[n + count :]) == _union(classes) for n in starting]
-    possible = (shares > 0) & (shares <= 1 - _LEFT_FOR_TRAINING) & np.array(all_left)
+    starting = np.arange(len(worth) - count + 1)
+    before = np.concatenate([[0], np.cumsum(worth)])
+    shares = (before[starting + count] - before[starting]) / max(sum(worth), 1)
+    possible = (shares > 0) & (shares <= 1 - _LEFT_FOR_TRAINING)
+    for first, last in _extents(classes):
+        possible &= (starting > first) | (starting + count <= last)
     good = possible & (shares >= fraction / 2) & (shares <= 2 * fraction)
     starts = np.flatnonzero(good if good.any() else possible)
     if not len(starts):
@@ -154,8 +160,15 @@ def _choose_run(
     return slice(start, start + count)
 
 
-def _union(*parts: Sequence[frozenset[int]]) -> frozenset[int]:
-    return frozenset[int]().union(*(classes for part in parts for classes in part))
+def _extents(classes: Sequence[frozenset[int]]) -> list[tuple[int, int]]:
+    """Return for each class the first and the last place where it is."""
+    first: dict[int, int] = {}
+    last: dict[int, int] = {}
+    for place, here in enumerate(classes):
+        for value in here:
+            first.setdefault(value, place)
+            last[value] = place
+    return [(first[value], last[value]) for value in first]
 
 
 def _by_quarter(image: AnnotatedImage, gap: int, rng: np.random.Generator, task: Task) -> Split:

@@ -48,7 +48,8 @@ def write_table(
     target = Path(path)
     with (
         writing(target, overwrite=overwrite) as temporary,
-        temporary.open("w", encoding="utf-8", newline="") as file,
+        # A file's name may be no text; it must not cost the table.
+        temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
     ):
         table = csv.writer(file, lineterminator="\n")
         table.writerow(columns)

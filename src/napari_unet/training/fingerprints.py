@@ -21,7 +21,8 @@ def fingerprint(images: Sequence[AnnotatedImage]) -> str:
     """Return a short hash of the pixels and labels that a model was trained on."""
     digest = hashlib.sha256()
     for image in images:
-        for array in (image.image, image.labels, image.annotated):
+        weights = () if image.weights is None else (image.weights,)
+        for array in (image.image, image.labels, image.annotated, *weights):
             digest.update(str((array.shape, array.dtype)).encode())
             _add_pixels(digest, array)
     return digest.hexdigest()[:16]

@@ -94,6 +94,7 @@ class _Scaled:
     labels: NDArray[Any]
     target: NDArray[np.uint8 | np.float32]
     annotated: NDArray[np.bool_]
+    weights: NDArray[np.float32] | None = None
     key: bytes = b""
 
 
@@ -102,6 +103,8 @@ def _key(image: AnnotatedImage, index: int) -> bytes:
     digest = hashlib.blake2b(str((image.name, index, image.labels.dtype)).encode())
     for plane in (image.image[index], image.labels[index], image.annotated[index]):
         digest.update(plane.tobytes())
+    if image.weights is not None:
+        digest.update(image.weights[index].tobytes())
     return digest.digest()
 
 
@@ -135,7 +138,11 @@ def _scaled_slice(
 ) -> _Scaled:
     shown = resize(ranged.apply(image.image[index]), _size(image, scale))
     if standardisation is not None:
-        return _with_values(shown, image.labels[index], image.annotated[index], standardisation)
+        scaled = _with_values(shown, image.labels[index], image.annotated[index], standardisation)
+        if image.weights is None:
+            return scaled
+        size = (shown.shape[1], shown.shape[2])
+        return replace(scaled, weights=nearest(image.weights[index], size))
     values = [label.value for label in classes]
     size = (shown.shape[1], shown.shape[2])
     labels = nearest(image.labels[index], size)
@@ -170,7 +177,7 @@ def _weights(
 ) -> NDArray[np.float32]:
     """Return the weight of each pixel in the loss; 0 where nothing is annotated."""
     if config.task == "regression":
-        return part.annotated.astype(np.float32)
+        return np.where(part.annotated, 1 if part.weights is None else part.weights, np.float32(0))
     weight = np.asarray(balance, np.float32)[part.target]
     if config.task == "instances" and config.w0 > 0:
         border = weight_map(part.labels, w0=config.w0, sigma=config.sigma * scale)
