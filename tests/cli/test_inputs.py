@@ -232,6 +232,44 @@ def test_regions_and_a_value_that_says_nothing_hold_for_values(folders: Path) ->
     np.testing.assert_array_equal(image.labels[0][:, expected], values[:, expected])
 
 
+def test_weights_say_how_much_values_count(folders: Path) -> None:
+    give_values(folders)
+    (folders / "weights").mkdir()
+    heavy = np.ones((SIDE, SIDE), np.float32)
+    heavy[:, 40:], heavy[50:] = 2.5, 0
+    tifffile.imwrite(folders / "weights" / "p0.tif", heavy)
+    first, *others = annotated_images(
+        folders / "images",
+        folders / "labels",
+        task="regression",
+        regions=None,
+        weights=folders / "weights",
+        unlabelled=None,
+        failures=Failures(debug=False),
+    )
+    counted = first.annotated[0]
+    assert not counted[50:].any()
+    np.testing.assert_array_equal(first.weights[0][counted], heavy[counted])
+    assert all(image.weights is None for image in others)
+
+
+@pytest.mark.usefixtures("tiny")
+def test_weights_that_cannot_be_used_get_one_sentence(folders: Path, run: Run) -> None:
+    (folders / "weights").mkdir()
+    weights = ["--weights", folders / "weights"]
+    tifffile.imwrite(folders / "weights" / "p0.tif", np.ones((SIDE, SIDE), np.float32))
+    done = run(*train_on(folders, *weights, "--steps", 1))
+    assert done.code == 2
+    assert "--weights belong to --task regression" in done.sentence
+    give_values(folders)
+    values = ["--task", "regression", *weights, "--steps", 1]
+    assert run(*train_on(folders, *values)).code == 0
+    tifffile.imwrite(folders / "weights" / "p0.tif", np.full((SIDE, SIDE), -1, np.float32))
+    assert "some weights are negative" in run(*train_on(folders, *values, "--overwrite")).sentence
+    (folders / "weights" / "p0.tif").rename(folders / "weights" / "other.tif")
+    assert "no weights in" in run(*train_on(folders, *values, "--overwrite")).sentence
+
+
 @pytest.mark.usefixtures("tiny")
 def test_whole_numbers_and_colours_are_values_too(folders: Path, run: Run) -> None:
     for path in (folders / "labels").iterdir():

@@ -123,6 +123,15 @@ def train(
     names: Names = None,
     unlabelled: Unlabelled = None,
     regions: Regions = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            metavar="DIR",
+            help="With --task regression: images named like the others, of how much each pixel "
+            "counts, from 0 up. An image without one counts 1 everywhere.",
+        ),
+    ] = None,
     device: str | None = None,
     regression_loss: str | None = None,
     seed: Annotated[int | None, typer.Option(min=0)] = None,
@@ -176,6 +185,7 @@ def train(
         labels=labels,
         model=model,
         regions=regions,
+        weights=weights,
         unlabelled=unlabelled,
         names=read_names(names or [], config.task),
         config=config,

@@ -76,19 +76,24 @@ def annotated_images(
     regions: Path | None,
     unlabelled: float | None,
     failures: Failures,
+    weights: Path | None = None,
 ) -> list[AnnotatedImage]:
     """Read every image with its labels; what is wrong with one is reported, the rest returned.
 
     Raises
     ------
     UsageError
-        If `unlabelled` is a fraction, which no label is.
+        If `unlabelled` is a fraction, which no label is, or there are weights of labels.
     """
+    if weights is not None and task != "regression":
+        raise UsageError("--weights belong to --task regression; those of labels are computed")
     silent = None if task == "regression" else _whole(unlabelled, task)
     pairs = match_labels(images, labels)
-    masks = matching_masks({pair.image: {stem(pair.image)} for pair in pairs}, regions)
+    names = {pair.image: {stem(pair.image)} for pair in pairs}
+    masks = matching_masks(names, regions)
     if task == "regression":
-        return _images_with_values(pairs, masks, unlabelled, failures)
+        heavy = matching_masks(names, weights, called="weights")
+        return _images_with_values(pairs, masks, heavy, unlabelled, failures)
     read = []
     for pair in pairs:
         try:
@@ -119,6 +124,7 @@ def annotated_images(
 def _images_with_values(
     pairs: Sequence[ImagePair],
     masks: Mapping[Path, Path],
+    weights: Mapping[Path, Path],
     unlabelled: float | None,
     failures: Failures,
 ) -> list[AnnotatedImage]:
@@ -134,6 +140,7 @@ def _images_with_values(
                     image.data,
                     _fitting(values, image.data, pair.labels).labels,
                     annotated=values.annotated,
+                    weights=_read_weights(weights.get(pair.image), slices),
                     name=image.name,
                     pixel_size=image.pixel_size,
                 )
@@ -191,7 +198,9 @@ def compared_pairs(
     ]
 
 
-def matching_masks(names: Mapping[Path, set[str]], regions: Path | None) -> Mapping[Path, Path]:
+def matching_masks(
+    names: Mapping[Path, set[str]], regions: Path | None, called: str = "mask"
+) -> Mapping[Path, Path]:
     """Find the mask of each image that has one.
 
     Parameters
@@ -200,6 +209,8 @@ def matching_masks(names: Mapping[Path, set[str]], regions: Path | None) -> Mapp
         For every image the names that its mask may have, with or without an ending of labels.
     regions
         Folder of masks, or one; None: there is none.
+    called
+        What messages call a mask.
 
     Raises
     ------
@@ -219,21 +230,21 @@ def matching_masks(names: Mapping[Path, set[str]], regions: Path | None) -> Mapp
         used.update(alike)
         if len(candidates) > 1:
             raise CommandError(
-                f"{path.name} has several masks in {regions} "
+                f"{path.name} has several {called.removesuffix('s')}s in {regions} "
                 f"({', '.join(mask.name for mask in candidates)}); keep one of them"
             )
         if candidates:
             found[path] = candidates[0]
     if not found:
         raise CommandError(
-            f"no mask in {regions} has the name of an image such as {stem(next(iter(names)))}; "
-            "name each mask like the image that it belongs to"
+            f"no {called} in {regions} has the name of an image such as "
+            f"{stem(next(iter(names)))}; name each {called} like the image that it belongs to"
         )
     stray = [mask.name for mask in masks if mask not in used]
     if stray and len(found) < len(names):
         raise CommandError(
-            f"the mask {stray[0]} in {regions} belongs to no image; name each mask like the image "
-            "that it belongs to"
+            f"the {called} {stray[0]} in {regions} belongs to no image; name each {called} like "
+            "the image that it belongs to"
         )
     return found
 
@@ -313,6 +324,16 @@ def _read_values(
     if unlabelled is not None:
         annotated &= (values != unlabelled).all(axis=1)
     return Counted(values, annotated)
+
+
+def _read_weights(path: Path | None, slices: int) -> NDArray[Any] | None:
+    """Read how much each pixel counts: (Z, Y, X); weights of one picture hold for all slices."""
+    if path is None:
+        return None
+    given = read_values(path, slices=slices)
+    if given.shape[1] != 1:
+        raise ValueError(f"{path.name} has {given.shape[1]} channels; weights have one")
+    return np.broadcast_to(given[:, 0], (slices, *given.shape[2:]))
 
 
 def _doubt(labels: NDArray[Any], path: Path, task: Task, failures: Failures) -> None:

@@ -49,16 +49,17 @@ _KEEPING = "Stopping: the best model so far is kept. Ctrl-C again aborts without
 
 @dataclass(frozen=True)
 class Annotations:
-    """Where images, their labels, and masks of what counts lie."""
+    """Where images, their labels, masks of what counts and how much it counts lie."""
 
     images: Path
     labels: Path
-    regions: Path | None
+    regions: Path | None = None
+    weights: Path | None = None
 
     def paths(self) -> list[Path]:
         """List every file that is read."""
-        folders = [self.images, self.labels, *([self.regions] if self.regions else [])]
-        return [path for folder in folders for path in image_paths(folder)]
+        folders = [self.images, self.labels, self.regions, self.weights]
+        return [path for folder in folders if folder for path in image_paths(folder)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +70,7 @@ class TrainCommand:
     labels: Path
     model: Path
     regions: Path | None
+    weights: Path | None = None
     unlabelled: float | None
     config: TrainingConfig
     overwrite: bool
@@ -92,7 +94,7 @@ class TrainCommand:
             raise CommandError(f"{self.model} is a folder; name a file to write")
         refuse_existing([self.model], overwrite=self.overwrite)
         self._refuse_unfinished()
-        new = Annotations(self.images, self.labels, self.regions)
+        new = Annotations(self.images, self.labels, self.regions, self.weights)
         old = [self.old] if self.old else []
         refuse_inputs([self.model], [path for each in (new, *old) for path in each.paths()])
         prepare_folder(self.model.parent)
@@ -123,6 +125,7 @@ class TrainCommand:
             annotations.labels,
             task=self.config.task,
             regions=annotations.regions,
+            weights=annotations.weights,
             unlabelled=self.unlabelled,
             failures=failures,
         )
