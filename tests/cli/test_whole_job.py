@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_unet.files import load_model
-from tests.cli.commands import SIDE, Run, give_values, train_on
+from napari_unet.files import load_model, save_model
+from tests.cli.commands import SIDE, Run, give_values, train_on, untrained
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -108,3 +108,73 @@ def test_values_are_trained_predicted_and_evaluated(outputs: int, folders: Path,
     assert 0 < described["outputs"][0]["mean"] < 10
     assert "classes" not in described
     assert "standard deviation" in " ".join(run("info", model).out.split())
+
+
+@pytest.mark.usefixtures("tiny", "loadable_torchvision")
+@pytest.mark.parametrize("task", ["instances", "regression"])
+def test_a_network_with_an_encoder_is_trained_and_used(task: str, folders: Path, run: Run) -> None:
+    if task == "regression":
+        give_values(folders, 2)
+    model, out = folders / "new.safetensors", folders / "out"
+    options = ["--set", "encoder=resnet18", "--set", "encoder_weights=none"]
+    done = run(*train_on(folders, "--task", task, "--steps", 2, *options))
+    assert (done.code, done.err) == (0, "")
+    assert "The encoder resnet18 starts from random weights" in done.out
+    done = run("predict", model, folders / "images" / "p0.tif", "--out", out)
+    assert (done.code, done.err) == (0, "")
+    written = tifffile.imread(out / "p0.tif")
+    assert written.shape == ((2, SIDE, SIDE) if task == "regression" else (SIDE, SIDE))
+    assert np.isfinite(written).all()
+    described = json.loads(run("info", model, "--json").out)
+    assert described["task"] == task
+    assert described["architecture"]["encoder"] == "resnet18"
+    shown = run("info", model, "--network")
+    assert (shown.code, shown.err) == (0, "")
+    assert "resnet18" in shown.out
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_sliding_window_is_trained_and_used(folders: Path, run: Run) -> None:
+    model, out = folders / "new.safetensors", folders / "out"
+    options = ["--set", "network=sliding_window", "--set", "window=17"]
+    done = run(*train_on(folders, "--steps", 2, *options))
+    assert (done.code, done.err) == (0, "")
+    assert "Without effect" not in done.out
+    done = run("predict", model, folders / "images" / "p0.tif", "--out", out, "--views", 1)
+    assert (done.code, done.err) == (0, "")
+    assert tifffile.imread(out / "p0.tif").shape == (SIDE, SIDE)
+    described = json.loads(run("info", model, "--json").out)
+    assert described["architecture"]["kind"] == "sliding_window"
+    assert described["architecture"]["window"] == 17
+    assert run("info", model, "--network").code == 0
+
+
+@pytest.mark.usefixtures("tiny")
+def test_values_are_learnt_from_a_model_of_cells(folders: Path, run: Run) -> None:
+    give_values(folders, 2)
+    start = save_model(untrained(), folders / "cells.safetensors")
+    model, out = folders / "new.safetensors", folders / "out"
+    options = ["--from", start, "--task", "regression", "--name", "1=depth", "--steps", 2]
+    done = run(*train_on(folders, *options))
+    assert (done.code, done.err) == (0, "")
+    assert "Goes on from cells with a new last layer" in done.out
+    done = run("predict", model, folders / "images" / "p0.tif", "--out", out)
+    assert (done.code, done.err) == (0, "")
+    assert tifffile.imread(out / "p0.tif").shape == (2, SIDE, SIDE)
+    described = json.loads(run("info", model, "--json").out)
+    assert [each["name"] for each in described["outputs"]] == ["value 1", "depth"]
+    assert described["provenance"]["parent"]["name"] == "cells"
+    assert load_model(start).task == "instances"
+
+
+@pytest.mark.usefixtures("tiny")
+def test_what_does_nothing_is_told(folders: Path, run: Run) -> None:
+    start = save_model(untrained(), folders / "cells.safetensors")
+    options = ["--set", "width=64", "--set", "encoder=resnet18", "--set", "freeze_encoder=yes"]
+    done = run(*train_on(folders, "--from", start, "--steps", 1, *options))
+    assert (done.code, done.err) == (0, "")
+    said = " ".join(done.out.split())
+    assert "Without effect: " in said
+    assert "Freeze the encoder (freeze_encoder), because the network has no encoder" in said
+    assert "because the model that the training goes on from decides" in said
+    assert load_model(folders / "new.safetensors").architecture["width"] == 2

@@ -179,7 +179,8 @@ def chosen_without_effect(
     mapping
         As `without_effect`.
     """
-    usual = PRESETS.get(asked.preset, TrainingConfig())
+    preset = asked.preset if asked.preset in PRESETS else TrainingConfig().preset
+    usual = TrainingConfig.from_preset(preset, task=asked.task)
     found = {}
     for name, because in without_effect(used, goes_on=goes_on).items():
         value = getattr(asked, name)
