@@ -15,6 +15,7 @@ from qtpy.QtWidgets import QMessageBox
 from napari_unet.files import read_labels, read_values
 from napari_unet.gui import layers
 from napari_unet.gui.export import ExportDock
+from napari_unet.gui.slices import sign
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,6 +63,16 @@ def test_a_layer_comes_back_from_its_file(dock, labels, ending, press, qtbot, tm
     write(dock, path, press, qtbot)
     assert str(path) in dock.message
     np.testing.assert_array_equal(read_labels(path), labels.data)
+
+
+def test_slices_that_are_not_predicted_are_told(dock, labels, press, qtbot, tmp_path):
+    layers.assign(labels, layers.PREDICTION, [])
+    sign(labels, 1, "one model")
+    sign(labels, 2, "another model")
+    write(dock, tmp_path / "out.tif", press, qtbot)
+    assert f"Written: {tmp_path / 'out.tif'}. ⚠ Not predicted" in dock.message
+    assert "0 in the file: slice 0" in dock.message
+    assert "From another model than the rest: slice 1." in dock.message
 
 
 def test_the_ending_of_the_format_is_added(dock, labels, press, qtbot, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from napari_unet.gui import layers
 from napari_unet.gui.annotate import AnnotateDock
 from napari_unet.gui.predict import PredictDock
 from napari_unet.gui.predictor import Predictor
+from napari_unet.gui.slices import in_words, shortcomings
 from napari_unet.network import ClassLabel, Standardisation, TrainedModel, UNet
 
 if TYPE_CHECKING:
@@ -493,6 +495,95 @@ def test_predicted_values_are_no_image_to_annotate(viewer, dock, session, square
     assert session.image_layers == (squares,)
 
 
+def predict(dock: PredictDock, session: Session, press: Any, qtbot: Any, z: int | None) -> None:
+    """Predict one slice, or with None the whole stack."""
+    dock._slices.setCurrentIndex(z is None)
+    if z is not None:
+        session.viewer.dims.set_current_step(0, z)
+    press(dock, "Predict")
+    wait(session, qtbot)
+
+
+def other(model: TrainedModel) -> TrainedModel:
+    """Make a model of the same kind with other weights."""
+    network = copy.deepcopy(model.network)
+    with torch.no_grad():
+        next(iter(network.parameters())).mul_(1.01)
+    return replace(model, network=network)
+
+
+def test_values_of_slices_that_are_not_predicted_are_nan(
+    viewer, dock, session, squares, press, qtbot
+):
+    session.set_model(heights())
+    predict(dock, session, press, qtbot, 1)
+    shown = viewer.layers["cells height"]
+    assert np.isnan(shown.data[[0, 2]]).all()
+    assert np.isfinite(shown.data[1]).all()
+    assert shortcomings(shown) == "Not predicted, and NaN in the file: slices 0 and 2."
+
+
+def test_slices_of_another_model_are_told(viewer, dock, session, squares, press, qtbot):
+    session.set_model(bright())
+    predict(dock, session, press, qtbot, 0)
+    assert "another model" not in dock.message
+    predict(dock, session, press, qtbot, 1)
+    assert "another model" not in dock.message
+    session.set_model(other(bright()))
+    predict(dock, session, press, qtbot, 2)
+    assert "still shows what another model found on slices 0–1." in dock.message
+    found = viewer.layers["cells prediction"]
+    assert shortcomings(found) == "From another model than the rest: slices 0–1."
+    predict(dock, session, press, qtbot, None)
+    assert "another model" not in dock.message
+    assert not shortcomings(found)
+
+
+def test_replaced_values_stay_results(viewer, dock, session, squares, press, qtbot):
+    session.set_model(heights())
+    predict(dock, session, press, qtbot, 0)
+    old = viewer.layers["cells height"]
+    session.set_model(heights("level", "depth"))
+    predict(dock, session, press, qtbot, 0)
+    assert old in layers.value_layers(viewer)
+    assert old not in layers.image_layers(viewer)
+    assert layers.newest_result(viewer) is not old
+
+
+def test_probabilities_of_another_class_get_a_layer_of_their_own(
+    viewer, dock, session, squares, press, qtbot
+):
+    dock._sure.setChecked(True)
+    session.set_model(tissue("background", "muscle"))
+    predict(dock, session, press, qtbot, 0)
+    muscle = viewer.layers["cells probability"]
+    session.set_model(other(tissue("background", "muscle")))
+    predict(dock, session, press, qtbot, 1)
+    assert muscle.name == "cells probability"
+    session.set_model(other(tissue("background", "nerve")))
+    predict(dock, session, press, qtbot, 0)
+    assert muscle.name == "cells probability (earlier model)"
+    nerve = viewer.layers["cells probability"]
+    assert nerve.data[0].any()
+    assert not nerve.data[1].any()
+    assert layers.image_layers(viewer) == [squares]
+
+
+def test_probabilities_that_a_prediction_does_not_write_are_set_aside(
+    viewer, dock, session, squares, press, qtbot
+):
+    dock._sure.setChecked(True)
+    session.set_model(tissue("background", "muscle"))
+    predict(dock, session, press, qtbot, 0)
+    dock._sure.setChecked(False)
+    predict(dock, session, press, qtbot, 1)
+    assert "cells probability" in viewer.layers
+    session.set_model(other(tissue("background", "muscle")))
+    predict(dock, session, press, qtbot, 0)
+    assert "cells probability" not in viewer.layers
+    assert "cells probability (earlier model)" in viewer.layers
+
+
 def corrected(session: Session, dock: PredictDock, press: Any, qtbot: Any) -> Any:
     """Predict, and make the slice an annotation; return the prediction, which is hidden then."""
     session.set_model(bright())
@@ -589,3 +680,11 @@ def test_a_prediction_lies_on_its_image_after_that_was_moved(
         np.testing.assert_allclose(layer.translate, squares.translate)
         assert layer.units == squares.units
     assert len(viewer.layers) == 3
+
+
+@pytest.mark.parametrize(
+    ("slices", "words"),
+    [([3], "slice 3"), ([1, 0], "slices 0–1"), ([0, 2, 3, 4, 9], "slices 0, 2–4 and 9")],
+)
+def test_slices_are_named_in_runs(slices: list[int], words: str) -> None:
+    assert in_words(slices) == words

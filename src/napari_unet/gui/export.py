@@ -18,6 +18,7 @@ from napari_unet.gui.file_dialog import (
     remember_folder,
 )
 from napari_unet.gui.settings import remember, remembered
+from napari_unet.gui.slices import shortcomings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,16 +32,17 @@ _FORMATS = {".tif": "TIFF", ".zarr": "OME-Zarr"}
 
 
 def _write(
-    path: Path, pixels: NDArray[Any], pixel_size: float | None, overwrite: bool
-) -> Iterator[Path]:
-    """Write the labels or values of a stack or a picture; runs in a worker thread."""
+    path: Path, pixels: NDArray[Any], pixel_size: float | None, overwrite: bool, warning: str
+) -> Iterator[str]:
+    """Write the labels or values of a stack or a picture, and say so; runs in a worker thread."""
     from napari_unet.files import write_labels, write_values
 
     how: dict[str, Any] = {"pixel_size": pixel_size, "overwrite": overwrite}
     if pixels.dtype.kind == "f":
-        yield write_values(path, pixels[..., None, :, :], **how)
+        written = write_values(path, pixels[..., None, :, :], **how)
     else:
-        yield write_labels(path, pixels, **how)
+        written = write_labels(path, pixels, **how)
+    yield f"Written: {written}. ⚠ {warning}" if warning else f"Written: {written}"
 
 
 class ExportDock(Dock):
@@ -95,7 +97,7 @@ class ExportDock(Dock):
         self._layer.activated.connect(self._on_picked)
         self._path.textEdited.connect(self._on_picked)
         self._format.currentIndexChanged.connect(self._on_format)
-        self._job.reported.connect(self._on_written)
+        self._job.reported.connect(self.say)
         self._job.failed.connect(self.warn)
         self._job.finished.connect(self._show_buttons)
 
@@ -203,11 +205,9 @@ class ExportDock(Dock):
         pixels = labels[0] if layer.ndim == 2 else labels
         size = layers.pixel_size(layer)
         remember_folder(self._kind, path)
-        self._job.start(lambda should_stop: _write(path, pixels, size, overwrite))
+        warning = shortcomings(layer)
+        self._job.start(lambda should_stop: _write(path, pixels, size, overwrite, warning))
         self._show_buttons()
-
-    def _on_written(self, path: Path) -> None:
-        self.say(f"Written: {path}")
 
     def _show_buttons(self) -> None:
         self._export.setEnabled(not self._job.running)

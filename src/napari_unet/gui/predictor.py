@@ -17,11 +17,13 @@ from napari_unet.gui.layers import (
     CORRECTED,
     LABELS,
     OUTPUT,
+    PREDICTED,
     PREDICTION,
     TASK,
     VALUES,
     LayerError,
 )
+from napari_unet.gui.slices import by_other_models, in_words, sign
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -73,6 +75,7 @@ class _Progress:
     labels: NDArray[Any] | None = None
     probabilities: NDArray[Any] | None = None
     message: str = ""
+    model: str = ""  # its fingerprint
 
 
 def _predict(
@@ -100,7 +103,7 @@ def _predict(
         pixel_size=pixel_size,
         should_stop=should_stop,
     )
-    last = first - 1
+    last, by = first - 1, model.fingerprint
     for report in reports:
         labels = None
         if report.probabilities is not None and model.task != "regression":
@@ -108,7 +111,13 @@ def _predict(
             if model.task == "instances":
                 labels, last = number_on(labels, last)
         yield _Progress(
-            report.done, report.total, report.index, labels, report.probabilities, report.message
+            report.done,
+            report.total,
+            report.index,
+            labels,
+            report.probabilities,
+            report.message,
+            by,
         )
 
 
@@ -142,7 +151,8 @@ class Predictor(QObject):
         self.outcome = ""
         self.problem = ""
         self._message = ""
-        self._strokes = ""
+        self._strokes = self._mixture = ""
+        self._by = ""
         self._order = Order(whole=False, probabilities=False, device="auto")
         self._images: tuple[Image, ...] = ()
         self._model: TrainedModel | None = None
@@ -164,7 +174,7 @@ class Predictor(QObject):
     def note(self) -> str:
         """What a person should know of this prediction; mostly empty."""
         message = f"{self._message}." if self._message else ""
-        return " ".join(filter(None, (message, self._strokes)))
+        return " ".join(filter(None, (message, self._strokes, self._mixture)))
 
     def start(self, order: Order) -> None:
         """Predict; results of an earlier prediction are replaced slice by slice.
@@ -184,7 +194,7 @@ class Predictor(QObject):
         self._layers, self._written = {}, []
         self._shape = layers.volume_shape(self._images[0])
         self.share, self.outcome, self.problem = 0.0, "", ""
-        self._message = self._strokes = ""
+        self._message = self._strokes = self._mixture = ""
         size = layers.pixel_size(self._images[0]) if order.use_pixel_size else None
         kept_for = (model.network, session.channels, size)
         if self._kept_for != kept_for:
@@ -298,7 +308,10 @@ class Predictor(QObject):
         self.share = report.done / max(report.total, 1)
         self._message = report.message or self._message
         if report.z is not None and not self.problem:
+            self._by = report.model
             try:
+                if not self._written:
+                    self._set_aside_probabilities()
                 self._write(report.z, report.labels, report.probabilities)
                 self._written.append(report.z)
             except LayerError as error:
@@ -315,17 +328,33 @@ class Predictor(QObject):
             return
         kept = self._corrections.write(self._layer(PREDICTION), z, labels)
         self._strokes = kept or self._strokes
+        sign(self._layers[PREDICTION], z, self._by)
         if probabilities is not None and self._task() == "instances":
             self._keep(z, probabilities)
         if self._order.probabilities and probabilities is not None:
             for c in range(1, len(probabilities)):
-                layers.fill_slice(self._layer(f"{PROBABILITY} {c}"), z, probabilities[c])
+                layer = self._layer(f"{PROBABILITY} {c}")
+                layers.fill_slice(layer, z, probabilities[c])
+                sign(layer, z, self._by)
 
     def _write_values(self, z: int, values: NDArray[Any] | None) -> None:
         for k, plane in enumerate(() if values is None else values):
             layer = self._layer(f"{VALUES} {k}")
             layers.fill_slice(layer, z, plane)
             layers.widen_contrast(layer, plane, anew=not self._written)
+            sign(layer, z, self._by)
+
+    def _set_aside_probabilities(self) -> None:
+        """Let probabilities of other models go that this prediction does not write anew.
+
+        They are not those of the cells or classes that are shown from now on.
+        """
+        outputs = 0 if self._model is None else len(self._model.classes)
+        written = {f"{PROBABILITY} {c}" for c in range(outputs) if self._order.probabilities}
+        for layer in layers.outputs(self._session.viewer, PROBABILITY, self._images):
+            made_by = {*layers.fact(layer, PREDICTED, {}).values()}
+            if layers.role_of(layer) not in written and made_by - {self._by}:
+                _set_aside(layer)
 
     def _layer(self, role: str) -> Any:
         """Return the layer of a role, made when it is first written to.
@@ -340,7 +369,10 @@ class Predictor(QObject):
             if self._images[0] not in viewer.layers:
                 raise LayerError("The image was removed, so the prediction was stopped.")
             found: Any = layers.find(viewer, role, self._images)
-            self._layers[role] = found if self._fits(found, role) else self._new_layer(role)
+            fits = self._fits(found, role)
+            if not fits and found is not None and role.startswith(PROBABILITY):
+                _set_aside(found)
+            self._layers[role] = found if fits else self._new_layer(role)
             layers.lie_on(self._layers[role], self._images[0])
             self._describe(self._layers[role], role)
             self._show(self._layers[role])
@@ -362,13 +394,13 @@ class Predictor(QObject):
         task = self._task()
         if layers.fact(found, TASK, task) != task:
             return False
-        return not role.startswith(VALUES) or layers.fact(found, OUTPUT) == self._output(role)
+        return role == PREDICTION or layers.fact(found, OUTPUT) == self._output(role)
 
     def _task(self) -> str | None:
         return None if self._model is None else self._model.task
 
     def _output(self, role: str) -> str:
-        """Return what the values of a role are called."""
+        """Return what the values of a role are called, or the class of its probabilities."""
         return "values" if self._model is None else self._model.classes[_number(role)].name
 
     def _new_layer(self, role: str) -> Image | Labels:
@@ -379,7 +411,7 @@ class Predictor(QObject):
             return made
         if role.startswith(VALUES):
             return self._new_values(role)
-        return layers.add_image(
+        made = layers.add_image(
             viewer,
             self._images,
             np.zeros(self._shape, np.float32),
@@ -389,6 +421,8 @@ class Predictor(QObject):
             opacity=0.6,
             contrast_limits=(0, 1),
         )
+        layers.set_fact(made, OUTPUT, self._output(role))
+        return made
 
     def _describe(self, layer: Labels | Image, role: str) -> None:
         """Keep with a prediction what its numbers mean, as the session does with what is painted.
@@ -408,10 +442,11 @@ class Predictor(QObject):
         made = layers.add_image(
             self._session.viewer,
             self._images,
-            np.zeros(self._shape, np.float32),
+            np.full(self._shape, np.nan, np.float32),  # 0 would pass for a predicted value
             role=role,
             name=f"{self._images[0].name} {self._output(role)}",
             colormap="viridis",
+            contrast_limits=(0, 1),
             visible=_number(role) == 0,
         )
         layers.set_fact(made, OUTPUT, self._output(role))
@@ -429,10 +464,19 @@ class Predictor(QObject):
     def _on_finished(self) -> None:
         if not self.outcome and not self.problem and self._layers:
             self.outcome = self._summary()
+        self._mixture = self._mixed()
         if self._order.whole and len(self._written) < self._shape[0]:
             self._part_leftovers()
         self._layers, self._images, self._model = {}, (), None
         self.changed.emit()
+
+    def _mixed(self) -> str:
+        """Say which slices of the result are still those of another model; mostly empty."""
+        for layer in self._layers.values():
+            others = by_other_models(layer)
+            if others:
+                return f"“{layer.name}” still shows what another model found on {in_words(others)}."
+        return ""
 
     def _part_leftovers(self) -> None:
         """Let no number of a stack that came to an end early occur on the slices left out."""
@@ -512,6 +556,11 @@ class Predictor(QObject):
                 "predict with another model."
             )
         return task
+
+
+def _set_aside(layer: Image) -> None:
+    layers.set_aside(layer)
+    layer.name = f"{layer.name} (earlier model)"
 
 
 def _number(role: str) -> int:

@@ -15,6 +15,7 @@ from napari_unet.gui.layers.finding import (
     labels_layers,
     linked_images,
     newest_result,
+    outputs,
     unwrap,
     value_layers,
 )
@@ -51,6 +52,7 @@ from napari_unet.gui.layers.tags import (
     LABELS,
     OUTPUT,
     PAINTED,
+    PREDICTED,
     PREDICTION,
     REGIONS,
     TASK,
@@ -61,6 +63,7 @@ from napari_unet.gui.layers.tags import (
     identity,
     link,
     role_of,
+    set_aside,
     set_fact,
 )
 from napari_unet.gui.layers.writing import (
@@ -92,6 +95,7 @@ __all__ = [
     "LABELS",
     "OUTPUT",
     "PAINTED",
+    "PREDICTED",
     "PREDICTION",
     "REGIONS",
     "TASK",
@@ -133,6 +137,7 @@ __all__ = [
     "linked_images",
     "newest_result",
     "outlines",
+    "outputs",
     "painted_slices",
     "pixel_size",
     "placement",
@@ -146,6 +151,7 @@ __all__ = [
     "replace_labels",
     "role_of",
     "select",
+    "set_aside",
     "set_contrast",
     "set_fact",
     "show_above",

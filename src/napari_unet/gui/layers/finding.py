@@ -39,6 +39,7 @@ __all__ = [
     "labels_layers",
     "linked_images",
     "newest_result",
+    "outputs",
     "unwrap",
     "value_layers",
 ]
@@ -52,7 +53,11 @@ def unwrap(viewer: Any) -> ViewerModel:
 
 def image_layers(viewer: ViewerModel) -> list[Image]:
     """List the Image layers that a person could annotate, not our results; topmost last."""
-    return [layer for layer in viewer.layers if isinstance(layer, Image) and role_of(layer) is None]
+    return [
+        layer
+        for layer in viewer.layers
+        if isinstance(layer, Image) and annotation_role(layer) is None
+    ]
 
 
 def labels_layers(viewer: ViewerModel, like: Image) -> list[Labels]:
@@ -135,16 +140,32 @@ def all_labels(viewer: ViewerModel) -> list[Labels]:
 
 
 def value_layers(viewer: ViewerModel) -> list[Image]:
-    """List the Image layers with predicted values, top of the list first."""
+    """List the Image layers with predicted values, top of the list first.
+
+    Also those that the values of another model took the place of.
+    """
     return [
         layer
         for layer in reversed(viewer.layers)
-        if isinstance(layer, Image) and (role_of(layer) or "").startswith(VALUES)
+        if isinstance(layer, Image) and (annotation_role(layer) or "").startswith(VALUES)
+    ]
+
+
+def outputs(viewer: ViewerModel, kind: str, images: Sequence[Image]) -> list[Image]:
+    """List the Image layers of the roles `kind` 0, `kind` 1 ... that belong to any of `images`."""
+    wanted = [identity(image) for image in images]
+    return [
+        layer
+        for layer in viewer.layers
+        if isinstance(layer, Image)
+        and (role_of(layer) or "").startswith(kind)
+        and belongs_to(layer, wanted)
     ]
 
 
 def newest_result(viewer: ViewerModel) -> Labels | Image | None:
     """Return the topmost layer with a prediction; None before there is one."""
     predicted = [layer for layer in all_labels(viewer) if role_of(layer) == PREDICTION]
-    found: list[Labels | Image] = [*predicted, *value_layers(viewer)]
+    values = [layer for layer in value_layers(viewer) if role_of(layer) is not None]
+    found: list[Labels | Image] = [*predicted, *values]
     return max(found, key=viewer.layers.index, default=None)

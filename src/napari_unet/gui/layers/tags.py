@@ -23,6 +23,7 @@ __all__ = [
     "LABELS",
     "OUTPUT",
     "PAINTED",
+    "PREDICTED",
     "PREDICTION",
     "REGIONS",
     "TASK",
@@ -35,6 +36,7 @@ __all__ = [
     "image_keys",
     "link",
     "role_of",
+    "set_aside",
     "set_fact",
 ]
 
@@ -50,6 +52,8 @@ TASK, CLASSES, COMPLETE, OUTPUT = "task", "classes", "complete", "output"
 """Facts: what labels mean, names of painted values, complete slices, what values are called."""
 PAINTED = "painted"
 """Fact: the slices of a prediction on which a person has painted."""
+PREDICTED = "predicted"
+"""Fact: the slices that are predicted, and the fingerprint of the model that made each."""
 _METADATA = "napari_unet"
 _FORMER = "former role"  # what a layer was until another one took its place
 
@@ -116,5 +120,10 @@ def link(viewer: ViewerModel, layer: Layer, role: str, images: Sequence[Image]) 
     wanted = [identity(image) for image in images]
     for other in viewer.layers:
         if other is not layer and role_of(other) == role and belongs_to(other, wanted):
-            _tag(other)[_FORMER] = _tag(other).pop("role")
+            set_aside(other)
     assign(layer, role, images)
+
+
+def set_aside(layer: Layer) -> None:
+    """Let a layer play its role no more; what it was stays known."""
+    _tag(layer)[_FORMER] = _tag(layer).pop("role")
