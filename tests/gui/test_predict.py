@@ -512,6 +512,40 @@ def other(model: TrainedModel) -> TrainedModel:
     return replace(model, network=network)
 
 
+def test_a_stack_that_is_predicted_anew_fills_no_history(
+    viewer, dock, session, squares, press, qtbot
+):
+    session.set_model(bright())
+    predict(dock, session, press, qtbot, None)
+    found = viewer.layers["cells prediction"]
+    squares.data = np.roll(squares.data, 5, axis=1)
+    predict(dock, session, press, qtbot, 0)
+    viewer.layers.selection.active = found
+    found.mode = "erase"
+    squares.data = np.roll(squares.data, 5, axis=2)
+    predict(dock, session, press, qtbot, None)
+    assert found.mode == "erase"
+    after = found.data.copy()
+    np.testing.assert_array_equal(after > 0, squares.data > 0)
+    found.undo()
+    np.testing.assert_array_equal(found.data, after)
+
+
+def test_what_was_painted_on_a_prediction_comes_back_by_undo(
+    viewer, dock, session, squares, press, qtbot
+):
+    session.set_model(bright())
+    predict(dock, session, press, qtbot, None)
+    found = viewer.layers["cells prediction"]
+    viewer.dims.set_current_step(0, 1)
+    found.paint((1, 10, 40), 77)
+    before = found.data.copy()
+    predict(dock, session, press, qtbot, None)
+    assert not (found.data == 77).any()
+    found.undo()
+    np.testing.assert_array_equal(found.data[1], before[1])
+
+
 def test_values_of_slices_that_are_not_predicted_are_nan(
     viewer, dock, session, squares, press, qtbot
 ):

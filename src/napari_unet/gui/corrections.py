@@ -47,8 +47,16 @@ class Corrections(QObject):
         """Notice strokes on a layer from now on."""
         prediction.events.paint.connect(self._on_paint)
 
-    def write(self, prediction: Labels, z: int, values: NDArray[Any]) -> str:
-        """Write a predicted slice (Y, X), which can be undone.
+    def write(
+        self, prediction: Labels, z: int, values: NDArray[Any], *, undoable: bool = True
+    ) -> str:
+        """Write a predicted slice (Y, X).
+
+        Parameters
+        ----------
+        undoable
+            Whether the user can undo it; where a person has painted it always can be. napari's
+            history keeps the place of every changed pixel, which is much for a whole stack.
 
         Returns
         -------
@@ -60,10 +68,17 @@ class Corrections(QObject):
         LayerError
             If it cannot be kept; then nothing is written.
         """
+        undoable = undoable or z in layers.fact(prediction, PAINTED, [])
         kept = self._keep(prediction, z)
         with self.unheard():
-            layers.fill_slice(prediction, z, values)
+            (layers.fill_slice if undoable else layers.replace_slice)(prediction, z, values)
         return kept
+
+    def renumber(self, prediction: Labels, z: int, values: NDArray[Any]) -> None:
+        """Write a slice on which only the numbers are others; as `write` without undo."""
+        painted = z in layers.fact(prediction, PAINTED, [])
+        with self.unheard():
+            (layers.fill_slice if painted else layers.replace_slice)(prediction, z, values)
 
     @contextmanager
     def unheard(self) -> Iterator[None]:

@@ -168,6 +168,8 @@ class Cutter(QObject):
         self.share, self._cells = 0.0, {}
         self._total, self._strokes = len(slices), ""
         self._predictor.show()
+        if self._total > 1:
+            self._predictor.forget_history()
         self._images = self._session.image_layers
         self._job.start(lambda stop: _cut(model, kept, slices, first, size, stop))
         self.changed.emit()
@@ -177,7 +179,8 @@ class Cutter(QObject):
             self.cancel()
             return
         try:
-            self._strokes = self._predictor.write_labels(cut.z, cut.labels) or self._strokes
+            kept = self._predictor.write_labels(cut.z, cut.labels, undoable=self._total == 1)
+            self._strokes = kept or self._strokes
         except ValueError as error:
             self.problem = str(error)
             self.cancel()

@@ -223,8 +223,7 @@ class Predictor(QObject):
         prediction are left on other slices, under the same numbers.
         """
         if self.labels_layer is not None:
-            with self._corrections.unheard():
-                _part_numbers(self.labels_layer, written)
+            self._part(self.labels_layer, written)
 
     def kept(self, model: TrainedModel | None) -> dict[int, NDArray[Any]]:
         """Return the probabilities (C, Y, X) of slices that this network predicted, by slice.
@@ -240,8 +239,13 @@ class Predictor(QObject):
         """The pixel size that the kept probabilities were predicted at."""
         return self._kept_for[2] if self._kept_for else None
 
-    def write_labels(self, z: int, labels: NDArray[Any]) -> str:
-        """Put other cells in place of those that were found on a slice; this can be undone.
+    def write_labels(self, z: int, labels: NDArray[Any], *, undoable: bool) -> str:
+        """Put other cells in place of those that were found on a slice.
+
+        Parameters
+        ----------
+        undoable
+            Whether the user can undo it; see `Corrections.write`.
 
         Returns
         -------
@@ -256,7 +260,12 @@ class Predictor(QObject):
         layer = self.labels_layer
         if layer is None:
             raise LayerError("The layer of the prediction was removed; predict again.")
-        return self._corrections.write(layer, z, labels)
+        return self._corrections.write(layer, z, labels, undoable=undoable)
+
+    def forget_history(self) -> None:
+        """Let nothing on the prediction be undone any more: many slices are about to be written."""
+        if self.labels_layer is not None:
+            layers.forget_history(self.labels_layer)
 
     def show(self) -> None:
         """Let what was predicted for the session's image be seen; `correct` has hidden it."""
@@ -326,9 +335,12 @@ class Predictor(QObject):
         if labels is None:
             self._write_values(z, probabilities)
             return
-        kept = self._corrections.write(self._layer(PREDICTION), z, labels)
+        layer, many = self._layer(PREDICTION), self._order.whole and self._shape[0] > 1
+        if many and not self._written:
+            layers.forget_history(layer)
+        kept = self._corrections.write(layer, z, labels, undoable=not many)
         self._strokes = kept or self._strokes
-        sign(self._layers[PREDICTION], z, self._by)
+        sign(layer, z, self._by)
         if probabilities is not None and self._task() == "instances":
             self._keep(z, probabilities)
         if self._order.probabilities and probabilities is not None:
@@ -482,8 +494,16 @@ class Predictor(QObject):
         """Let no number of a stack that came to an end early occur on the slices left out."""
         layer = self._layers.get(PREDICTION)
         if layer in self._session.viewer.layers and layers.role_of(layer) == PREDICTION:
-            with self._corrections.unheard():
-                _part_numbers(layer, self._written)
+            self._part(layer, self._written)
+
+    def _part(self, layer: Labels, written: Collection[int]) -> None:
+        first = _free_number(layer, without=written)
+        found = {z: layers.read_labels_slice(layer, z) for z in written}
+        lowest = min((int(p[p > 0].min(initial=first)) for p in found.values()), default=first)
+        if lowest < first and layers.fact(layer, TASK) == "instances":
+            for z, plane in found.items():
+                numbers = np.where(plane > 0, plane + (first - 1), 0)
+                self._corrections.renumber(layer, z, numbers)
 
     def _summary(self) -> str:
         count = len(self._written)
@@ -571,15 +591,6 @@ def _number(role: str) -> int:
 def _free_number(layer: Labels, without: Collection[int]) -> int:
     planes = enumerate(layers.view_labels(layer))
     return 1 + max((int(plane.max()) for z, plane in planes if z not in without), default=0)
-
-
-def _part_numbers(layer: Labels, written: Collection[int]) -> None:
-    first = _free_number(layer, without=written)
-    found = {z: layers.read_labels_slice(layer, z) for z in written}
-    lowest = min((int(p[p > 0].min(initial=first)) for p in found.values()), default=first)
-    if lowest < first and layers.fact(layer, TASK) == "instances":
-        for z, plane in found.items():
-            layers.write_slice(layer, z, np.where(plane > 0, plane + (first - 1), 0))
 
 
 def _take_fresh_number(labels: Labels) -> None:

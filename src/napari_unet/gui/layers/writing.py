@@ -26,6 +26,7 @@ __all__ = [
     "add_outlines",
     "add_regions",
     "fill_slice",
+    "forget_history",
     "hide",
     "lie_on",
     "placement",
@@ -33,6 +34,7 @@ __all__ = [
     "put_labels",
     "remove_roles",
     "replace_labels",
+    "replace_slice",
     "select",
     "set_contrast",
     "show_above",
@@ -282,9 +284,25 @@ def fill_slice(layer: Placed, z: int, values: NDArray[Any]) -> None:
     """
     if isinstance(layer, Labels) and read_labels_slice(layer, z).any():
         write_slice(layer, z, values)
-        return
+    else:
+        replace_slice(layer, z, values)
+
+
+def replace_slice(layer: Placed, z: int, values: NDArray[Any]) -> None:
+    """Write one slice (Y, X) past napari's history: cheap, and for good."""
     layer.data[z if layer.ndim == 3 else slice(None)] = values
     layer.refresh()
+
+
+def forget_history(layer: Labels) -> None:
+    """Let nothing be undone that was done so far; the tool in hand stays.
+
+    What is written past the history would be torn by an undo of what was there before.
+    """
+    mode, editable = layer.mode, layer.editable
+    layer.editable = False  # of a layer that cannot be edited napari forgets the history
+    layer.editable = editable
+    layer.mode = mode
 
 
 def remove_roles(viewer: ViewerModel, roles: Sequence[str]) -> None:
@@ -327,7 +345,8 @@ def hide(layer: Layer) -> None:
 
 def show_above(viewer: ViewerModel, layer: Layer, other: Layer | None) -> None:
     """Let a layer be seen, and not through another one that lies upon it."""
-    layer.visible = True
+    if not layer.visible:  # else napari would take the tool out of the user's hand
+        layer.visible = True
     if other in viewer.layers and viewer.layers.index(layer) < viewer.layers.index(other):
         viewer.layers.move(viewer.layers.index(layer), viewer.layers.index(other) + 1)
 
