@@ -38,10 +38,11 @@ def model(tmp_path: Path) -> Path:
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the preset quick small enough for a test."""
-    from napari_unet.training import PRESETS, configuration
+    from napari_unet.training import PRESETS, configuration, effects
 
     small = replace(PRESETS["quick"], width=2, depth=2, patch=32, batch=1)
-    monkeypatch.setattr(configuration, "PRESETS", {**PRESETS, "quick": small})
+    for module in (configuration, effects):
+        monkeypatch.setattr(module, "PRESETS", {**PRESETS, "quick": small})
 
 
 @pytest.fixture

@@ -179,8 +179,7 @@ def chosen_without_effect(
     mapping
         As `without_effect`.
     """
-    preset = asked.preset if asked.preset in PRESETS else TrainingConfig().preset
-    usual = TrainingConfig.from_preset(preset, task=asked.task)
+    usual = PRESETS.get(asked.preset, TrainingConfig())
     found = {}
     for name, because in without_effect(used, goes_on=goes_on).items():
         value = getattr(asked, name)
