@@ -181,8 +181,9 @@ def test_the_users_labels_are_touched_only_by_correct_and_that_can_be_undone(
     mine = np.zeros_like(labels.data)
     mine[0, 6, 6] = 9
     np.testing.assert_array_equal(labels.data, mine)
+    labels.name = "my nuclei"
     press(dock, "Correct")
-    assert "1 cell" in dock.message
+    assert "1 cells were copied into “my nuclei”" in dock.message
     expected = mine.copy()
     expected[0, 20:34, 20:34] = 10
     np.testing.assert_array_equal(labels.data, expected)

@@ -21,6 +21,8 @@ from napari_unet.prediction import InstanceOptions
 from napari_unet.training import devices
 
 if TYPE_CHECKING:
+    from napari.layers import Labels
+
     from napari_unet.network import TrainedModel
 
 __all__ = ["PredictDock"]
@@ -262,8 +264,8 @@ class PredictDock(Dock):
             return
         what = "pixels" if self.session.task == "classes" else "cells"
         self.say(
-            f"{count} {what} were copied into “{self.session.name} labels”; correct them with the "
-            "brush, then train again."
+            f"{count} {what} were copied into “{_name(self.session.labels_layer)}”; correct them "
+            "with the brush, then train again."
             if count
             else "Everything that was found here is painted already."
         )
@@ -292,6 +294,10 @@ class PredictDock(Dock):
         self._sure.setEnabled(not values)
         self._sure.setToolTip(_because(_SURE, f"{_VALUES}: they have no probabilities.", values))
         self._slices.setEnabled(self.session.slice_count != 1)
+
+
+def _name(labels: Labels | None) -> str:
+    return "" if labels is None else str(labels.name)
 
 
 def _because(usual: str, reason: str, disabled: bool) -> str:
