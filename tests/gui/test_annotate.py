@@ -284,6 +284,21 @@ def test_classes_are_named_and_picked(viewer: Any, dock: AnnotateDock, press: Pr
     assert labels_of(dock).mode == "paint"
 
 
+def test_a_class_that_is_painted_is_listed_by_its_number(
+    viewer: Any, dock: AnnotateDock, press: Press, qtbot: Any
+) -> None:
+    viewer.add_image(picture(64, 64), name="tissue")
+    press(dock, "Start annotating")
+    press(dock, "Classes")
+    labels_of(dock).selected_label = 4  # as napari's spinner does
+    labels_of(dock).paint((5, 5), 4)
+    classes = dock._classes.findChild(QListWidget)
+    listed = lambda: [classes.item(n).text() for n in range(classes.count())]  # noqa: E731
+    qtbot.waitUntil(lambda: listed() == ["background", "class 1", "class 3"], timeout=5000)
+    classes.item(2).setText("nerve")
+    assert dock.session.class_names == {1: "background", 2: "class 1", 4: "nerve"}
+
+
 def test_ticking_a_layer_makes_it_a_channel(viewer: Any, dock: AnnotateDock) -> None:
     first = viewer.add_image(picture(64, 64), name="red")
     second = viewer.add_image(picture(64, 64), name="green")

@@ -276,6 +276,28 @@ def test_the_next_training_goes_on_from_the_model_in_the_window(
     assert again._form.widget("width").isEnabled()
 
 
+def test_classes_keep_the_names_of_the_model_unless_the_user_gives_one(dock, painted, press, qtbot):
+    """Of the painted values 2 is the user's, 3 the model's, 5 nobody's."""
+    labels = painted.labels_layer
+    labels.data[labels.data > 0] += 1
+    labels.data[0, :10, :10] = 5
+    painted.task = "classes"
+    painted.class_names = {1: "background", 2: "nerve", 3: "class 2"}
+    choose(dock, steps=2, minutes=None)
+    press(dock, "Start training")
+    wait(painted, qtbot)
+    named = {label.value: label.name for label in painted.model.classes}
+    assert named == {2: "nerve", 3: "class 2", 5: "class 4"}
+    classes = tuple(ClassLabel(value, f"tissue {value}") for value in named)
+    painted.set_model(replace(painted.model, classes=classes))
+    pick(dock, "The model in the window")
+    choose(dock, steps=2, minutes=None)
+    press(dock, "Start training")
+    wait(painted, qtbot)
+    named = {label.value: label.name for label in painted.model.classes}
+    assert named == {2: "nerve", 3: "tissue 3", 5: "tissue 5"}
+
+
 def test_a_training_goes_on_from_a_file_which_is_remembered(
     viewer, dock, painted, press, qtbot, tmp_path: Path
 ):

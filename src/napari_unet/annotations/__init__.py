@@ -9,6 +9,7 @@ from napari_unet.annotations.annotated_image import (
 )
 from napari_unet.annotations.cells import (
     binary_to_instances,
+    cell_values,
     count_cells,
     looks_like_picture,
     split_connected,
@@ -33,6 +34,7 @@ __all__ = [
     "annotate_values",
     "binary_to_instances",
     "cell_diameter",
+    "cell_values",
     "class_balance",
     "class_target",
     "count_cells",

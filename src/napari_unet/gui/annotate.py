@@ -26,6 +26,7 @@ from napari_unet.gui.layers import LayerError
 from napari_unet.gui.overlay import Overlay
 from napari_unet.gui.question import Question
 from napari_unet.gui.recovery import Autosave
+from napari_unet.gui.session import nameless
 from napari_unet.gui.survey import Survey
 from napari_unet.gui.tools import KEYS, Tools
 
@@ -276,13 +277,14 @@ class AnnotateDock(Dock):
             widget.setVisible(not classes)
         self._complete.setChecked(session.current_slice in session.complete)
         self._classes.setVisible(classes)
-        if classes:
-            self._classes.show_classes(session.class_names, session.labels_layer)
         self._show.setChecked(self._overlay.shown)
         self._show_counts()
 
     def _show_counts(self) -> None:
         session, survey = self.session, self._survey
+        if session.task == "classes":
+            painted = {value: nameless(value) for value in survey.values}
+            self._classes.show_classes(painted | session.class_names, session.labels_layer)
         here = survey.by_slice.get(session.current_slice)
         what = "classes" if session.task == "classes" else "cells"
         stack = session.slice_count > 1

@@ -348,11 +348,16 @@ class Session(QObject):
     def class_names(self, names: Mapping[int, str]) -> None:
         self._remember(CLASSES, {int(value): str(name) for value, name in names.items()})
 
+    @property
+    def given_names(self) -> dict[int, str]:
+        """Painted value and name of the classes that somebody has named."""
+        known = self._remembered(CLASSES, {})
+        return {value: name for value, name in known.items() if name != nameless(value)}
+
     def name_classes(self, names: Mapping[int, str]) -> None:
         """Name the classes that the user has not named."""
         known = self._remembered(CLASSES, {})
-        own = {value: name for value, name in known.items() if name != nameless(value)}
-        named = {**known, **names, **own}
+        named = {**known, **names, **self.given_names}
         if named and named != known:
             self.class_names = named
 

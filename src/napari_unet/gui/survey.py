@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["SliceSurvey", "Survey", "survey_slices"]
 
 _WAIT_MS = 60
+_MOST = 255  # classes that a training takes
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +38,8 @@ class SliceSurvey:
         (Y, X) mask of what counts.
     outside
         How many of the cells, or classes, have no pixel that counts.
+    values
+        The painted numbers, where there are few enough for classes.
     """
 
     z: int
@@ -45,13 +48,14 @@ class SliceSurvey:
     share: float
     annotated: NDArray[Any] | None
     outside: int = 0
+    values: frozenset[int] = frozenset()
 
 
 def survey_slices(
     marks: Marks, slices: Sequence[int], should_stop: ShouldStop
 ) -> Iterator[SliceSurvey]:
     """Count slice by slice, in the given order; only the first brings its mask along."""
-    from napari_unet.annotations import count_cells
+    from napari_unet.annotations import cell_values, count_cells
 
     for n, z in enumerate(slices):
         if should_stop():
@@ -59,10 +63,20 @@ def survey_slices(
         here = marks.slice(z)
         mask = here.annotated()[0]
         labels = here.labels[0]
-        cells = count_cells(labels)
+        found = cell_values(labels)
+        cells = len(found)
         outside = cells - count_cells(labels * mask)
-        share = float(mask.mean())
-        yield SliceSurvey(z, cells, int(labels.max()), share, None if n else mask, outside)
+        yield SliceSurvey(
+            z,
+            cells,
+            int(labels.max()),
+            float(mask.mean()),
+            None if n else mask,
+            outside,
+            frozenset(int(value) for value in found if value > 0)
+            if cells <= _MOST
+            else frozenset(),
+        )
 
 
 class Survey(QObject):
@@ -108,6 +122,11 @@ class Survey(QObject):
     def annotated_slices(self) -> int:
         """How many slices have something that counts."""
         return sum(one.share > 0 for one in self.by_slice.values())
+
+    @property
+    def values(self) -> frozenset[int]:
+        """The painted numbers on the slices counted so far, where they may be classes."""
+        return frozenset().union(*(one.values for one in self.by_slice.values()))
 
     @property
     def highest(self) -> int:

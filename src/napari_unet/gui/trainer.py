@@ -16,6 +16,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from napari_unet.gui import layers
 from napari_unet.gui.file_dialog import plain_name
 from napari_unet.gui.layers import LayerError
+from napari_unet.gui.session import nameless
 from napari_unet.gui.settings import home
 
 if TYPE_CHECKING:
@@ -179,7 +180,7 @@ class Trainer(QObject):
         self._model, self._snapshot, self._slot = None, snapshot, _Slot()
         self.checkpoint = None
         self._images = self._session.image_layers
-        names = self._session.class_names if snapshot.task == "classes" else None
+        names = self._session.given_names
         config = replace(config, task=snapshot.task, threads=config.threads or _threads())
         channels = layers.channel_names(self._session.channels)
         work = _Work(snapshot, channels, config, names, self._slot, start, name)
@@ -271,7 +272,7 @@ class _Work:
     snapshot: Snapshot
     channels: list[str]
     config: TrainingConfig
-    names: dict[int, str] | None
+    names: dict[int, str]
     slot: _Slot
     start: TrainedModel | Path | None
     start_name: str
@@ -288,12 +289,14 @@ def _train(work: _Work, should_stop: ShouldStop) -> Iterator[TrainingReport | _S
         newer = work.slot.take()
         return None if newer is None else [_lesson(newer)]
 
+    lesson = _lesson(work.snapshot)
+    start = _read(work.start) if isinstance(work.start, Path) else work.start
     reports = train(
-        [_lesson(work.snapshot)],
+        [lesson],
         work.config,
-        start=_read(work.start) if isinstance(work.start, Path) else work.start,
+        start=start,
         start_name=work.start_name,
-        class_names=work.names,
+        class_names=_class_names(lesson, work, start),
         should_stop=should_stop,
         updates=updates,
     )
@@ -313,6 +316,20 @@ def _train(work: _Work, should_stop: ShouldStop) -> Iterator[TrainingReport | _S
                 with suppress(OSError):
                     stored.path.with_stem(f"{name} (unfinished)").unlink()
             yield stored
+
+
+def _class_names(
+    lesson: AnnotatedImage, work: _Work, start: TrainedModel | None
+) -> dict[int, str] | None:
+    """Name painted classes as the user does, else as `start`, else as the dock lists them."""
+    from napari_unet.annotations import cell_values
+
+    if work.config.task != "classes":
+        return None
+    painted = {int(value) for plane in lesson.labels for value in cell_values(plane)}
+    known = start.classes if start is not None and start.task == "classes" else ()
+    listed = {value: nameless(value) for value in painted}
+    return listed | {label.value: label.name for label in known} | work.names
 
 
 def _with_channels(report: TrainingReport, names: list[str]) -> TrainingReport:
