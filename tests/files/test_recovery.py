@@ -23,7 +23,7 @@ from napari_unet.files import (
     recovery_folder,
     save_recovery,
 )
-from napari_unet.files.recovery import in_use
+from napari_unet.files.recovery import in_use, release_recovery
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -154,11 +154,10 @@ def test_a_file_is_in_use_while_the_process_that_saved_it_lives(
     tmp_path: Path, living: subprocess.Popen[str]
 ) -> None:
     (entry,) = list_recoveries(tmp_path).entries
-    assert (entry.host, entry.process) == (platform.node(), living.pid)
+    assert entry.process == living.pid
+    assert entry.started is not None
     assert in_use(entry)
-    assert not in_use(replace(entry, host="another computer"))
-    before = datetime.now(UTC) - timedelta(hours=1)
-    assert not in_use(replace(entry, saved=before)), "another process has its number now"
+    assert not in_use(replace(entry, started=entry.started - 3600)), "another has its number now"
     living.kill()
     # It has ended, but its parent, this process, has not asked for its end yet.
     until = time.monotonic() + 10
@@ -177,5 +176,26 @@ def test_files_of_this_process_and_of_older_versions_are_not_in_use(tmp_path: Pa
     header = json.dumps({"key": "a", "saved": "2026-01-01T00:00:00+00:00", "facts": {"cells": 4}})
     np.savez_compressed(path, header=np.array(header), labels=LABELS)
     (entry,) = list_recoveries(tmp_path).entries
-    assert (entry.host, entry.process, entry.facts) == ("", None, {"cells": 4})
+    assert (entry.process, entry.started, entry.facts) == (None, None, {"cells": 4})
     assert not in_use(entry)
+
+
+def test_a_file_stays_in_use_when_the_network_names_the_computer_anew(
+    tmp_path: Path, living: subprocess.Popen[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(platform, "node", lambda: "another.name")
+    (entry,) = list_recoveries(tmp_path).entries
+    assert in_use(entry)
+
+
+def test_a_released_file_is_in_nobody_s_use_and_holds_the_same(
+    tmp_path: Path, living: subprocess.Popen[str]
+) -> None:
+    (before,) = list_recoveries(tmp_path).entries
+    release_recovery(tmp_path, "a")
+    (entry,) = list_recoveries(tmp_path).entries
+    assert not in_use(entry)
+    assert replace(before, process=None) == entry
+    np.testing.assert_array_equal(load_recovery(tmp_path, "a").labels, np.ones((3, 20, 20)))
+    release_recovery(tmp_path, "what is not there")
+    assert len(list_recoveries(tmp_path).entries) == 1

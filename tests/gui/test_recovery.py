@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -18,6 +20,7 @@ from qtpy.QtWidgets import QApplication, QDialog
 
 from napari_unet.files import FileError, recovery
 from napari_unet.gui import layers
+from napari_unet.gui import recovery as writer
 from napari_unet.gui.annotate import AnnotateDock
 from napari_unet.gui.export import ExportDock
 from napari_unet.gui.predict import PredictDock
@@ -39,6 +42,10 @@ def picture() -> np.ndarray:
 
 def files() -> list[Path]:
     return sorted(recovery.recovery_folder().glob("*.npz"))
+
+
+def entries() -> tuple[recovery.RecoveryEntry, ...]:
+    return recovery.list_recoveries(recovery.recovery_folder()).entries
 
 
 def annotate(viewer: Any) -> Session:
@@ -64,6 +71,7 @@ def crashed(qtbot: Any, make_napari_viewer: Callable[..., Any]) -> np.ndarray:
     assert session.labels_layer is not None
     labels = session.labels_layer.data.copy()
     viewer.close()
+    qtbot.waitUntil(lambda: [e.process for e in entries()] == [None], timeout=5000)
     return labels
 
 
@@ -261,8 +269,6 @@ def test_an_unwritable_folder_is_said_once_and_painting_goes_on(
 def test_what_could_not_be_written_is_tried_again_without_another_stroke(
     qtbot: Any, viewer: Any, dock: AnnotateDock, press: Press, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from napari_unet.gui import recovery as writer
-
     write, attempts = recovery.save_recovery, []
 
     def save(*what: Any, **more: Any) -> None:
@@ -544,35 +550,77 @@ def test_what_cannot_be_counted_is_saved_and_offered(
     assert "Restore the annotation of “cells”" in dock._offer.text
 
 
-def test_what_another_window_is_at_work_on_is_not_offered(
-    qtbot: Any, make_napari_viewer: Callable[..., Any], viewer: Any, dock: AnnotateDock
+def test_what_another_window_is_at_work_on_is_offered_once_that_is_closed(
+    qtbot: Any,
+    make_napari_viewer: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(writer, "_LOOK_MS", 100)
     first = make_napari_viewer()
     with qtbot.waitSignal(annotate(first).part(Autosave).saved, timeout=10000):
         pass
+    viewer = make_napari_viewer(show=True)
     viewer.add_image(picture(), name="cells")
+    autosave = Session.of(viewer).part(Autosave)
     qtbot.wait(1000)
-    assert not dock._offer.isVisible()
-    first.close()
-    qtbot.wait(100)
-    dock.session.part(Autosave)._look()
-    qtbot.waitUntil(dock._offer.isVisible, timeout=5000)
+    assert autosave.offer is None
+    Session.of(first).close()  # closed by its X, a window may be there for long, unseen
+    qtbot.waitUntil(lambda: autosave.offer is not None, timeout=5000)
 
 
 def test_what_another_process_is_at_work_on_is_not_offered(
     qtbot: Any,
     viewer: Any,
     crashed: np.ndarray,
-    dock: AnnotateDock,
+    make_napari_viewer: Callable[..., Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(writer, "_LOOK_MS", 100)
+    viewer = make_napari_viewer()
+    autosave = Session.of(viewer).part(Autosave)
     with monkeypatch.context() as patch:
         patch.setattr(recovery, "in_use", lambda entry: True)
         viewer.add_image(picture(), name="cells")
         qtbot.wait(1000)
-        assert not dock._offer.isVisible()
-    dock.session.part(Autosave)._look()
-    qtbot.waitUntil(dock._offer.isVisible, timeout=5000)
+        assert autosave.offer is None
+    qtbot.waitUntil(lambda: autosave.offer is not None, timeout=5000)
+
+
+def test_a_closed_window_leaves_its_files_to_anybody(
+    qtbot: Any, make_napari_viewer: Callable[..., Any]
+) -> None:
+    viewer = make_napari_viewer()
+    session = annotate(viewer)
+    with qtbot.waitSignal(session.part(Autosave).saved, timeout=10000):
+        pass
+    session.choose([viewer.add_image(picture()[::-1], name="others")])
+    session.create_annotation().paint((0, 5, 5), 1)
+    viewer.close()
+    qtbot.waitUntil(lambda: [e.process for e in entries()] == [None, None], timeout=5000)
+    assert cells_by_name() == {"cells": 2, "others": 1}
+
+
+def test_closing_does_not_wait_for_a_file_that_takes_long(
+    qtbot: Any, make_napari_viewer: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, goes_on = recovery.save_recovery, threading.Event()
+
+    def save(*what: Any, **more: Any) -> None:
+        goes_on.wait(20)
+        write(*what, **more)
+
+    monkeypatch.setattr(recovery, "save_recovery", save)
+    viewer = make_napari_viewer()
+    session = annotate(viewer)
+    session.part(Autosave).save()
+    assert session.labels_layer is not None
+    session.labels_layer.paint((0, 5, 5), 9)
+    began = time.monotonic()
+    session.close()
+    assert time.monotonic() - began < 3
+    goes_on.set()
+    qtbot.waitUntil(lambda: [e.process for e in entries()] == [None], timeout=5000)
+    assert cells_by_name() == {"cells": 3}
 
 
 def test_a_file_is_replaced_once(
@@ -597,8 +645,6 @@ def test_a_file_is_replaced_once(
 def test_a_save_that_fails_is_said_once_whichever_dock_is_open(
     qtbot: Any, viewer: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from napari_unet.gui import recovery as writer
-
     said, attempts, reasons = [], [], ["full", "full", "gone"]
 
     def hear(notification: Any) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import platform
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -34,11 +33,13 @@ __all__ = [
     "list_recoveries",
     "load_recovery",
     "recovery_folder",
+    "release_recovery",
     "save_recovery",
 ]
 
 _HEADER = "header"
 _LABELS = "labels"
+_SAME = 60.0  # seconds by which the clock may have been set since a process told when it began
 
 
 @dataclass(frozen=True)
@@ -53,16 +54,17 @@ class RecoveryEntry:
         When.
     facts
         What it says.
-    host, process
-        Which process of which computer saved it; empty and None where the file does not say.
+    process, started
+        The number of the process that is at work on it, and when that began, in seconds since
+        1970; None where nobody is, or the file does not say.
     """
 
     key: str
     path: Path
     saved: datetime
     facts: Mapping[str, Any]
-    host: str = ""
     process: int | None = None
+    started: float | None = None
 
 
 @dataclass(frozen=True)
@@ -155,12 +157,33 @@ def save_recovery(
         if np.asarray(array).dtype.hasobject:
             raise ValueError(f"{name!r} holds objects; a recovery file stores numbers only")
     saved = datetime.now(UTC).isoformat()
-    writer = {"host": platform.node(), "process": os.getpid()}
-    header = json.dumps({"key": key, "saved": saved, "facts": dict(facts or {}), **writer})
+    writer = {"process": os.getpid(), "started": _began(os.getpid())}
     path = _path(folder, key)
-    with writing(path, overwrite=True) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, allow_pickle=False, **{_HEADER: np.array(header)}, **stored)
+    _write(path, {"key": key, "saved": saved, "facts": dict(facts or {}), **writer}, stored)
     return path
+
+
+def release_recovery(folder: str | os.PathLike[str], key: str) -> None:
+    """Say in a file, if there is one, that nobody is at work on it any more, else change nothing.
+
+    Raises
+    ------
+    FileError
+        If it cannot be read or written; it is then as it was.
+    """
+    path = _path(folder, key)
+    if not path.exists():
+        return
+    with _opened(path) as file:
+        header = json.loads(str(file[_HEADER])) | {"process": None}
+        stored = {name: file[name] for name in file.files if name != _HEADER}
+    _write(path, header, stored)
+
+
+def _write(path: Path, header: Mapping[str, Any], stored: Mapping[str, NDArray[Any]]) -> None:
+    said = {_HEADER: np.array(json.dumps(header))}
+    with writing(path, overwrite=True) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, allow_pickle=False, **said, **stored)
 
 
 def list_recoveries(folder: str | os.PathLike[str]) -> RecoveryList:
@@ -177,18 +200,24 @@ def list_recoveries(folder: str | os.PathLike[str]) -> RecoveryList:
 
 
 def in_use(entry: RecoveryEntry) -> bool:
-    """Tell whether another process of this computer, the one that saved a file, is still alive."""
-    if entry.process in (None, os.getpid()) or entry.host != platform.node():
+    """Tell whether another process, the one that saved a file, is still at work on it."""
+    if entry.process is None or entry.started is None or entry.process == os.getpid():
         return False
-    import psutil  # asked for in napari only, which brings it
+    import psutil
 
     try:
-        process = psutil.Process(entry.process)
-        # Numbers of processes are used again: whoever saved the file was there before it.
-        older = process.create_time() <= entry.saved.timestamp()
-        return bool(older and process.status() != psutil.STATUS_ZOMBIE)
+        # Numbers of processes are used again, by this computer and by others of the same home.
+        same = abs(_began(entry.process) - entry.started) < _SAME
+        return same and bool(psutil.Process(entry.process).status() != psutil.STATUS_ZOMBIE)
     except psutil.Error:
         return False
+
+
+def _began(process: int) -> float:
+    """Return when a process began; the name of a computer changes with its network, this not."""
+    import psutil  # asked for in napari only
+
+    return float(psutil.Process(process).create_time())
 
 
 def load_recovery(folder: str | os.PathLike[str], key: str) -> Recovery:
@@ -232,7 +261,7 @@ def _entry(path: Path) -> RecoveryEntry:
     with _opened(path) as file:
         header = json.loads(str(file[_HEADER]))
         saved = datetime.fromisoformat(header["saved"])
-        writer = header.get("host", ""), header.get("process")
+        writer = header.get("process"), header.get("started")
         return RecoveryEntry(header["key"], path, saved, header["facts"], *writer)
 
 

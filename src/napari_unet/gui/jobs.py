@@ -18,7 +18,7 @@ from typing import Any
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
-__all__ = ["Job", "ShouldStop", "sentence"]
+__all__ = ["Job", "ShouldStop", "finish", "sentence"]
 
 ShouldStop = Callable[[], bool]
 """Asked by the engine between its steps; True means: come to an end and give what there is."""
@@ -162,6 +162,11 @@ class Job(QObject):
         if error is not None:
             self.failed.emit(error)
         self.finished.emit()
+
+
+def finish(make: Callable[[ShouldStop], Iterable[Any]], name: str) -> None:
+    """Run a generator to its end though nobody hears of it: the last work of a closed window."""
+    _Run(make, name).start()
 
 
 class _Run:

@@ -1,8 +1,8 @@
 """Saves every change of every annotation by itself, and brings it back after a crash.
 
 One recovery file per Labels layer and session: it never takes the place of one that was not
-restored yet, and a file that a living session writes, in whichever process, is offered to no other.
-The files are written in the background from a copy.
+restored yet, and a file that a living session writes, in whichever process, is offered to no other
+before that session's window is closed. The files are written in the background from a copy.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from qtpy.QtWidgets import QApplication
 
 from napari_unet.gui import layers
+from napari_unet.gui.jobs import finish
 from napari_unet.gui.layers import CLASSES, CORRECTED, PREDICTION
 from napari_unet.gui.marks import Outline
 
@@ -38,6 +39,7 @@ _WAIT_MS = 1500
 _COPY_BYTES = 2**26
 _REST = 4.0
 _RETRY_MS = 15_000
+_LOOK_MS = 5000
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,19 +100,40 @@ class _Waiting:
 
     That thread goes on until there is none, so what is handed over before a layer or the window
     goes is written even when nobody is left to start another thread.
+
+    Attributes
+    ----------
+    going
+        Whether a thread will write what is handed over; who starts one says so.
+    left
+        Whether the window was closed.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._copies: dict[str, Copy] = {}
+        self._held: set[str] = set()
+        self.going = False
+        self.left = False
 
     def put(self, copy: Copy) -> None:
         """Leave a copy; an older one of the same annotation is forgotten."""
         with self._lock:
             self._copies[copy.key] = copy
 
+    def leave(self) -> None:
+        """Write the rest, then let the files be anybody's: the process may live on for long.
+
+        There is no window to be told any more, and no job of one.
+        """
+        with self._lock:
+            self.left, going = True, self.going
+        if self and not going:
+            self.going = True
+            finish(lambda _: self.write(), "save the last recovery files")
+
     def __bool__(self) -> bool:
-        return bool(self._copies)
+        return bool(self._copies) or (self.left and bool(self._held))
 
     def write(self) -> Iterator[_Written]:
         """Write until nothing is left, then report all keys at once.
@@ -119,18 +142,32 @@ class _Waiting:
         be written stays here, to be tried again.
         """
         began, keys, replaced = time.monotonic(), [], set[str]()
-        while (copy := self._next()) is not None:
-            copy.save(_count(copy.labels))
-            self._drop(copy)
-            keys.append(copy.key)
-            replaced.update(copy.replaces)
+        try:
+            while (copy := self._next()) is not None:
+                copy.save(_count(copy.labels))
+                self._drop(copy)
+                keys.append(copy.key)
+                replaced.update(copy.replaces)
+                self._held.add(copy.key)
+            if self.left:
+                self._release()
+        finally:
+            self.going = False
         yield _Written(tuple(keys), frozenset(replaced), time.monotonic() - began)
+
+    def _release(self) -> None:
+        from napari_unet.files import recovery
+
+        while self._held:
+            recovery.release_recovery(recovery.recovery_folder(), self._held.pop())
 
     def _next(self) -> Copy | None:
         """Return a copy and put it last, so that one that cannot be written holds up no other."""
         with self._lock:
             copy = next(iter(self._copies.values()), None)
-            if copy is not None:
+            if copy is None:
+                self.going = False
+            else:
                 self._copies[copy.key] = self._copies.pop(copy.key)
             return copy
 
@@ -197,6 +234,9 @@ class Autosave(QObject):
         self._turn = QTimer(self)
         self._turn.setSingleShot(True)
         self._turn.setInterval(0)
+        self._later = QTimer(self)
+        self._later.setSingleShot(True)
+        self._later.setInterval(_LOOK_MS)
         self._wire()
         self._look()
         for layer in layers.annotation_layers(session.viewer):
@@ -205,6 +245,7 @@ class Autosave(QObject):
     def _wire(self) -> None:
         session = self._session
         self._soon.timeout.connect(self._on_time)
+        self._later.timeout.connect(self._look)
         self._save_job.reported.connect(self._on_written)
         self._save_job.finished.connect(self._on_saved)
         self._look_job.reported.connect(self._on_entries)
@@ -217,6 +258,9 @@ class Autosave(QObject):
         session.image_changing.connect(self.save)
         session.image_changed.connect(self._look)
         session.closing.connect(self._on_closing)
+        # A window that a script closes is gone without `closing`, and this object before it.
+        pending = self._pending
+        self.destroyed.connect(lambda: pending.leave())
         # While the layer that goes is still there, what was painted last can be copied.
         session.viewer.layers.events.removing.connect(self._on_removing)
 
@@ -311,9 +355,12 @@ class Autosave(QObject):
 
     def _write(self) -> None:
         """Begin to write, unless that is under way: then it goes on with what has come."""
-        self._save_job.wait(0)  # a thread that is through may not have been heard of yet
+        if self._pending.going:
+            return
+        self._save_job.wait()  # a thread that is through may not have been heard of yet
         if self._pending and not self._save_job.running:
             pending, self._written = self._pending, ()
+            pending.going = True
             self._save_job.start(lambda _: pending.write())
 
     def _on_written(self, written: _Written) -> None:
@@ -358,10 +405,12 @@ class Autosave(QObject):
             self.save()
 
     def _on_closing(self) -> None:
-        """Write the last strokes; the thread keeps the process alive until they are on disk."""
+        """Write the last strokes; the thread keeps the process alive until they are on disk.
+
+        A training keeps it alive for much longer, so the files say that nobody is at work on them.
+        """
         self._collect()
-        self._save_job.wait(5.0)
-        self._write()
+        self._pending.leave()
 
     # ---------------------------------------------------------------------------- restoring
 
@@ -405,34 +454,41 @@ class Autosave(QObject):
         if self._look_again:
             self._look()
 
-    def _on_entries(self, entries: tuple[RecoveryEntry, ...]) -> None:
-        """Offer the newest that fits, of several one from an image of the same name."""
-        fitting = self._fitting(entries)
-        named = [entry for entry in fitting if entry.facts.get("name") == self._session.name]
-        self._offer(next(iter([*named, *fitting]), None))
+    def _on_entries(self, found: _Found) -> None:
+        """Offer the newest that fits, of several one from an image of the same name.
+
+        What somebody else is at work on may be free in a while.
+        """
+        fitting = self._fitting(found.entries)
+        free = [entry for entry in fitting if entry.key not in found.taken | self._taken(fitting)]
+        named = [entry for entry in free if entry.facts.get("name") == self._session.name]
+        self._offer(next(iter([*named, *free]), None))
+        if len(free) < len(fitting):
+            self._later.start()
 
     def _offer(self, entry: RecoveryEntry | None) -> None:
         self.offer = entry
         self.offered.emit(entry)
 
     def _fitting(self, entries: Sequence[RecoveryEntry]) -> list[RecoveryEntry]:
-        """List the entries that belong to the chosen image and to nobody who is at work on it."""
+        """List the entries that belong to the chosen image and to no layer that is there."""
         if not self._session.image_layers:
             return []
-        others = _stamps() - {self._stamp}
-        free = [entry for entry in entries if self._is_free(entry, others)]
-        if not free:
+        left = [e for e in entries if e.key not in self._settled and not self._is_here(e.key)]
+        if not left:
             return []
         # An image is known by its pixels: files are renamed, and layers too.
         here = self._fingerprints.of(self._session.image_layers[0])
-        return [e for e in free if str(e.facts.get("image", "")).rsplit(" ", 1)[-1] == here]
+        return [e for e in left if str(e.facts.get("image", "")).rsplit(" ", 1)[-1] == here]
 
-    def _is_free(self, entry: RecoveryEntry, others: set[str]) -> bool:
-        """Whether no session writes a file any more; of one's own, none whose layer is there."""
-        if entry.key in self._settled:
-            return False
-        stamp = entry.key.partition(" ")[0]
-        return self._is_gone(entry.key) if stamp == self._stamp else stamp not in others
+    def _taken(self, entries: Iterable[RecoveryEntry]) -> set[str]:
+        """Return the keys of those that other windows of this process are at work on."""
+        others = _stamps() - {self._stamp}
+        return {entry.key for entry in entries if entry.key.partition(" ")[0] in others}
+
+    def _is_here(self, key: str) -> bool:
+        """Whether a file is this session's own, of a layer in the viewer."""
+        return key.startswith(self._stamp) and not self._is_gone(key)
 
     def _is_gone(self, key: str) -> bool:
         """Whether the layer of one of this session's own files is no longer in the viewer."""
@@ -442,7 +498,8 @@ class Autosave(QObject):
     def _on_loaded(self, report: tuple[RecoveryEntry, Recovery]) -> None:
         entry, recovery = report
         # Meanwhile the same file may have been offered again, as another object.
-        if self.offer is None or entry.key != self.offer.key or not self._fitting([entry]):
+        same = self.offer is not None and entry.key == self.offer.key
+        if not same or not self._fitting([entry]) or self._taken([entry]):
             return
         self._settled.add(entry.key)
         labels = _apply(self._session, recovery)
@@ -458,17 +515,26 @@ class Autosave(QObject):
         self.save()
 
 
-def _entries(_: ShouldStop) -> Iterator[tuple[RecoveryEntry, ...]]:
+@dataclass(frozen=True)
+class _Found:
+    """The recovery files that there are, and the keys of those that other processes write."""
+
+    entries: tuple[RecoveryEntry, ...]
+    taken: frozenset[str]
+
+
+def _entries(_: ShouldStop) -> Iterator[_Found]:
     from napari_unet.files import recovery
 
     entries = recovery.list_recoveries(recovery.recovery_folder()).entries
-    yield tuple(entry for entry in entries if not recovery.in_use(entry))
+    yield _Found(entries, frozenset(entry.key for entry in entries if recovery.in_use(entry)))
 
 
 def _stamps() -> set[str]:
-    """List what the files of the sessions in this process begin with, one for each window."""
+    """List what the files of the windows in this process begin with that are not closed."""
     windows = QApplication.topLevelWidgets()
-    return {part._stamp for window in windows for part in window.findChildren(Autosave)}
+    parts = [part for window in windows for part in window.findChildren(Autosave)]
+    return {part._stamp for part in parts if not part._pending.left}
 
 
 def _apply(session: Session, recovery: Recovery) -> Labels:
