@@ -295,3 +295,53 @@ def test_channels_are_read_in_the_order_of_the_layer_list(
         np.testing.assert_array_equal(session.image_slice(1), expected[1])
     viewer.layers.move(0, 3)
     assert session.channels == (second, third, stack)
+
+
+@pytest.fixture
+def apart(viewer: Any, session: Session, stack: Image) -> tuple[Image, Image]:
+    """Annotate two images by themselves, then make the second one a channel of the first."""
+    session.create_annotation()
+    session.region_layer("ignored").add_rectangles(rectangle(1, 2, 2, 9, 9))
+    second = viewer.add_image(picture(3, 40, 48), name="green")
+    session.choose([second])
+    paint(session.create_annotation(), 1, slice(5, 10), slice(5, 10), 3)
+    session.choose([stack])
+    session.set_channels([stack, second])
+    return stack, second
+
+
+def test_new_labels_of_several_channels_leave_each_channel_its_own(
+    viewer: Any, session: Session, apart: tuple[Image, Image]
+) -> None:
+    first, second = apart
+    session.adopt(viewer.add_labels(np.ones((3, 40, 48), dtype=int)))
+    assert session.channels_of(second) == [second]
+    session.choose([second])
+    assert session.labels_layer is viewer.layers["green labels"]
+    session.choose(session.channels_of(first))
+    assert session.image_layers == (first, second)
+
+
+def test_what_is_ignored_in_an_image_is_not_in_its_further_channels(
+    session: Session, apart: tuple[Image, Image]
+) -> None:
+    first, second = apart
+    assert len(session.snapshot().ignored_outlines) == 1
+    session.choose([second])
+    assert session.ignored_layer is None
+    assert session.snapshot().ignored_outlines == ()
+    assert session.region_layer("ignored").name == "green ignored"
+    session.choose([first, second])
+    assert len(session.snapshot().ignored_outlines) == 1
+
+
+def test_labels_whose_image_was_removed_belong_to_the_next_channel(
+    viewer: Any, session: Session, apart: tuple[Image, Image]
+) -> None:
+    first, second = apart
+    labels = session.labels_layer
+    viewer.layers.remove("green labels")
+    viewer.layers.remove(first)
+    session.choose([second])
+    assert session.labels_layer is labels
+    assert len(session.snapshot().ignored_outlines) == 1

@@ -296,9 +296,10 @@ class Predictor(QObject):
         viewer, images = self._session.viewer, self._session.image_layers
         in_hand = viewer.layers.selection.active
         if (
-            isinstance(in_hand, Labels)
+            images
+            and isinstance(in_hand, Labels)
             and layers.role_of(in_hand) == CORRECTED
-            and not set(images).isdisjoint(layers.linked_images(viewer, in_hand))
+            and layers.own_image(viewer, in_hand) == layers.identity(images[0])
         ):
             return in_hand
         predicted = self.labels_layer

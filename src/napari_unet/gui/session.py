@@ -190,8 +190,7 @@ class Session(QObject):
 
     def channels_of(self, image: Image) -> list[Image]:
         """List the channels that were annotated together with `image`, or `image` alone."""
-        labels = layers.find(self.viewer, LABELS, [image])
-        return [image] if labels is None else layers.linked_images(self.viewer, labels)
+        return layers.channels_of(self.viewer, image)
 
     def set_channels(self, images: Sequence[Image]) -> None:
         """Choose other channels for the same annotation. Raises LayerError as `choose`."""

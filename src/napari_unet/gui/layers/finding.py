@@ -16,10 +16,10 @@ from napari_unet.gui.layers.tags import (
     REGIONS,
     VALUES,
     annotation_role,
-    belongs_to,
     fact,
     identity,
     image_keys,
+    own_image,
     role_of,
 )
 
@@ -32,6 +32,7 @@ __all__ = [
     "all_labels",
     "annotation_layers",
     "annotations_of",
+    "channels_of",
     "companion",
     "find",
     "find_image",
@@ -72,25 +73,37 @@ def labels_layers(viewer: ViewerModel, like: Image) -> list[Labels]:
 
 
 def find(viewer: ViewerModel, role: str, images: Sequence[Image]) -> Layer | None:
-    """Return the layer of `role` that belongs to any of `images`, the topmost of several.
+    """Return the layer of `role` that belongs to the first of `images`, the topmost of several.
 
-    One that was made for the first of them comes before those of its further channels.
+    One that was made for it comes before those whose own image was removed.
     """
-    return next(_belonging(viewer, role, [identity(image) for image in images]), None)
+    return next(_belonging(viewer, role, identity(images[0])), None) if images else None
 
 
-def _belonging(viewer: ViewerModel, role: str, images: Sequence[str]) -> Iterator[Layer]:
-    """Yield the layers of `role` that belong to any of the images, the best first."""
+def channels_of(viewer: ViewerModel, image: Image) -> list[Image]:
+    """List the channels that were annotated together with `image`, or `image` alone."""
+    own = find(viewer, LABELS, [image])
+    others = (
+        layer
+        for layer in reversed(viewer.layers)
+        if role_of(layer) == LABELS and identity(image) in image_keys(layer)
+    )
+    labels = own or next(others, None)
+    return [image] if labels is None else linked_images(viewer, labels)
+
+
+def _belonging(viewer: ViewerModel, role: str, image: str) -> Iterator[Layer]:
+    """Yield the layers of `role` that belong to an image, the best first."""
     found = [
         layer
         for layer in reversed(viewer.layers)
-        if role_of(layer) == role and belongs_to(layer, images)
+        if role_of(layer) == role and own_image(viewer, layer) == image
     ]
-    yield from sorted(found, key=lambda layer: image_keys(layer)[0] != images[0])
+    yield from sorted(found, key=lambda layer: image_keys(layer)[0] != image)
 
 
 def find_image(viewer: ViewerModel, role: str, images: Sequence[Image]) -> Image | None:
-    """Return the Image layer of `role` that belongs to any of `images`; None without one."""
+    """Return the Image layer of `role` that belongs to the first of `images`; None without one."""
     found = find(viewer, role, images)
     return found if isinstance(found, Image) else None
 
@@ -113,14 +126,15 @@ def annotations_of(viewer: ViewerModel, layer: Labels | Shapes) -> list[Labels]:
     """List the Labels layers that an annotation layer belongs to; a Labels layer is its own."""
     if isinstance(layer, Labels):
         return [layer]
-    images = image_keys(layer)
     painted = [other for other in annotation_layers(viewer) if isinstance(other, Labels)]
-    return [other for other in painted if belongs_to(other, images)]
+    image = own_image(viewer, layer)
+    return [other for other in painted if own_image(viewer, other) == image]
 
 
 def companion(viewer: ViewerModel, labels: Labels, role: str) -> Shapes | None:
     """Return the regions of `role` that belong to the image of `labels`, the topmost of several."""
-    belonging = _belonging(viewer, role, image_keys(labels))
+    image = own_image(viewer, labels)
+    belonging = () if image is None else _belonging(viewer, role, image)
     return next((layer for layer in belonging if isinstance(layer, Shapes)), None)
 
 
@@ -152,14 +166,14 @@ def value_layers(viewer: ViewerModel) -> list[Image]:
 
 
 def outputs(viewer: ViewerModel, kind: str, images: Sequence[Image]) -> list[Image]:
-    """List the Image layers of the roles `kind` 0, `kind` 1 ... that belong to any of `images`."""
-    wanted = [identity(image) for image in images]
+    """List the Image layers of the roles `kind` 0, `kind` 1 ... of the first of `images`."""
+    wanted = identity(images[0])
     return [
         layer
         for layer in viewer.layers
         if isinstance(layer, Image)
         and (role_of(layer) or "").startswith(kind)
-        and belongs_to(layer, wanted)
+        and own_image(viewer, layer) == wanted
     ]
 
 

@@ -7,10 +7,11 @@ labels mean. A duplicate of a layer, to which napari gives the same mapping, pla
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from napari.components import ViewerModel
     from napari.layers import Image, Layer
@@ -30,11 +31,11 @@ __all__ = [
     "VALUES",
     "annotation_role",
     "assign",
-    "belongs_to",
     "fact",
     "identity",
     "image_keys",
     "link",
+    "own_image",
     "role_of",
     "set_aside",
     "set_fact",
@@ -80,9 +81,15 @@ def image_keys(layer: Layer) -> tuple[str, ...]:
     return tuple(fact(layer, "image", ()))
 
 
-def belongs_to(layer: Layer, images: Iterable[str]) -> bool:
-    """Tell whether a layer belongs to any of the images, given by their identities."""
-    return not set(images).isdisjoint(image_keys(layer))
+def own_image(viewer: ViewerModel, layer: Layer) -> str | None:
+    """Return the identity of the image that a layer belongs to; None for others' layers.
+
+    It is the first of its channels or, once that was removed, the first that is still there: what
+    is a further channel of an image may be annotated by itself, too.
+    """
+    keys = image_keys(layer)
+    present = {identity(other) for other in viewer.layers}
+    return next(chain((key for key in keys if key in present), keys), None)
 
 
 def fact(layer: Layer, name: str, default: Any = None) -> Any:
@@ -116,10 +123,13 @@ def assign(layer: Layer, role: str, images: Sequence[Image]) -> None:
 
 
 def link(viewer: ViewerModel, layer: Layer, role: str, images: Sequence[Image]) -> None:
-    """Remember that `layer`, and no other one any more, plays `role` for these channels."""
-    wanted = [identity(image) for image in images]
+    """Remember that `layer`, and no other one any more, plays `role` for the first of `images`.
+
+    The others are its further channels, each of which may have a layer of that role for itself.
+    """
+    image = identity(images[0])
     for other in viewer.layers:
-        if other is not layer and role_of(other) == role and belongs_to(other, wanted):
+        if other is not layer and role_of(other) == role and own_image(viewer, other) == image:
             set_aside(other)
     assign(layer, role, images)
 
