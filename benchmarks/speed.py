@@ -158,9 +158,10 @@ def prediction(config: TrainingConfig, setting: Setting) -> None:
     network = fresh(config).eval()
     model = TrainedModel(network=network, task="instances", classes=CLASSES)
     moved = fresh(config).eval().to(device)
-    ours, plain = "napari-unet, tiles", "plain loop, same network and tiles"
+    ours, plain = "napari-unet", "plain loop, same network and tiles"
     works: dict[str, Work] = {
-        ours: lambda: predict(model, image, tile=TILE, device=device),
+        ours: lambda: predict(model, image, device=device),
+        f"napari-unet, tiles of {TILE}": lambda: predict(model, image, tile=TILE, device=device),
         plain: lambda: tile_by_tile(moved, image, TILE, device),
         "plain, same network, in one piece": lambda: whole_image(moved, image, device),
     }

@@ -10,7 +10,7 @@ from napari_unet.network.steps import Step, receptive_field
 
 CONFIGURATIONS = [
     (depth, padding, up)
-    for depth in range(5)
+    for depth in range(7)
     for padding in ("valid", "same")
     for up in ("transposed", "upsample")
 ]
@@ -68,7 +68,8 @@ def _linear_twin(depth: int, padding: str, up: str) -> UNet:
 
 
 @pytest.mark.parametrize(
-    ("depth", "padding", "up"), [c for c in CONFIGURATIONS if c[0] < 4 or c[1] == "same"]
+    ("depth", "padding", "up"),
+    [c for c in CONFIGURATIONS if c[0] < 5],  # deeper ones take minutes
 )
 def test_receptive_fields_are_those_of_the_real_network(depth, padding, up):
     network = _linear_twin(depth, padding, up)
