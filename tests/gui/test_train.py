@@ -298,6 +298,27 @@ def test_classes_keep_the_names_of_the_model_unless_the_user_gives_one(dock, pai
     assert named == {2: "nerve", 3: "tissue 3", 5: "tissue 5"}
 
 
+def test_options_that_a_model_decides_cannot_be_in_the_way(dock, painted, press, qtbot):
+    dock._preset.setCurrentIndex(dock._preset.findData("paper"))
+    encoders = dock._form.widget("encoder")
+    encoders.setCurrentIndex(1)
+    assert "padding" in dock.message
+    encoders.setCurrentIndex(0)
+    assert not dock.message
+    encoders.setCurrentIndex(1)
+    painted.set_model(small_model())
+    pick(dock, "The model in the window")
+    assert not dock.message
+    assert "Goes on" in dock._about.text()
+    dock._form.widget("patch").setValue(572)
+    dock._form.widget("batch").setValue(1)
+    assert not dock.message
+    assert dock._config().encoder is None
+    pick(dock, "A new network")
+    assert "padding" in dock.message
+    assert dock._form.widget("encoder").isEnabled()
+
+
 def test_a_training_goes_on_from_a_file_which_is_remembered(
     viewer, dock, painted, press, qtbot, tmp_path: Path
 ):
@@ -522,7 +543,7 @@ def test_the_image_is_read_once_and_not_in_the_window(painted, monkeypatch):
     assert painted.name == "renamed"
 
 
-def test_options_that_do_not_go_together_give_one_sentence_when_a_start_is_chosen(
+def test_options_that_do_not_go_together_are_told_where_they_decide(
     dock, painted, press, tmp_path: Path
 ):
     path = save_model(small_model(), tmp_path / "other cells.safetensors")
@@ -533,11 +554,11 @@ def test_options_that_do_not_go_together_give_one_sentence_when_a_start_is_chose
     press(dock, "Start training")
     said = dock.message
     assert dock.warned
-    dock.say("")
     dock._from.choose_file(str(path))
-    assert dock.message == said
+    assert not dock.message
     assert not dock._form.widget("width").isEnabled()
     pick(dock, "A new network")
+    assert dock.message == said
     assert dock._form.widget("width").isEnabled()
 
 

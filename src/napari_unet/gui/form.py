@@ -110,10 +110,16 @@ class OptionsForm(QWidget):
         self._lay_out()
         self.set_value(value)
 
-    def value(self) -> Any:
-        """Return what was edited, as a new instance of the class; its ValueErrors come through."""
+    def value(self, **instead: Any) -> Any:
+        """Return what was edited, as a new instance of the class; its ValueErrors come through.
+
+        Parameters
+        ----------
+        **instead
+            Values of options that take the place of what the form says.
+        """
         edited = {name: row.get() for name, row in self._rows.items()}
-        return dataclasses.replace(self._value, **edited)
+        return dataclasses.replace(self._value, **{**edited, **instead})
 
     def set_value(self, value: DataclassInstance) -> None:
         """Show another instance of the same dataclass (a preset, a stored one)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields as dataclass_fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from napari.utils.theme import get_theme
 from qtpy.QtCore import QTimer
@@ -64,6 +64,7 @@ class TrainDock(Dock):
         super().__init__(napari_viewer)
         self._trainer = self.session.part(Trainer)
         self._saving = Job(self, name="save model")
+        self._refusal = ""
         self._redraw = QTimer(self)
         self._redraw.setSingleShot(True)
         self._redraw.setInterval(_REDRAW_MS)
@@ -193,15 +194,35 @@ class TrainDock(Dock):
         """Say what preset and start mean, and let nobody edit what does nothing."""
         goes_on = self._from.start is not None
         try:
-            config = self._form.value()
+            config = self._config()
         except ValueError as error:
             self._form.enable(network_options(), not goes_on)
-            self.warn(str(error))
+            self._refuse(error)
             return
+        if self._refusal and self.message == self._refusal:
+            self.say("")
         about = _GOING_ON if goes_on else _PLAIN_WORDS.get(self._preset.currentData(), "")
         advice = encoder_advice() if config.encoder is not None and not goes_on else ""
         self._about.setText(f"⚠ {advice}" if advice else about)
         self._enable_options(config, goes_on=goes_on)
+
+    def _config(self) -> TrainingConfig:
+        """Return what is chosen.
+
+        Where a model is gone on from, nobody can edit the options of its network: they are those
+        of the preset until the model's take their place, so that none of them can be wrong.
+        """
+        if self._from.start is None:
+            return cast("TrainingConfig", self._form.value())
+        preset = self._from_preset()
+        names = network_options() - {"cell_diameter"}
+        values = {name: getattr(preset, name) for name in names}
+        return cast("TrainingConfig", self._form.value(**values))
+
+    def _refuse(self, error: ValueError) -> None:
+        """Say what is wrong with the options, until it is put right."""
+        self.warn(str(error))
+        self._refusal = self.message
 
     def _enable_options(self, config: TrainingConfig, *, goes_on: bool) -> None:
         # The network of a model in a file is not known before it is read.
@@ -213,9 +234,9 @@ class TrainDock(Dock):
 
     def _on_option(self) -> None:
         try:
-            config = self._form.value()
+            config = self._config()
         except ValueError as error:
-            self.warn(str(error))
+            self._refuse(error)
             return
         if config.minutes is not None:
             remember(f"train/minutes {config.preset}", config.minutes)
@@ -234,7 +255,7 @@ class TrainDock(Dock):
     def _on_start(self) -> None:
         self.say("")
         try:
-            self._trainer.start(self._form.value(), self._from.start, self._from.name)
+            self._trainer.start(self._config(), self._from.start, self._from.name)
         except ValueError as error:
             self.warn(str(error))
 
