@@ -522,6 +522,70 @@ def test_labels_are_copied_only_after_a_change(painted, monkeypatch):
     assert part._slot.take().labels[0, 3, 4] == 7
 
 
+@pytest.fixture
+def lessons(session, stack, monkeypatch):
+    """Run trainings here and now; return what they learn from, and what is done meanwhile."""
+    part, job = session.part(Trainer), session.job("train")
+    seen, meanwhile = [], []
+
+    def follow(images, config, *, updates, **_):
+        seen.extend(images)
+        for act in meanwhile:
+            act()
+            part._hand_over()
+            seen.extend(updates() or [])
+        yield TrainingReport(phase="training")
+
+    monkeypatch.setattr("napari_unet.training.train", follow)
+    monkeypatch.setattr(job, "start", lambda make: list(make(lambda: False)))
+    monkeypatch.setattr(Trainer, "running", True)
+    return seen, meanwhile
+
+
+def square(labels, z, y, x, value):
+    index = np.mgrid[z : z + 1, y : y + 6, x : x + 6].reshape(3, -1)
+    labels.data_setitem(tuple(index), value)
+
+
+def test_a_mask_is_split_into_cells_whatever_is_painted_outside_of_what_counts(session, lessons):
+    seen, meanwhile = lessons
+    labels = session.create_annotation()
+    session.regions_layer.add_rectangles(np.array([[1, 0, 0], [1, 0, 40], [1, 20, 40], [1, 20, 0]]))
+    for x in (5, 20):
+        square(labels, 1, 5, x, 1)
+    square(labels, 1, 30, 40, 2)
+    meanwhile.append(lambda: square(labels, 1, 12, 30, 2))
+    session.part(Trainer).start(TrainingConfig())
+    first, second = seen
+    for lesson in (first, second):
+        assert lesson.labels[1, 8, 8] != lesson.labels[1, 8, 22]
+    assert second.labels[1, 14, 32] not in (0, second.labels[1, 8, 22])
+
+
+def test_touching_cells_that_join_a_single_one_stay_apart(session, lessons):
+    seen, meanwhile = lessons
+    labels = session.create_annotation()
+    square(labels, 1, 5, 5, 1)
+    meanwhile.append(lambda: square(labels, 1, 5, 11, 2))
+    session.part(Trainer).start(TrainingConfig())
+    assert seen[1].labels[1, 8, 8] != seen[1].labels[1, 8, 13]
+
+
+def test_a_pixel_size_corrected_meanwhile_counts_from_the_next_training_on(session, stack, lessons):
+    seen, meanwhile = lessons
+    labels = session.create_annotation()
+    square(labels, 1, 5, 5, 1)
+
+    def correct() -> None:
+        stack.scale, stack.name = (2, 0.25, 0.25), "renamed"
+        square(labels, 1, 20, 5, 2)
+
+    meanwhile.append(correct)
+    session.part(Trainer).start(TrainingConfig())
+    assert [lesson.pixel_size for lesson in seen] == [0.5, 0.5]
+    assert [lesson.name for lesson in seen] == ["cells", "cells"]
+
+
 def test_the_image_is_read_once_and_not_in_the_window(painted, monkeypatch):
     part, job = painted.part(Trainer), painted.job("train")
     read = []

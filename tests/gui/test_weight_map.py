@@ -67,6 +67,20 @@ def test_the_preview_is_the_training_weight_of_the_slice(
     assert f"{expected.max():.1f}" in dock.message
 
 
+def test_a_mask_is_split_whatever_is_painted_outside_of_what_counts(
+    viewer, dock, session, stack, press, qtbot
+):
+    labels = session.create_annotation()
+    corners = np.array([[1, 0, 0], [1, 0, 40], [1, 30, 40], [1, 30, 0]])
+    session.regions_layer.add_rectangles(corners)
+    paint_two_cells(session, 1)
+    labels.data_setitem(np.nonzero(labels.data == 2), 1)
+    labels.paint((1, 38, 44), 2)
+    viewer.dims.set_current_step(0, 1)
+    press(dock, "Show weight map")
+    assert preview(viewer, qtbot).data.max() > 2
+
+
 def test_live_follows_painting_and_slices(viewer, dock, session, stack, press, qtbot):
     session.create_annotation()
     paint_two_cells(session, 0)

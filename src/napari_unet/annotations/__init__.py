@@ -8,6 +8,7 @@ from napari_unet.annotations.annotated_image import (
     to_stack,
 )
 from napari_unet.annotations.cells import (
+    are_masks,
     binary_to_instances,
     cell_values,
     count_cells,
@@ -32,6 +33,7 @@ __all__ = [
     "Task",
     "annotate",
     "annotate_values",
+    "are_masks",
     "binary_to_instances",
     "cell_diameter",
     "cell_values",

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
+    "are_masks",
     "binary_to_instances",
     "cell_boxes",
     "cell_values",
@@ -169,13 +170,27 @@ def binary_to_instances(
         `split_connected` of each if one single value besides 0 counts in all of them together,
         otherwise the images as they came.
     """
+    masks = are_masks(labels, annotated)
+    return [split_connected(image) for image in labels] if masks else list(labels)
+
+
+def are_masks(
+    labels: Sequence[NDArray[Any]], annotated: Sequence[NDArray[np.bool_]] | None = None
+) -> bool:
+    """Tell whether one single value besides 0, or none, counts in all of these label images.
+
+    Parameters
+    ----------
+    labels, annotated
+        As for `binary_to_instances`.
+    """
     values: set[int] = set()
     for number, image in enumerate(labels):
         counted = image if annotated is None else image[annotated[number]]
         values.update(cell_values(counted).tolist())
         if len(values) > 1:
-            return list(labels)
-    return [split_connected(image) for image in labels]
+            return False
+    return True
 
 
 def count_cells(labels: NDArray[Any]) -> int:

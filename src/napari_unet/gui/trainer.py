@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_unet.gui import layers
@@ -216,8 +217,10 @@ class Trainer(QObject):
         pause = _PAUSES * 1000 * (time.monotonic() - began)
         self._join.setInterval(max(_JOIN_MS, round(pause)))
         if snapshot.labels.any() and snapshot.task == self._snapshot.task:
-            # By its name the training knows what of the image it keeps for validation.
-            self._slot.put(replace(snapshot, name=self._snapshot.name))
+            # By its name the training knows what of the image it keeps for validation, and by its
+            # pixel size at which scale it works; a person may change both meanwhile.
+            name, size = self._snapshot.name, self._snapshot.pixel_size
+            self._slot.put(replace(snapshot, name=name, pixel_size=size))
 
     def _on_report(self, report: TrainingReport | _Stored | _Unkept) -> None:
         if isinstance(report, _Stored):
@@ -283,16 +286,23 @@ def _train(work: _Work, should_stop: ShouldStop) -> Iterator[TrainingReport | _S
 
     Meanwhile the best model so far lies in a file, for the day on which the computer goes off.
     """
+    from napari_unet.annotations import are_masks
     from napari_unet.training import train
+
+    lesson = work.snapshot.annotated_image()
+    # Decided once: painting a second number on a mask must not join its cells again.
+    mask = work.config.task == "instances" and are_masks([lesson.labels], [lesson.annotated])
+
+    def in_cells(lesson: AnnotatedImage) -> AnnotatedImage:
+        return _in_pieces(lesson) if mask else lesson
 
     def updates() -> list[AnnotatedImage] | None:
         newer = work.slot.take()
-        return None if newer is None else [_lesson(newer)]
+        return None if newer is None else [in_cells(newer.annotated_image())]
 
-    lesson = _lesson(work.snapshot)
     start = _read(work.start) if isinstance(work.start, Path) else work.start
     reports = train(
-        [lesson],
+        [in_cells(lesson)],
         work.config,
         start=start,
         start_name=work.start_name,
@@ -351,15 +361,11 @@ def _read(path: Path) -> TrainedModel:
         raise FileError(f"{error}. Choose another model under “Start from”.") from error
 
 
-def _lesson(snapshot: Snapshot) -> AnnotatedImage:
-    """Make what the engine learns from; a mask of one value becomes its connected pieces."""
-    from napari_unet.annotations import binary_to_instances
+def _in_pieces(lesson: AnnotatedImage) -> AnnotatedImage:
+    """Make a cell of each connected piece, as in a mask all cells have one number."""
+    from napari_unet.annotations.cells import pieces
 
-    lesson = snapshot.annotated_image()
-    if snapshot.task == "classes":
-        return lesson
-    [labels] = binary_to_instances([lesson.labels])
-    return replace(lesson, labels=labels)
+    return replace(lesson, labels=np.stack([pieces(plane) for plane in lesson.labels]))
 
 
 def _file_name(name: str) -> str:

@@ -60,7 +60,7 @@ def _compute(request: _Request) -> Iterator[_Preview]:
     if request.marks.task == "classes":
         yield _Preview(request, annotated.astype("float32"), 0)
         return
-    [cells] = binary_to_instances([request.marks.labels[0]])
+    [cells] = binary_to_instances([request.marks.labels[0]], [annotated])
     weights = weight_map(separate(cells), w0=request.w0, sigma=request.sigma)
     weights[~annotated] = 0
     yield _Preview(request, weights, count_cells(cells))
