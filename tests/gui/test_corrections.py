@@ -94,6 +94,61 @@ def test_strokes_are_kept_from_the_next_prediction(viewer, dock, painted, predic
     assert "kept" not in dock.message
 
 
+def test_a_stroke_under_way_is_kept_from_the_next_prediction(viewer, painted, predict, session):
+    viewer.dims.set_current_step(0, 2)
+    painted.paint((2, 30, 5), 88)
+    predict(whole=True)
+    viewer.dims.set_current_step(0, 0)
+    painted._begin_stroke()  # the button of the mouse is down
+    painted.paint((0, 10, 40), 99)
+    before = painted.data[0].copy()
+    predict()
+    painted._commit_stroke()
+    (layer,) = kept(viewer)
+    np.testing.assert_array_equal(layer.data[0] > 0, before > 0)
+    assert layer.data[0, 10, 40] > 0
+    predict()
+    assert len(kept(viewer)) == 1
+
+
+def test_an_undone_stroke_is_not_kept(viewer, dock, painted, predict):
+    painted.undo()
+    predict()
+    assert not kept(viewer)
+    assert "kept" not in dock.message
+
+
+def test_what_is_kept_already_is_not_kept_again_when_the_prediction_is_undone(
+    viewer, painted, predict
+):
+    predict()
+    painted.undo()
+    assert (painted.data[1] == 77).any()
+    predict()
+    assert len(kept(viewer)) == 1
+
+
+def test_the_first_stroke_on_a_prediction_is_a_cell_of_its_own(viewer, session, squares, predict):
+    session.set_model(bright())
+    found = predict(whole=True)
+    assert found.selected_label > found.data.max() > 0
+    found.selected_label = 3  # chosen, to go on with a cell
+    predict(whole=True)
+    assert found.selected_label == 3
+
+
+def test_a_kept_layer_with_room_is_used_before_another_is_made(viewer, painted, predict):
+    predict()
+    painted.paint((1, 30, 5), 5)
+    predict()
+    assert len(kept(viewer)) == 2
+    viewer.dims.set_current_step(0, 0)
+    for _ in range(2):
+        painted.paint((0, 30, 40), 6)
+        predict()
+    assert len(kept(viewer)) == 2
+
+
 def test_strokes_are_kept_from_cutting(viewer, dock, session, painted, qtbot):
     before = painted.data[1].copy()
     session.part(Cutter).set_options(dock._options.value().__class__(min_area=1000))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+import hashlib
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from napari.layers import Labels
 from napari.utils.notifications import show_info
 from qtpy.QtCore import QObject, Signal
@@ -22,13 +24,18 @@ if TYPE_CHECKING:
 
 __all__ = ["Corrections"]
 
+_SAFE = "safe"  # a fact: of each slice, the states that nobody has to keep
+_FRESH = "fresh number"  # a fact: the number that the brush was given
+_LAST = "last number"  # a fact: the highest number that a slice was kept with
+
 
 class Corrections(QObject):
     """Keeps strokes on predictions; a part of the session (``session.part(Corrections)``).
 
     No network learns from a prediction, and the next one takes its place. Who paints on it all the
     same is told so, and loses nothing: before a slice with strokes is predicted or cut anew it is
-    copied into a layer of its own, which is never written over.
+    copied into a layer of its own, which is never written over. Such a slice is neither as it was
+    ever written nor as it was kept: a stroke that is not finished counts, one undone does not.
 
     Attributes
     ----------
@@ -68,17 +75,30 @@ class Corrections(QObject):
         LayerError
             If it cannot be kept; then nothing is written.
         """
-        undoable = undoable or z in layers.fact(prediction, PAINTED, [])
+        undoable = undoable or self._is_painted(prediction, z)
         kept = self._keep(prediction, z)
-        with self.unheard():
-            (layers.fill_slice if undoable else layers.replace_slice)(prediction, z, values)
+        self._write(prediction, z, values, undoable=undoable)
+        _take_fresh_number(prediction, int(values.max(initial=0)) + 1)
         return kept
 
     def renumber(self, prediction: Labels, z: int, values: NDArray[Any]) -> None:
         """Write a slice on which only the numbers are others; as `write` without undo."""
-        painted = z in layers.fact(prediction, PAINTED, [])
+        painted = self._is_painted(prediction, z)
+        self._write(prediction, z, values, undoable=painted, safe=not painted)
+
+    def _write(
+        self, prediction: Labels, z: int, values: NDArray[Any], *, undoable: bool, safe: bool = True
+    ) -> None:
         with self.unheard():
-            (layers.fill_slice if painted else layers.replace_slice)(prediction, z, values)
+            (layers.fill_slice if undoable else layers.replace_slice)(prediction, z, values)
+        if safe:
+            self._unmark(prediction, z)
+            _call_safe(prediction, z)
+
+    def _is_painted(self, prediction: Labels, z: int) -> bool:
+        """Whether a slice holds something that is nowhere else."""
+        found = layers.read_labels_slice(prediction, z)
+        return bool(found.any()) and _digest(found) not in _safe(prediction).get(z, ())
 
     @contextmanager
     def unheard(self) -> Iterator[None]:
@@ -92,9 +112,8 @@ class Corrections(QObject):
     def settle(self, prediction: Labels, z: int, instead: Labels) -> None:
         """Take note that another layer has all of a slice now, and is saved instead."""
         painted = layers.fact(prediction, PAINTED, [])
-        if z not in painted:
-            return
         self._unmark(prediction, z)
+        _call_safe(prediction, z)
         if painted == [z]:
             self._session.part(Autosave).replace(prediction, instead)
         self._session.edited.emit(instead)
@@ -124,15 +143,14 @@ class Corrections(QObject):
         """Copy a slice with strokes to where it stays, and say in one sentence where that is."""
         from napari_unet.prediction import number_on
 
-        if z not in layers.fact(prediction, PAINTED, []):
+        if not self._is_painted(prediction, z):
             return ""
         found = layers.read_labels_slice(prediction, z)
-        if not found.any():  # all of it was rubbed out
-            self._unmark(prediction, z)
-            return ""
         kept = self._room(prediction, z)
         if layers.fact(kept, TASK) == "instances":
-            found, _ = number_on(found, int(layers.view_labels(kept).max()))
+            last = layers.fact(kept, _LAST)
+            found, last = number_on(found, _highest(kept) if last is None else last)
+            layers.set_fact(kept, _LAST, last)
         layers.fill_slice(kept, z, found)
         self.settle(prediction, z, kept)
         return f"What you had painted there is kept in “{kept.name}”."
@@ -147,10 +165,42 @@ class Corrections(QObject):
                 "not be kept; nothing was written."
             )
         task = layers.fact(prediction, TASK, "instances")
-        known = layers.find(viewer, CORRECTED, images)
-        if isinstance(known, Labels) and layers.fits(known, images[0]):
-            taken = layers.read_labels_slice(known, z).any()
-            if not taken and layers.fact(known, TASK) == task:
+        for known in layers.find_all(viewer, CORRECTED, images):
+            same = isinstance(known, Labels) and layers.fact(known, TASK) == task
+            fits = same and layers.fits(known, images[0])
+            if fits and not layers.read_labels_slice(known, z).any():
                 return known
         classes = layers.fact(prediction, CLASSES, {})
         return layers.add_corrected(viewer, images, task=task, classes=classes, visible=False)
+
+
+def _safe(prediction: Labels) -> dict[int, frozenset[bytes]]:
+    known: dict[int, frozenset[bytes]] = layers.fact(prediction, _SAFE, {})
+    return known
+
+
+def _call_safe(prediction: Labels, z: int) -> None:
+    """Take note that a slice as it is now was written by us, or is kept elsewhere."""
+    known = _safe(prediction)
+    digest = _digest(layers.read_labels_slice(prediction, z))
+    layers.set_fact(prediction, _SAFE, {**known, z: known.get(z, frozenset()) | {digest}})
+
+
+def _digest(plane: NDArray[Any]) -> bytes:
+    """Tell slices apart, whatever type of number they are of: a layer may be converted."""
+    return hashlib.blake2b(plane.astype(np.int64).tobytes(), digest_size=16).digest()
+
+
+def _highest(kept: Labels) -> int:
+    return int(layers.view_labels(kept).max())
+
+
+def _take_fresh_number(prediction: Labels, fresh: int) -> None:
+    """Let the first stroke be a cell of its own, unless the user has chosen a number."""
+    given = layers.fact(prediction, _FRESH, 1)
+    if layers.fact(prediction, TASK) != "instances" or prediction.selected_label != given:
+        return
+    with suppress(LayerError):
+        layers.check_room(prediction, max(given, fresh))
+        prediction.selected_label = max(given, fresh)
+        layers.set_fact(prediction, _FRESH, max(given, fresh))

@@ -35,6 +35,7 @@ __all__ = [
     "channels_of",
     "companion",
     "find",
+    "find_all",
     "find_image",
     "image_layers",
     "labels_layers",
@@ -77,7 +78,12 @@ def find(viewer: ViewerModel, role: str, images: Sequence[Image]) -> Layer | Non
 
     One that was made for it comes before those whose own image was removed.
     """
-    return next(_belonging(viewer, role, identity(images[0])), None) if images else None
+    return next(iter(find_all(viewer, role, images)), None)
+
+
+def find_all(viewer: ViewerModel, role: str, images: Sequence[Image]) -> list[Layer]:
+    """List the layers of `role` that belong to the first of `images`, in the order of `find`."""
+    return list(_belonging(viewer, role, identity(images[0]))) if images else []
 
 
 def channels_of(viewer: ViewerModel, image: Image) -> list[Image]:
