@@ -208,10 +208,10 @@ def test_slices_that_are_no_more_cut_have_no_number_of_those_that_are(
     part = session.part(Predictor)
     write = part.write_labels
 
-    def write_one_slice(z: int, *args: Any) -> Any:
+    def write_one_slice(z: int, *args: Any, **how: Any) -> Any:
         if z > 0:
             raise layers.LayerError("enough")
-        return write(z, *args)
+        return write(z, *args, **how)
 
     monkeypatch.setattr(part, "write_labels", write_one_slice)
     press(dock, "Cut all slices")
