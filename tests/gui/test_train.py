@@ -632,7 +632,7 @@ def test_options_that_do_nothing_cannot_be_edited(dock, session, tmp_path: Path)
         return {name for name in names if not dock._form.widget(name).isEnabled()}
 
     of_encoders = {"encoder_weights", "freeze_encoder", "encoder_rate"}
-    usual = {"window", "momentum", "fine_tuning", *of_encoders}
+    usual = {"window", "momentum", "fine_tuning", "regression_loss", *of_encoders}
     assert greyed() == usual
     network: Any = dock._form.widget("network")
     network.setCurrentText("sliding_window")

@@ -107,7 +107,7 @@ def test_what_is_learnt_does_not_depend_on_the_unit():
 def test_an_output_of_one_value_is_refused():
     image = domes()
     image.labels[:, 1] = 7
-    with pytest.raises(TrainingError, match="output 2 is 7 wherever it is annotated"):
+    with pytest.raises(TrainingError, match="output “value 2” is 7 wherever it is annotated"):
         _last([image], _config())
 
 

@@ -29,6 +29,7 @@ from napari_unet.gui.recovery import Autosave
 from napari_unet.gui.session import nameless
 from napari_unet.gui.survey import Survey
 from napari_unet.gui.tools import KEYS, Tools
+from napari_unet.gui.value_list import ValueList
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,20 +42,41 @@ if TYPE_CHECKING:
 __all__ = ["AnnotateDock"]
 
 _NEW = "New labels"
+_FIRST = {
+    "classes": "Pick a class and scribble; what stays bare says nothing.",
+    "regression": "What you have painted is kept; NaN in a ticked layer says nothing.",
+}
 _REGION = (
     "Drag a rectangle in which you paint every cell. Inside, everything that is not painted "
     "counts as background; outside, nothing counts."
 )
 _IGNORE = "Draw around what the network should not learn from: dirt, blur, doubtful cells."
+_VALUE_REGION = (
+    "Drag a rectangle: then only values inside of such regions count. Without any, every pixel "
+    "counts that has a number in all ticked layers."
+)
 _COMPLETE = "Everything on this slice is painted; what is not painted counts as background."
 _SHOW = (
     "Green is what the network learns from. Without regions these are the painted cells and a "
     "narrow rim around each."
 )
+_SHOW_VALUES = "Green is what the network learns from: pixels with a number in all ticked layers."
+_LEARN: dict[Task, tuple[str, str]] = {
+    "instances": ("Single cells", "Each cell gets a number of its own."),
+    "classes": (
+        "Classes",
+        "Scribble into each kind of tissue with its class; nothing needs to be filled in.",
+    ),
+    "regression": (
+        "Values",
+        "Nothing is painted: the network learns the numbers that other layers hold for each pixel, "
+        "such as a distance or a better picture.",
+    ),
+}
 
 
 class AnnotateDock(Dock):
-    """Choose an image, paint its cells or classes, and see what counts.
+    """Choose an image, paint its cells or classes or choose its values, and see what counts.
 
     Parameters
     ----------
@@ -85,21 +107,22 @@ class AnnotateDock(Dock):
         self._adoption = Question("Every cell", "Only some")
         self._renewal = Question("New labels", "Keep painting")
         questions = (self._adoption, self._renewal)
-        for widget in (self._offer, self._choices(), *questions, self._start_button()):
+        start = self._start_button()
+        for widget in (self._offer, self._choices(), self._task_row(), *questions, start):
             self.column.addWidget(widget)
         self._work = QWidget()
         column = QVBoxLayout(self._work)
         column.setContentsMargins(0, 0, 0, 0)
-        column.addWidget(self._task_row())
         self._classes = ClassList()
+        self._values = ValueList()
         column.addWidget(self._classes)
+        column.addWidget(self._values)
         column.addWidget(self._buttons())
         self._counts = words()
         self._share = words()
         column.addWidget(self._counts)
         column.addWidget(self._share)
         self._show = QCheckBox("Show what counts as annotated")
-        self._show.setToolTip(f"<qt>{_SHOW}</qt>")
         column.addWidget(self._show)
         self.column.addWidget(self._work)
         self.finish()
@@ -136,19 +159,16 @@ class AnnotateDock(Dock):
         return self._start
 
     def _task_row(self) -> QWidget:
-        self._cells = QRadioButton("Single cells")
-        self._cells.setToolTip("<qt>Each cell gets a number of its own.</qt>")
-        self._scribbles = QRadioButton("Classes")
-        self._scribbles.setToolTip(
-            "<qt>Scribble into each kind of tissue with its class; nothing needs to be filled "
-            "in.</qt>"
-        )
-        panel = QWidget()
-        layout = row(QLabel("Paint"), self._cells, self._scribbles)
+        self._tasks: dict[Task, QRadioButton] = {}
+        for task, (text, tooltip) in _LEARN.items():
+            self._tasks[task] = QRadioButton(text)
+            self._tasks[task].setToolTip(f"<qt>{tooltip}</qt>")
+        self._task = QWidget()
+        layout = row(QLabel("Learn"), *self._tasks.values())
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addStretch(1)
-        panel.setLayout(layout)
-        return panel
+        self._task.setLayout(layout)
+        return self._task
 
     def _buttons(self) -> QWidget:
         self._new_cell = button(
@@ -191,8 +211,9 @@ class AnnotateDock(Dock):
         self._image.activated.connect(self._on_image)
         self._channels.itemChanged.connect(self._on_channels)
         self._labels.activated.connect(self._on_labels)
-        self._cells.clicked.connect(self._on_task)
-        self._scribbles.clicked.connect(self._on_task)
+        for choice in self._tasks.values():
+            choice.clicked.connect(self._on_task)
+        self._values.chosen.connect(self._on_values)
         self._complete.clicked.connect(self._tools.set_complete)
         self._show.clicked.connect(self._overlay.set_shown)
         self._classes.picked.connect(self._tools.pick_class)
@@ -215,6 +236,7 @@ class AnnotateDock(Dock):
             self._image.setCurrentIndex(self._candidates.index(chosen[0]))
         self._show_channels()
         self._show_labels()
+        self._show_values()
         self._start.setEnabled(bool(chosen))
         self._show_state()
         self._show_counts()
@@ -235,7 +257,9 @@ class AnnotateDock(Dock):
 
     def _show_channels(self) -> None:
         chosen = self.session.image_layers
+        targets = self.session.target_layers
         others = [i for i in self._candidates if chosen and _belongs(i, chosen[0])]
+        others = [i for i in others if i not in targets]
         with QSignalBlocker(self._channels):
             self._channels.clear()
             for image in others:
@@ -258,30 +282,44 @@ class AnnotateDock(Dock):
         _fill(self._labels, names if current else [_NEW, *names], _NEW)
         if current in self._labels_choices:
             self._labels.setCurrentIndex(self._labels_choices.index(current))
+        values = self.session.task == "regression"
         for widget in (self._labels, self._labels_label):
-            widget.setVisible(bool(names))
-        self._start.setVisible(current is None)
-        self._work.setVisible(current is not None)
+            widget.setVisible(bool(names) and not values)
+        self._task.setVisible(bool(chosen))
+        self._start.setVisible(current is None and not values)
+        self._work.setVisible(current is not None or values)
         if current is not None and self._adoption.about is not current:
             self._adoption.drop()
         if self._renewal.about is not None and self._renewal.about[0] is not current:
             self._renewal.drop()
 
     def _show_state(self) -> None:
-        """Show task, classes, and whether the shown slice is complete."""
+        """Show task, classes or values, and whether the shown slice is complete."""
         session = self.session
-        classes = session.task == "classes"
-        self._cells.setChecked(not classes)
-        self._scribbles.setChecked(classes)
-        for widget in (self._new_cell, self._region, self._complete):
-            widget.setVisible(not classes)
+        classes, values = session.task == "classes", session.task == "regression"
+        self._tasks[session.task].setChecked(True)
+        for widget in (self._new_cell, self._complete):
+            widget.setVisible(session.task == "instances")
+        self._region.setVisible(not classes)
+        inside = _VALUE_REGION if values else _REGION
+        self._region.setToolTip(f"<qt>{inside} Key: {KEYS['draw_region']}</qt>")
+        self._show.setToolTip(f"<qt>{_SHOW_VALUES if values else _SHOW}</qt>")
         self._complete.setChecked(session.current_slice in session.complete)
         self._classes.setVisible(classes)
         self._show.setChecked(self._overlay.shown)
         self._show_counts()
 
+    def _show_values(self) -> None:
+        session = self.session
+        others = [i for i in self._candidates if i not in session.image_layers]
+        listed = others if session.task == "regression" else []
+        self._values.show_layers(listed, session.target_layers, session.image_layers)
+
     def _show_counts(self) -> None:
         session, survey = self.session, self._survey
+        if session.task == "regression":
+            self._count_values()
+            return
         if session.task == "classes":
             painted = {value: nameless(value) for value in survey.values}
             self._classes.show_classes(painted | session.class_names, session.labels_layer)
@@ -296,12 +334,38 @@ class AnnotateDock(Dock):
         if stack and what == "cells":
             slices = _count(survey.annotated_slices, "slices")
             text += f", {survey.cells} in all on {slices}"
-        share = "under 1" if 0 < here.share < 0.01 else f"{100 * here.share:.0f}"
         self._counts.setText(text)
-        counts = f"{share} % of it counts as annotated"
+        counts = f"{_percent(here.share)} of it counts as annotated"
         if here.outside:
             counts += f"; ⚠ nothing is learnt from {_count(here.outside, what)} outside of it"
         self._share.setText(counts)
+
+    def _count_values(self) -> None:
+        session, chosen = self.session, self.session.target_layers
+        problems = [layers.target_problem(target, session.image_layers) for target in chosen]
+        problem = next(filter(None, problems), "")
+        here = self._survey.by_slice.get(session.current_slice)
+        self._share.setText("")
+        if problem:
+            self._counts.setText(f"⚠ {problem}")
+        elif not chosen:
+            self._counts.setText(
+                "Tick the layers that hold the values."
+                if self._values.count()
+                else f"Open what “{session.name}” should become: images of its size that hold the "
+                "values."
+            )
+        elif here is None:
+            self._counts.setText("Counting …")
+        else:
+            where = "slice" if session.slice_count > 1 else "image"
+            self._counts.setText(
+                f"<b>{_count(len(chosen), 'values')}</b> for each pixel of this {where}"
+            )
+            why = (
+                "" if here.share else ": no number in all ticked layers, or outside of the regions"
+            )
+            self._share.setText(f"{_percent(here.share)} of it counts as annotated{why}")
 
     # ------------------------------------------------------------------------------- acting
 
@@ -365,11 +429,12 @@ class AnnotateDock(Dock):
         self.say("Then only the painted cells and a narrow rim around each count.")
 
     def _on_task(self) -> None:
-        """Paint something else; numbers that are painted already keep what they mean."""
+        """Learn something else; numbers that are painted already keep what they mean."""
         session, task = self.session, self._wanted_task()
         labels = session.labels_layer
         self._renewal.drop()
-        if labels is None or task == session.task or not layers.view_labels(labels).any():
+        kept = task in ("regression", session.painted_task)
+        if labels is None or kept or not layers.view_labels(labels).any():
             self._paint(task)
             return
         if session.task_is_open or self._said == (layers.identity(labels), session.revision):
@@ -389,7 +454,7 @@ class AnnotateDock(Dock):
             self.say(f"The numbers of “{labels.name}” are the classes; 0 says nothing.")
 
     def _wanted_task(self) -> Task:
-        return "classes" if self._scribbles.isChecked() else "instances"
+        return next(task for task, choice in self._tasks.items() if choice.isChecked())
 
     def _on_new_labels(self) -> None:
         """Put new labels beside the old ones, which can be chosen again under “Labels”."""
@@ -406,9 +471,16 @@ class AnnotateDock(Dock):
     def _paint(self, task: Task) -> None:
         self.session.task = task
         self._tools.start()
-        scribbles = task == "classes"
-        self.say("Pick a class and scribble; what stays bare says nothing." if scribbles else "")
+        self.say(_FIRST.get(task, ""))
         self._show_state()
+
+    def _on_values(self, targets: list[Image]) -> None:
+        try:
+            self.session.choose_targets(targets)
+            self.say("")
+        except LayerError as problem:
+            self.warn(str(problem))
+        self.refresh()
 
     def _on_names(self, names: dict[int, str]) -> None:
         self.session.class_names = names
@@ -450,6 +522,10 @@ def _belongs(other: Image, first: Image) -> bool:
     if other is first or other.multiscale or other.ndim not in (2, 3):
         return False
     return layers.volume_shape(other) == layers.volume_shape(first)
+
+
+def _percent(share: float) -> str:
+    return f"{'under 1' if 0 < share < 0.01 else f'{100 * share:.0f}'} %"
 
 
 def _count(n: int, what: str) -> str:

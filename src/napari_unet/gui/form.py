@@ -48,7 +48,7 @@ class _Row:
     get: Callable[[], Any]
     set: Callable[[Any], None]
     advanced: bool
-    title: str
+    label: QLabel | None
     shown: QWidget  # the widget, or what holds it and its button
 
 
@@ -140,6 +140,15 @@ class OptionsForm(QWidget):
             if name in self._rows:
                 self._rows[name].shown.setEnabled(enabled)
 
+    def show_rows(self, names: Iterable[str], shown: bool) -> None:
+        """Show some options, or hide them, which keep their values; others are left alone."""
+        for name in names:
+            if name in self._rows:
+                row = self._rows[name]
+                row.shown.setVisible(shown)
+                if row.label is not None:
+                    row.label.setVisible(shown)
+
     def _lay_out(self) -> None:
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
@@ -170,14 +179,10 @@ def _form_layout(rows: Iterable[_Row]) -> QFormLayout:
     layout.setVerticalSpacing(4)
     layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
     for row in rows:
-        if isinstance(row.widget, QCheckBox):
-            row.widget.setText(row.title)
+        if row.label is None:
             layout.addRow(row.shown)
-            continue
-        label = QLabel(row.title)
-        label.setToolTip(row.widget.toolTip())
-        label.setBuddy(row.widget)
-        layout.addRow(label, row.shown)
+        else:
+            layout.addRow(row.label, row.shown)
     return layout
 
 
@@ -210,7 +215,18 @@ def _make_row(
     shown = widget
     if isinstance(widget, QLineEdit) and "files" in limits:
         shown = _with_file_button(widget, title, limits["files"])
-    return _Row(widget, get, set_, bool(limits.get("advanced")), title, shown)
+    return _Row(widget, get, set_, bool(limits.get("advanced")), _titled(widget, title), shown)
+
+
+def _titled(widget: QWidget, title: str) -> QLabel | None:
+    """Write the title on a checkbox, or return the label that stands beside another widget."""
+    if isinstance(widget, QCheckBox):
+        widget.setText(title)
+        return None
+    label = QLabel(title)
+    label.setToolTip(widget.toolTip())
+    label.setBuddy(widget)
+    return label
 
 
 def _with_file_button(line: QLineEdit, title: str, files: str) -> QWidget:

@@ -46,6 +46,7 @@ class LossPlot(QWidget):
         self._scores = pyqtgraph.ViewBox(enableMenu=False)
         self._loss_curve = self._item.plot([], [])
         self._score_curve = pyqtgraph.PlotDataItem([], [], symbol="o", symbolSize=5)
+        self._score_name = "Validation score"
         self._build()
         self.set_colors(DARK)
 
@@ -75,8 +76,8 @@ class LossPlot(QWidget):
         self.setAccessibleName("Training curves")
         self.setToolTip(
             "Loss (left axis, lower is better): the error on patches that the network is learning "
-            "from.\nValidation score (right axis, 1 is perfect): how good it is on painted areas "
-            "kept apart from training."
+            "from.\nValidation score or R² (right axis, 1 is perfect): how good it is on annotated "
+            "areas kept apart from training."
         )
 
     def set_colors(self, colors: PlotColors) -> None:
@@ -89,12 +90,17 @@ class LossPlot(QWidget):
         for side, text, color in (
             ("bottom", "Minutes", colors.text),
             ("left", "Loss", colors.loss),
-            ("right", "Validation score", colors.validation),
+            ("right", self._score_name, colors.validation),
         ):
             axis = self._item.getAxis(side)
             axis.setPen(colors.text)
             axis.setTextPen(color)
             axis.setLabel(text, color=color)
+
+    def name_score(self, name: str) -> None:
+        """Say what the score is, on its axis."""
+        self._score_name = name
+        self._item.getAxis("right").setLabel(name)
 
     def show_curves(
         self, loss: Sequence[tuple[float, float]], validation: Sequence[tuple[float, float]]

@@ -62,15 +62,16 @@ class Overlay(QObject):
         return layers.find(self._session.viewer, _ROLE, self._session.image_layers)
 
     def _on_image(self) -> None:
-        """Take the veil away with the labels that it belongs to."""
+        """Take the veil away with the labels, or the values, that it belongs to."""
         self._last = None
-        if self._session.labels_layer is None:
+        if self._session.marks() is None:
             layers.remove_roles(self._session.viewer, [_ROLE])
 
     def _on_seen(self, survey: SliceSurvey) -> None:
         self._last = survey
-        labels = self._session.labels_layer
-        if not self._shown or labels is None or survey.annotated is None:
+        session = self._session
+        drawn = session.labels_layer or session.regions_layer
+        if not self._shown or session.marks() is None or survey.annotated is None:
             return
         known = self._layer()
         layer = layers.put_image(
@@ -80,7 +81,7 @@ class Overlay(QObject):
             role=_ROLE,
             name=NAME,
             z=survey.z,
-            below=labels,
+            below=drawn,
             colormap=_VEIL,
             contrast_limits=(0, 1),
             interpolation2d="nearest",

@@ -21,6 +21,8 @@ from napari_unet.prediction import InstanceOptions
 from napari_unet.training import devices
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from napari.layers import Labels
 
     from napari_unet.network import TrainedModel
@@ -344,8 +346,18 @@ def _numbered(names: list[str]) -> str:
 
 
 def _scores(model: TrainedModel) -> str:
-    kept = dict(model.provenance.get("scores") or {})
-    if len(kept.get("each", ())) > 1:
-        kept.pop("mae")  # a mean of different units
-    numbers = [(text, kept.get(name)) for name, text in _SCORES.items()]
-    return ", ".join(f"{text} {value:.2f}" for text, value in numbers if value is not None)
+    kept = model.provenance.get("scores") or {}
+    each = kept.get("each") or ()
+    if len(each) < 2:
+        return _numbers(kept)
+    outputs = zip(model.classes, each, strict=False)  # a mean of their errors would mix units
+    return "; ".join(f"{label.name} {_numbers(scores)}" for label, scores in outputs)
+
+
+def _numbers(scores: Mapping[str, Any]) -> str:
+    found = [(name, text, scores.get(name)) for name, text in _SCORES.items()]
+    return ", ".join(
+        f"{text} {value:.3g}" if name == "mae" else f"{text} {value:.2f}"
+        for name, text, value in found
+        if value is not None
+    )

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["Order", "Predictor"]
 
 PROBABILITY = "probability"
+_NO_PAINT = "values are learnt, not what is painted"
 _MOST_KEPT = 1 << 30  # bytes of probabilities, to cut cells from again
 _MEANING = {"instances": "single cells", "classes": "classes"}
 
@@ -457,7 +458,7 @@ class Predictor(QObject):
             self._images,
             np.full(self._shape, np.nan, np.float32),  # 0 would pass for a predicted value
             role=role,
-            name=f"{self._images[0].name} {self._output(role)}",
+            name=_values_name(self._images[0].name, self._output(role)),
             colormap="viridis",
             contrast_limits=(0, 1),
             visible=_number(role) == 0,
@@ -571,10 +572,10 @@ class Predictor(QObject):
         painted = self._session.task
         task: Task = layers.fact(predicted, TASK, painted)
         if task != painted and self._session.labels_layer is not None:
+            now = f"the labels hold {_MEANING[painted]}" if painted in _MEANING else _NO_PAINT
             raise LayerError(
-                f"“{predicted.name}” holds {_MEANING[task]}, but the labels hold "
-                f"{_MEANING[painted]}; choose “{_MEANING[task].capitalize()}” in “Annotate”, or "
-                "predict with another model."
+                f"“{predicted.name}” holds {_MEANING[task]}, but {now}; choose "
+                f"“{_MEANING[task].capitalize()}” in “Annotate”, or predict with another model."
             )
         return task
 
@@ -587,6 +588,14 @@ def _set_aside(layer: Image) -> None:
 def _number(role: str) -> int:
     """Return the number of the class or output behind a role."""
     return int(role.split()[-1])
+
+
+def _values_name(image: str, output: str) -> str:
+    """Return what the layer of predicted values is called.
+
+    An output is called as the layer that it was learnt from, often with the image's name in it.
+    """
+    return f"{output} prediction" if output.startswith(image) else f"{image} {output}"
 
 
 def _free_number(layer: Labels, without: Collection[int]) -> int:

@@ -20,7 +20,7 @@ from qtpy.QtWidgets import QApplication
 
 from napari_unet.gui import layers
 from napari_unet.gui.jobs import finish
-from napari_unet.gui.layers import CLASSES, CORRECTED, PREDICTION
+from napari_unet.gui.layers import CLASSES, CORRECTED, PREDICTION, TASK
 from napari_unet.gui.marks import Outline
 
 if TYPE_CHECKING:
@@ -331,6 +331,7 @@ class Autosave(QObject):
                 "task": marks.task,
                 "corrected": layers.annotation_role(layer) in (PREDICTION, CORRECTED),
                 "classes": {str(v): n for v, n in layers.fact(layer, CLASSES, {}).items()},
+                "values": self._targets_of(layer),
             },
             replaces=self._replaces.get(key, ()),
         )
@@ -349,6 +350,13 @@ class Autosave(QObject):
             "path": layers.source_path(images[0]),
         }
         return self._images[key]
+
+    def _targets_of(self, labels: Labels) -> list[str] | None:
+        """Name the layers whose values are learnt for the image; None where labels are."""
+        images = layers.linked_images(self._session.viewer, labels)
+        if not images or layers.fact(images[0], TASK) != "regression":
+            return None
+        return [target.name for target in self._session.targets_of(images)]
 
     def _key(self, labels: Labels) -> str:
         return f"{self._stamp} {layers.identity(labels)}"
@@ -568,6 +576,11 @@ def _apply(session: Session, recovery: Recovery) -> Labels:
             drawn = layers.outlines(regions, images[0])
             new = [o for o in outlines if not any(_same(o, other) for other in drawn)]
             layers.add_outlines(regions, new, images[0])
+    if facts.get("values") is not None:
+        session.task = "regression"
+        there = {image.name: image for image in layers.image_layers(session.viewer)}
+        named = [there[name] for name in facts["values"] if name in there]
+        session.choose_targets([i for i in named if not layers.target_problem(i, images)])
     return session.create_annotation()
 
 

@@ -24,6 +24,7 @@ from napari_unet.gui.layers import (
     IGNORED,
     LABELS,
     REGIONS,
+    TARGETS,
     TASK,
     LayerError,
 )
@@ -326,12 +327,58 @@ class Session(QObject):
 
     @property
     def task(self) -> Task:
-        """What the labels mean: "instances" (one number per cell) or "classes"."""
-        return cast("Task", self._remembered(TASK, "instances"))
+        """What is learnt: "instances" (single cells), "classes", or "regression" (values)."""
+        return "regression" if self._fact_of_image(TASK) == "regression" else self.painted_task
 
     @task.setter
     def task(self, task: Task) -> None:
-        self._remember(TASK, task)
+        """Learn something else; what is painted stays, and so do the chosen values."""
+        labels, before = self.create_annotation(), self.task
+        if task != "regression":
+            layers.set_fact(labels, TASK, task)
+        if (task == "regression") == (before == "regression"):
+            self.touch()
+            return
+        layers.set_fact(self._images[0], TASK, task if task == "regression" else None)
+        self._watch()
+        self._notify_image()
+
+    @property
+    def painted_task(self) -> Task:
+        """What the numbers in the labels mean, whether they or values are learnt."""
+        return cast("Task", self._remembered(TASK, "instances"))
+
+    @property
+    def target_layers(self) -> tuple[Image, ...]:
+        """The layers that hold the values to learn, those that are still there and no channel."""
+        return self.targets_of(self._images)
+
+    def targets_of(self, images: Sequence[Image]) -> tuple[Image, ...]:
+        """Return the layers with the values learnt for an image; empty for another task."""
+        if not images or layers.fact(images[0], TASK) != "regression":
+            return ()
+        there = {layers.identity(image): image for image in layers.image_layers(self.viewer)}
+        chosen = [there.get(key) for key in layers.fact(images[0], TARGETS) or ()]
+        return tuple(image for image in chosen if image is not None and image not in images)
+
+    def choose_targets(self, targets: Sequence[Image]) -> None:
+        """Learn the values of these layers, one output for each.
+
+        Raises
+        ------
+        LayerError
+            With a sentence, when one cannot be used; the choice then stays what it was.
+        """
+        self.check_chosen()
+        for target in targets:
+            layers.check_target(target, self._images)
+        chosen = [layers.identity(target) for target in targets]
+        layers.set_fact(self._images[0], TARGETS, chosen)
+        self._watch()
+        self._notify_image()
+
+    def _fact_of_image(self, name: str) -> Any:
+        return layers.fact(self._images[0], name) if self._images else None
 
     @property
     def task_is_open(self) -> bool:
@@ -388,20 +435,22 @@ class Session(QObject):
         if not self._settle.isActive():
             self._settle.start()
 
-    def snapshot(self, image: ImageStack | None = None) -> Snapshot:
-        """Copy what was painted and drawn, for a job that reads the image itself.
+    def snapshot(self, before: Snapshot | None = None) -> Snapshot:
+        """Copy what was painted and drawn, for a job that reads image and values itself.
 
         Parameters
         ----------
-        image
-            The image of an earlier snapshot, so that it is read once; by default it is read anew.
+        before
+            An earlier snapshot of this image, so that pixels are read once; by default anew.
 
         Raises
         ------
         LayerError
-            Without image or labels, or when they no longer fit each other.
+            Without image, labels or values, or when they no longer fit each other.
         """
-        image = self.image_stack() if image is None else image
+        image = self.image_stack() if before is None else before.image
+        if self.task == "regression":
+            return self._snapshot_of_values(image, before)
         labels = self.labels_layer
         if labels is None:
             raise LayerError(f"“{self.name}” has no labels yet; start with “Annotate”.")
@@ -415,12 +464,32 @@ class Session(QObject):
             pixel_size=layers.pixel_size(self._images[0]),
         )
 
+    def _snapshot_of_values(self, image: ImageStack, before: Snapshot | None) -> Snapshot:
+        targets = self.target_layers
+        values = layers.target_stack(targets, self._images)
+        if before is not None and before.values is not None and values.reads_as(before.values):
+            values = before.values
+        return Snapshot(
+            image=image,
+            values=values,
+            outputs=tuple(target.name for target in targets),
+            **self._drawn_for_values(),
+            name=self.name,
+            pixel_size=layers.pixel_size(self._images[0]),
+        )
+
     def marks(self) -> Marks | None:
         """Return the annotation without copying the labels: for reading soon, one slice or all.
 
         Somebody may paint meanwhile, so use it only for what is computed again after a change.
-        None without labels, or when they do not fit the image.
+        None without labels or values, or when they do not fit the image.
         """
+        if self.task == "regression":
+            try:
+                values = layers.target_stack(self.target_layers, self._images)
+            except LayerError:
+                return None
+            return Marks(values=values, **self._drawn_for_values())
         labels = self.labels_layer
         if labels is None or not self._images or not layers.fits(labels, self._images[0]):
             return None
@@ -443,6 +512,20 @@ class Session(QObject):
             "ignored_outlines": layers.outlines(ignored, labels),
             "complete": complete,
             "task": layers.fact(labels, TASK, "instances"),
+        }
+
+    def _drawn_for_values(self) -> dict[str, Any]:
+        """Everything of `Marks` but the values; regions stay when the labels are removed."""
+        like = self._images[0]
+        regions = layers.outlines(self.regions_layer, like)
+        shape = layers.volume_shape(like)
+        return {
+            "labels": np.broadcast_to(np.int32(0), shape),
+            "region_outlines": regions,
+            "ignored_outlines": layers.outlines(self.ignored_layer, like),
+            "complete": np.zeros(shape[0], dtype=bool),
+            "task": "regression",
+            "confined": bool(regions),
         }
 
     def annotated_images(self) -> list[AnnotatedImage]:
@@ -583,13 +666,16 @@ class Session(QObject):
         """Listen to what is painted and drawn on any image, and to the names of all layers."""
         for layer in self.viewer.layers:
             layer.events.name.connect(self._on_name)
-        found = (self.labels_layer, self.regions_layer, self.ignored_layer)
+        found = (self.labels_layer, self.regions_layer, self.ignored_layer, *self.target_layers)
         self._own = [layer for layer in found if layer is not None]
-        now = layers.annotation_layers(self.viewer)
+        now = [*layers.annotation_layers(self.viewer), *self.target_layers]
         for layer in self._watched:
             if layer not in now:
                 _disconnect(layer, self._on_edit, self._on_refresh, self._on_replaced)
         for layer in now:
+            if isinstance(layer, Image):  # nobody paints on it, but it may get another array
+                layer.events.data.connect(self._on_replaced)
+                continue
             layer.events.set_data.connect(self._on_refresh)
             if isinstance(layer, Labels):
                 layer.events.paint.connect(self._on_edit)

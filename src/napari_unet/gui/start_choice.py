@@ -41,8 +41,9 @@ class StartChoice(QComboBox):
         self._file = remembered("train/start file", "")
         self.setToolTip(
             "<qt>Begin with a new network, or go on from one that is trained: where the new images "
-            "resemble the old ones it needs fewer cells and less time. A model may also change "
-            "its task; only its last layer is then new.</qt>"
+            "resemble the old ones it needs fewer cells and less time. It may have learnt "
+            "cells, classes or values before: where “Annotate” asks for another of these, only "
+            "its last layer is new.</qt>"
         )
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.setMinimumContentsLength(14)

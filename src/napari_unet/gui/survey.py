@@ -29,7 +29,7 @@ class SliceSurvey:
     Attributes
     ----------
     cells
-        Painted cells; of scribbled classes, painted classes.
+        Painted cells; of scribbled classes, painted classes; of values none.
     highest
         The highest painted number.
     share
@@ -167,7 +167,9 @@ class Survey(QObject):
         if self._job.running or marks is None:
             return
         here = self._session.current_slice
-        order = sorted(self._stale & set(range(len(marks.labels))), key=lambda z: (z != here, z))
+        # Of values nothing is counted over the whole stack, which may be long to read.
+        counted = [here] if marks.values is not None else range(len(marks.labels))
+        order = sorted(self._stale & set(counted), key=lambda z: (z != here, z))
         self._stale = set(order)
         if here not in self._stale:
             order.insert(0, here)

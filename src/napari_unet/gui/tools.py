@@ -26,6 +26,7 @@ KEYS = {
     "toggle_complete": "Shift+C",
 }
 """The keys, as a person reads them; none is used by napari's Labels, Shapes, Image or viewer."""
+_LEFT_OUT = "Draw around what is to be left out."
 
 
 class Tools(QObject):
@@ -77,6 +78,9 @@ class Tools(QObject):
 
     def toggle_complete(self) -> None:
         """Call the shown slice complete, or take it back."""
+        if self._session.task == "regression":
+            self.failed.emit("Of values a slice counts as a whole, or where its regions are.")
+            return
         here = self._session.current_slice
         self.set_complete(here not in self._session.complete)
 
@@ -98,7 +102,10 @@ class Tools(QObject):
             for other in layers.labels_layers(session.viewer, session.image_layers[0]):
                 other.visible = False
         labels = session.create_annotation()
-        if session.task == "classes":
+        if session.task == "regression":  # nothing is painted; the picture and its values are seen
+            layers.hide(labels)
+            layers.select(session.viewer, session.image_layers[0])
+        elif session.task == "classes":
             self._take_brush(labels, 1)
         else:
             self._new_cell()
@@ -107,13 +114,21 @@ class Tools(QObject):
         labels = self._session.create_annotation()
         if self._session.task == "classes":
             raise LayerError("In classes there are no single cells; choose a class to paint.")
+        if self._session.task == "regression":
+            raise LayerError("Values are not painted; choose “Single cells” to paint cells.")
         if self._session.task_is_open:
             self._session.task = "instances"
-        here = layers.read_labels_slice(labels, self._session.current_slice)
-        self._take_brush(labels, max(self._survey.highest, int(here.max(initial=0))) + 1)
+        self._take_brush(labels, self._highest(labels) + 1)
         self.acted.emit(
             f"Paint cell {labels.selected_label}, then {KEYS['new_cell']} for the next."
         )
+
+    def _highest(self, labels: Labels) -> int:
+        """Return the highest painted number, also of slices that are not counted yet."""
+        counted = len(self._survey.by_slice) == self._session.slice_count
+        here = self._session.current_slice
+        seen = layers.read_labels_slice(labels, here) if counted else layers.view_labels(labels)
+        return max(self._survey.highest, int(seen.max(initial=0)))
 
     def _take_brush(self, labels: Labels, value: int) -> None:
         layers.check_room(labels, value)
@@ -125,12 +140,11 @@ class Tools(QObject):
         shapes = self._session.region_layer(role)
         mode = "add_rectangle" if role == layers.REGIONS else "add_polygon_lasso"
         layers.select(self._session.viewer, shapes, mode)
-        self.acted.emit(
-            "Drag a rectangle; inside it every cell must be painted. "
-            f"{KEYS['new_cell']} goes back to the brush."
-            if role == layers.REGIONS
-            else f"Draw around what is to be left out. {KEYS['new_cell']} goes back to the brush."
-        )
+        values = self._session.task == "regression"
+        inside = "only values inside count" if values else "inside it every cell must be painted"
+        what = f"Drag a rectangle; {inside}." if role == layers.REGIONS else _LEFT_OUT
+        brush = "" if values else f" {KEYS['new_cell']} goes back to the brush."
+        self.acted.emit(f"{what}{brush}")
 
 
 def _bind(viewer: Any, key: str, act: Callable[[], None]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields as dataclass_fields
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -35,7 +36,9 @@ if TYPE_CHECKING:
 __all__ = ["TrainDock"]
 
 _FIRST = ("minutes", "until_stopped", "device")
-_HIDDEN = ("preset", "task", "regression_loss")
+_HIDDEN = ("preset", "task")
+_OF_VALUES = ("regression_loss",)
+_SCORES = {"regression": "R²"}
 _REDRAW_MS = 250
 _PLAIN_WORDS = {
     "quick": "A small network, useful after minutes on any computer.",
@@ -65,6 +68,7 @@ class TrainDock(Dock):
         self._trainer = self.session.part(Trainer)
         self._saving = Job(self, name="save model")
         self._refusal = ""
+        self._task = self.session.task
         self._redraw = QTimer(self)
         self._redraw.setSingleShot(True)
         self._redraw.setInterval(_REDRAW_MS)
@@ -110,8 +114,8 @@ class TrainDock(Dock):
     def _build_training(self) -> None:
         self._start = button(
             "Start training",
-            "Learn from what is painted. Painting may go on meanwhile: it joins the training "
-            "(Ctrl+Return).",
+            "Learn from what is painted, or from the values that are chosen in “Annotate”. "
+            "Painting may go on meanwhile: it joins the training (Ctrl+Return).",
             self._on_start,
         )
         self.bind_key("Ctrl+Return", self._start)
@@ -153,6 +157,8 @@ class TrainDock(Dock):
         self._form.changed.connect(self._on_option)
         self._trainer.changed.connect(self._on_training)
         self.session.annotations_changed.connect(self._on_painted)
+        self.session.image_changed.connect(self._on_task)
+        self.session.annotations_changed.connect(self._on_task)
         self.session.border_changed.connect(self._on_border)
         self.session.model_changed.connect(self._show_buttons)
         self._saving.reported.connect(self._on_saved)
@@ -178,6 +184,7 @@ class TrainDock(Dock):
         minutes = PRESETS[name].minutes or 1.0
         return TrainingConfig.from_preset(
             name,
+            task=self._task,
             minutes=remembered(f"train/minutes {name}", minutes),
             until_stopped=remembered("train/until stopped", False),
             device=remembered("train/device", "auto"),
@@ -190,9 +197,25 @@ class TrainDock(Dock):
         self._form.set_value(self._from_preset())
         self._show_choices()
 
+    def _on_task(self) -> None:
+        """Learn something else; options that nobody has changed become those that suit it."""
+        if self._task == self.session.task:
+            return
+        before, self._task = self._from_preset(), self.session.task
+        suited = self._from_preset()
+        try:
+            edited = self._form.value()
+        except ValueError:
+            edited = before
+        new = {f.name: getattr(suited, f.name) for f in dataclass_fields(TrainingConfig)}
+        kept = {name for name in new if getattr(edited, name) != getattr(before, name)}
+        self._form.set_value(replace(edited, **{n: v for n, v in new.items() if n not in kept}))
+        self._show_training()
+
     def _show_choices(self) -> None:
         """Say what preset and start mean, and let nobody edit what does nothing."""
         goes_on = self._from.start is not None
+        self._form.show_rows(_OF_VALUES, self._task == "regression")
         try:
             config = self._config()
         except ValueError as error:
@@ -226,7 +249,7 @@ class TrainDock(Dock):
 
     def _enable_options(self, config: TrainingConfig, *, goes_on: bool) -> None:
         # The network of a model in a file is not known before it is read.
-        unknown = ("task", *(("network", "encoder") if goes_on else ()))
+        unknown = ("network", "encoder") if goes_on else ()
         idle = without_effect(config, goes_on=goes_on, unknown=unknown)
         self._form.enable(depending_options() - idle.keys(), True)
         self._form.enable(idle, False)
@@ -254,6 +277,7 @@ class TrainDock(Dock):
 
     def _on_start(self) -> None:
         self.say("")
+        self._on_task()
         try:
             self._trainer.start(self._config(), self._from.start, self._from.name)
         except ValueError as error:
@@ -280,6 +304,8 @@ class TrainDock(Dock):
 
     def _show_training(self) -> None:
         trainer = self._trainer
+        task = self._task if trainer.report is None else trainer.task
+        self._plot.name_score(f"Validation {_SCORES.get(task, 'score')}")
         self._plot.show_curves(trainer.curve.loss, trainer.curve.validation)
         self._show_progress()
         self._clock.setText(self._times())
@@ -305,7 +331,8 @@ class TrainDock(Dock):
         if trainer.running and report.seconds_left is not None:
             past = f"{past} · {_clock(report.seconds_left)} left"
         scores = trainer.curve.validation
-        return f"{past} · best score {max(s for _, s in scores):.2f}" if scores else past
+        name = _SCORES.get(trainer.task, "score")
+        return f"{past} · best {name} {max(s for _, s in scores):.2f}" if scores else past
 
     def _show_words(self) -> None:
         if self._trainer.problem:

@@ -21,11 +21,11 @@ from napari_unet.gui.session import nameless
 from napari_unet.gui.settings import home
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from napari.layers import Image
 
-    from napari_unet.annotations import AnnotatedImage
+    from napari_unet.annotations import AnnotatedImage, Task
     from napari_unet.gui.jobs import ShouldStop
     from napari_unet.gui.marks import Snapshot
     from napari_unet.gui.session import Session
@@ -114,6 +114,8 @@ class Trainer(QObject):
         Why the last training ended without a model; empty otherwise.
     checkpoint : TrainedModel or None
         The best model so far, while a training is at work.
+    task : Task
+        What the newest training learns.
     """
 
     changed = Signal()
@@ -127,8 +129,10 @@ class Trainer(QObject):
         self.notes: list[str] = []
         self.problem = ""
         self.checkpoint: TrainedModel | None = None
+        self.task: Task = "instances"
         self._model: TrainedModel | None = None
         self._images: tuple[Image, ...] = ()
+        self._targets: tuple[Image, ...] = ()
         self._slot = _Slot()
         self._snapshot: Snapshot | None = None
         self._copied = -1  # the revision of the newest copy
@@ -168,11 +172,11 @@ class Trainer(QObject):
         Raises
         ------
         LayerError
-            Without image, labels or anything painted, saying what to do.
+            Without image, labels or anything painted, or without values, saying what to do.
         """
         self._copied = self._session.revision
         snapshot = self._session.snapshot()
-        if not snapshot.labels.any():
+        if not _says_something(snapshot):
             raise LayerError(
                 f"Nothing is painted on “{self._session.name}” yet; paint a few cells with "
                 "“Annotate”, then start again."
@@ -180,7 +184,8 @@ class Trainer(QObject):
         self.report, self.curve, self.notes, self.problem = None, Curve(), [], ""
         self._model, self._snapshot, self._slot = None, snapshot, _Slot()
         self.checkpoint = None
-        self._images = self._session.image_layers
+        self._images, self._targets = self._session.image_layers, self._session.target_layers
+        self.task = snapshot.task
         names = self._session.given_names
         config = replace(config, task=snapshot.task, threads=config.threads or _threads())
         channels = layers.channel_names(self._session.channels)
@@ -207,16 +212,16 @@ class Trainer(QObject):
         session = self._session
         if self._snapshot is None or not self.running or session.image_layers != self._images:
             return
-        if session.revision == self._copied:
+        if session.revision == self._copied or session.target_layers != self._targets:
             return
         began, self._copied = time.monotonic(), session.revision
         try:
-            snapshot = session.snapshot(self._snapshot.image)
+            snapshot = session.snapshot(self._snapshot)
         except LayerError:
             return  # the labels are gone; the training goes on with what it has
         pause = _PAUSES * 1000 * (time.monotonic() - began)
         self._join.setInterval(max(_JOIN_MS, round(pause)))
-        if snapshot.labels.any() and snapshot.task == self._snapshot.task:
+        if _says_something(snapshot) and snapshot.task == self._snapshot.task:
             # By its name the training knows what of the image it keeps for validation, and by its
             # pixel size at which scale it works; a person may change both meanwhile.
             name, size = self._snapshot.name, self._snapshot.pixel_size
@@ -244,9 +249,10 @@ class Trainer(QObject):
         if stored.problem:
             self.notes.append(f"The model could not be kept as a file: {stored.problem}")
         else:
+            more = "" if self.task == "regression" else "paint more and "
             self.notes.append(
-                "Go on with Predict, or paint more and train again; “Start from” lets a training "
-                "go on from this model"
+                f"Go on with Predict, or {more}train again; “Start from” lets a training go on "
+                "from this model"
             )
         if stored.path is not None and self._session.model is self._model:
             self._session.set_model(self._model, stored.path)
@@ -261,6 +267,11 @@ class Trainer(QObject):
     def _on_finished(self) -> None:
         self._snapshot = self.checkpoint = None
         self.changed.emit()
+
+
+def _says_something(snapshot: Snapshot) -> bool:
+    """Whether there is paint, or values; whether these are numbers is seen when they are read."""
+    return snapshot.values is not None or bool(snapshot.labels.any())
 
 
 def _threads() -> int:
@@ -289,24 +300,28 @@ def _train(work: _Work, should_stop: ShouldStop) -> Iterator[TrainingReport | _S
     from napari_unet.annotations import are_masks
     from napari_unet.training import train
 
+    start = _read(work.start) if isinstance(work.start, Path) else work.start
+    order = _order_of_outputs(work.snapshot.outputs, start)
     lesson = work.snapshot.annotated_image()
     # Decided once: painting a second number on a mask must not join its cells again.
     mask = work.config.task == "instances" and are_masks([lesson.labels], [lesson.annotated])
 
-    def in_cells(lesson: AnnotatedImage) -> AnnotatedImage:
+    def as_learnt(lesson: AnnotatedImage) -> AnnotatedImage:
+        if lesson.holds_values:
+            return replace(lesson, labels=lesson.labels[:, order])
         return _in_pieces(lesson) if mask else lesson
 
     def updates() -> list[AnnotatedImage] | None:
         newer = work.slot.take()
-        return None if newer is None else [in_cells(newer.annotated_image())]
+        return None if newer is None else [as_learnt(newer.annotated_image())]
 
-    start = _read(work.start) if isinstance(work.start, Path) else work.start
+    outputs = {k: work.snapshot.outputs[n] for k, n in enumerate(order)}
     reports = train(
-        [in_cells(lesson)],
+        [as_learnt(lesson)],
         work.config,
         start=start,
         start_name=work.start_name,
-        class_names=_class_names(lesson, work, start),
+        class_names=outputs or _class_names(lesson, work, start),
         should_stop=should_stop,
         updates=updates,
     )
@@ -350,6 +365,17 @@ def _with_channels(report: TrainingReport, names: list[str]) -> TrainingReport:
         return model and replace(model, provenance={**model.provenance, **facts})
 
     return replace(report, model=told(report.model), checkpoint=told(report.checkpoint))
+
+
+def _order_of_outputs(outputs: Sequence[str], start: TrainedModel | None) -> list[int]:
+    """Return in which order a model that goes on has its outputs; else the order that they are in.
+
+    Layers may be listed in another order than when the model was trained.
+    """
+    known = [] if start is None else [label.name for label in start.classes]
+    if sorted(known) != sorted(outputs):
+        return list(range(len(outputs)))
+    return [outputs.index(name) for name in known]
 
 
 def _read(path: Path) -> TrainedModel:

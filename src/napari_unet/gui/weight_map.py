@@ -199,6 +199,8 @@ class WeightMapDock(Dock):
     def _request(self) -> _Request:
         session = self.session
         session.check_chosen()
+        if session.task == "regression":
+            raise LayerError("Values have no weight map: every pixel that counts weighs the same.")
         marks = session.marks()
         if marks is None:
             raise LayerError(f"“{session.name}” has no labels yet; start with “Annotate”.")

@@ -79,8 +79,17 @@ def check_values(images: Sequence[AnnotatedImage]) -> None:
         )
 
 
-def measure_standardisation(images: Sequence[AnnotatedImage]) -> Standardisation:
+def measure_standardisation(
+    images: Sequence[AnnotatedImage], outputs: Sequence[ClassLabel] | None = None
+) -> Standardisation:
     """Measure mean and standard deviation of each output over all annotated pixels.
+
+    Parameters
+    ----------
+    images : sequence of AnnotatedImage
+        With values.
+    outputs : sequence of ClassLabel, optional
+        What an error calls the outputs; by default they are numbered from 1.
 
     Raises
     ------
@@ -92,9 +101,10 @@ def measure_standardisation(images: Sequence[AnnotatedImage]) -> Standardisation
     mean, std = values.mean(axis=0, dtype=np.float64), values.std(axis=0, dtype=np.float64)
     flat = np.flatnonzero(np.ptp(values, axis=0) == 0)
     if flat.size:
+        called = f"{flat[0] + 1}" if outputs is None else f"“{outputs[flat[0]].name}”"
         raise TrainingError(
-            f"output {flat[0] + 1} is {values[0, flat[0]]:g} wherever it is annotated for "
-            "training; give label images with values that differ"
+            f"output {called} is {values[0, flat[0]]:g} wherever it is annotated for training; "
+            "choose images with values that differ"
         )
     return Standardisation(tuple(mean.tolist()), tuple(std.tolist()))
 

@@ -224,7 +224,7 @@ class _Training:
 
     def _units(self) -> Standardisation:
         """Return in which units values are learnt: the model's, if it knows such values."""
-        measured = measure_standardisation([*self.lessons, *self.old])
+        measured = measure_standardisation([*self.lessons, *self.old], self.classes)
         known = self.start.standardisation if self.start and self.goes_on else None
         self.goes_on = known is not None and alike(known, measured)
         return known if known and self.goes_on else measured

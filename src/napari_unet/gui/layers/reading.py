@@ -35,6 +35,7 @@ __all__ = [
     "check_labels",
     "check_room",
     "check_same_size",
+    "check_target",
     "current_slice",
     "fingerprint",
     "fits",
@@ -47,6 +48,8 @@ __all__ = [
     "read_labels_slice",
     "read_slice",
     "source_path",
+    "target_problem",
+    "target_stack",
     "view_labels",
     "volume_shape",
 ]
@@ -165,6 +168,11 @@ class ImageStack:
             copy[z] = self[z]
         return copy
 
+    def reads_as(self, other: ImageStack) -> bool:
+        """Tell whether another one reads the very same arrays."""
+        same = [one[0] is two[0] for one, two in zip(self.sources, other.sources, strict=False)]
+        return self.shape == other.shape and all(same)
+
 
 def image_stack(images: Sequence[Image]) -> ImageStack:
     """Return what reads the layers slice by slice, in any thread. Errors as `read_image`."""
@@ -188,6 +196,54 @@ def check_same_size(images: Sequence[Image]) -> None:
                 f"“{layer.name}” {volume_shape(layer)} and “{first.name}” {volume_shape(first)} "
                 "differ in size (z, y, x), so they cannot be channels of one image."
             )
+
+
+def check_target(target: Image, images: Sequence[Image]) -> None:
+    """Refuse an Image layer that cannot hold values to learn for these images.
+
+    Raises
+    ------
+    LayerError
+        For other sizes, multiscale and colour images.
+    """
+    check_image(target)
+    if target.rgb:
+        raise LayerError(
+            f"“{target.name}” is a colour image; split it into layers of one value each: "
+            "right-click the layer, then “Split RGB”."
+        )
+    check_same_size(images)
+    if volume_shape(target) != volume_shape(images[0]):
+        raise LayerError(
+            f"“{target.name}” {volume_shape(target)} and “{images[0].name}” "
+            f"{volume_shape(images[0])} differ in size (z, y, x); values must match their image."
+        )
+
+
+def target_problem(target: Image, images: Sequence[Image]) -> str:
+    """Say why a layer cannot hold values to learn for these images; empty where it can."""
+    try:
+        check_target(target, images)
+    except LayerError as problem:
+        return str(problem)
+    return ""
+
+
+def target_stack(targets: Sequence[Image], images: Sequence[Image]) -> ImageStack:
+    """Return what reads the values (Z, K, Y, X) of K layers, in any thread.
+
+    Raises
+    ------
+    LayerError
+        If there is none, or one does not fit the images; see `check_target`.
+    """
+    if not targets:
+        raise LayerError(
+            "No values are chosen yet; tick the layers that hold them under “Values” in “Annotate”."
+        )
+    for target in targets:
+        check_target(target, images)
+    return image_stack(targets)
 
 
 def check_labels(labels: Labels, images: Sequence[Image]) -> None:

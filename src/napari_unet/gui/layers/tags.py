@@ -27,6 +27,7 @@ __all__ = [
     "PREDICTED",
     "PREDICTION",
     "REGIONS",
+    "TARGETS",
     "TASK",
     "VALUES",
     "annotation_role",
@@ -50,7 +51,11 @@ CORRECTED = "corrected"
 VALUES = "values"
 """Role of the layers with what a regression predicted; behind it stands the output's number."""
 TASK, CLASSES, COMPLETE, OUTPUT = "task", "classes", "complete", "output"
-"""Facts: what labels mean, names of painted values, complete slices, what values are called."""
+"""Facts: what labels mean, names of painted values, complete slices, what values are called.
+
+An image may have a task too: "regression" where it learns values instead of its labels."""
+TARGETS = "targets"
+"""Fact of an image: the identities of the layers that hold the values to learn for it."""
 PAINTED = "painted"
 """Fact: the slices of a prediction on which a person has painted."""
 PREDICTED = "predicted"
