@@ -212,6 +212,21 @@ def test_correct_takes_what_was_kept_when_it_is_in_hand(
     assert not painted.visible
 
 
+def test_correct_takes_the_prediction_where_what_is_in_hand_has_nothing(
+    viewer, dock, session, painted, predict, press
+):
+    predict()
+    (layer,) = kept(viewer)
+    viewer.layers.selection.active = layer
+    viewer.dims.set_current_step(0, 2)
+    assert session.part(Predictor).source is painted
+    press(dock, "Correct")
+    np.testing.assert_array_equal(session.labels_layer.data[2] > 0, painted.data[2] > 0)
+    viewer.dims.set_current_step(0, 1)
+    viewer.layers.selection.active = layer
+    assert session.part(Predictor).source is layer
+
+
 def test_strokes_beside_painted_cells_are_kept_after_correct(
     viewer, dock, session, squares, predict, press
 ):

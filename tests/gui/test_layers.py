@@ -271,3 +271,17 @@ def test_what_fingerprints_were_taken_of_is_not_kept_alive() -> None:
     holders = sys.getrefcount(data), sys.getrefcount(image)
     taken.of(image)
     assert (sys.getrefcount(data), sys.getrefcount(image)) == holders
+
+
+def test_a_layer_that_lies_on_its_image_is_not_laid_there_again() -> None:
+    image = Image(picture(3, 20, 30), scale=(2, 1, 1), translate=(1, 2, 3), units=("um",) * 3)
+    labels = Labels(np.zeros((3, 20, 30), int), **layers.placement(image))
+    moved = []
+    for name in ("scale", "translate", "rotate", "shear", "affine", "units"):
+        getattr(labels.events, name).connect(lambda event: moved.append(event.type))
+    layers.lie_on(labels, image)
+    assert not moved
+    image.scale = (4, 1, 1)
+    layers.lie_on(labels, image)
+    assert tuple(labels.scale) == (4, 1, 1)
+    assert set(moved) == {"scale"}

@@ -421,6 +421,42 @@ def test_a_prediction_that_is_adopted_gets_no_more_slices(
     assert "2 slices are in" in dock.message
 
 
+def test_what_is_predicted_beside_an_adopted_prediction_says_what_it_holds(
+    viewer, dock, session, squares, press, qtbot, monkeypatch
+):
+    session.set_model(tissue("background", "muscle"))
+    dock._slices.setCurrentIndex(1)
+    part = session.part(Predictor)
+    write = part._write
+
+    def write_then_adopt(z: int, *args: Any) -> None:
+        write(z, *args)
+        if session.labels_layer is None:
+            session.adopt(part.labels_layer)
+
+    monkeypatch.setattr(part, "_write", write_then_adopt)
+    press(dock, "Predict")
+    wait(session, qtbot)
+    assert part.labels_layer is not session.labels_layer
+    assert layers.fact(part.labels_layer, layers.TASK) == "classes"
+    assert layers.fact(part.labels_layer, layers.CLASSES) == {1: "background", 2: "muscle"}
+    order = list(viewer.layers)
+    assert order.index(part.labels_layer) > order.index(session.labels_layer)
+
+
+def test_a_prediction_of_other_dimensions_is_no_place_for_the_next(
+    viewer, dock, session, press, qtbot
+):
+    image = viewer.add_image(np.eye(40, 48)[None], name="cells")
+    flat = viewer.add_labels(np.zeros((40, 48), int))
+    layers.assign(flat, layers.PREDICTION, [image])
+    session.set_model(bright())
+    press(dock, "Predict")
+    wait(session, qtbot)
+    assert not session.part(Predictor).problem
+    assert session.part(Predictor).labels_layer.ndim == 3
+
+
 def test_values_become_an_image_layer_for_each_output(viewer, dock, session, squares, press, qtbot):
     session.set_model(heights())
     assert "level, height" in dock._about.text()

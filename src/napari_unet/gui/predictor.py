@@ -289,23 +289,24 @@ class Predictor(QObject):
 
     @property
     def source(self) -> Labels | None:
-        """What `correct` copies from: the prediction.
+        """What `correct` copies from: the prediction, where it has something on this slice.
 
-        Or the layer with slices of earlier ones on which a person had painted, if that is in hand
-        or nothing is predicted.
+        Or a layer with slices of earlier ones on which a person had painted, if that is in hand or
+        there is no prediction here. None without any of them.
         """
-        viewer, images = self._session.viewer, self._session.image_layers
-        in_hand = viewer.layers.selection.active
-        if (
-            images
-            and isinstance(in_hand, Labels)
-            and layers.role_of(in_hand) == CORRECTED
-            and layers.own_image(viewer, in_hand) == layers.identity(images[0])
-        ):
-            return in_hand
-        predicted = self.labels_layer
-        found = layers.find(viewer, CORRECTED, images) if predicted is None else predicted
-        return found if isinstance(found, Labels) else None
+        session = self._session
+        found = layers.find_all(session.viewer, CORRECTED, session.image_layers)
+        kept = [layer for layer in found if isinstance(layer, Labels)]
+        in_hand = [layer for layer in kept if layer is session.viewer.layers.selection.active]
+        predicted = [] if self.labels_layer is None else [self.labels_layer]
+        z, candidates = session.current_slice, [*in_hand, *predicted, *kept]
+        here = (
+            layer
+            for layer in candidates
+            if layers.fits(layer, session.image_layers[0])
+            and layers.read_labels_slice(layer, z).any()
+        )
+        return next(here, next(iter(candidates), None))
 
     @property
     def labels_layer(self) -> Labels | None:
@@ -378,32 +379,39 @@ class Predictor(QObject):
         LayerError
             If the user has removed it, or the image, meanwhile.
         """
-        viewer = self._session.viewer
-        if role not in self._layers:
-            if self._images[0] not in viewer.layers:
-                raise LayerError("The image was removed, so the prediction was stopped.")
-            found: Any = layers.find(viewer, role, self._images)
-            fits = self._fits(found, role)
-            if not fits and found is not None and role.startswith(PROBABILITY):
-                _set_aside(found)
-            self._layers[role] = found if fits else self._new_layer(role)
-            layers.lie_on(self._layers[role], self._images[0])
-            self._describe(self._layers[role], role)
-            self._show(self._layers[role])
-            if role == PREDICTION:
-                self._corrections.watch(self._layers[role])
-        layer = self._layers[role]
-        if layer not in viewer.layers:
-            raise LayerError(f"“{layer.name}” was removed, so the prediction was stopped.")
-        if layers.role_of(layer) != role:  # it became the user's annotation meanwhile
-            layer = self._layers[role] = self._new_layer(role)
-            self._corrections.watch(layer)
+        known = self._layers.get(role)
+        if known is None:
+            self._layers[role] = self._layer_to_fill(role)
+        elif known not in self._session.viewer.layers:
+            raise LayerError(f"“{known.name}” was removed, so the prediction was stopped.")
+        elif layers.role_of(known) != role:  # it became the user's annotation meanwhile
+            self._layers[role] = self._layer_to_fill(role)
             self._written = []
+        return self._layers[role]
+
+    def _layer_to_fill(self, role: str) -> Any:
+        """Find or make a layer that lies on the image, is described, seen and watched."""
+        viewer, image = self._session.viewer, self._images[0]
+        if image not in viewer.layers:
+            raise LayerError("The image was removed, so the prediction was stopped.")
+        layer: Any = layers.find(viewer, role, self._images)
+        if self._fits(layer, role):
+            layers.lie_on(layer, image)
+        else:
+            if layer is not None and role.startswith(PROBABILITY):
+                _set_aside(layer)
+            layer = self._new_layer(role)
+        self._describe(layer, role)
+        self._show(layer)
+        if role == PREDICTION:
+            self._corrections.watch(layer)
         return layer
 
     def _fits(self, found: Any, role: str) -> bool:
         """Whether an earlier result has the image's size, and numbers of the same meaning."""
-        if found is None or layers.volume_shape(found) != self._shape:
+        if found is None or found.ndim != self._images[0].ndim:
+            return False
+        if layers.volume_shape(found) != self._shape:
             return False
         task = self._task()
         if layers.fact(found, TASK, task) != task:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import eq
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -60,9 +61,15 @@ def placement(layer: Layer) -> dict[str, Any]:
 
 
 def lie_on(layer: Layer, like: Layer) -> None:
-    """Put a layer where another one of equal dimensions lies now; it may have been moved."""
+    """Put a layer where another one of equal dimensions lies now; it may have been moved.
+
+    What is as it should be is not set: napari would draw the layer anew each time.
+    """
+    now = placement(layer)
     for name, value in placement(like).items():
-        setattr(layer, name, value)
+        same = np.array_equal if isinstance(value, np.ndarray) else eq
+        if not same(now[name], value):
+            setattr(layer, name, value)
 
 
 def add_labels(
