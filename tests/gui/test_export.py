@@ -12,7 +12,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QMessageBox
 
-from napari_unet.files import read_labels, read_values
+from napari_unet.files import read_labels, read_values, write_values
 from napari_unet.gui import layers
 from napari_unet.gui.export import ExportDock
 from napari_unet.gui.slices import sign
@@ -93,6 +93,20 @@ def test_nothing_is_replaced_without_a_yes(dock, labels, press, qtbot, tmp_path)
     write(dock, path, press, qtbot)
     answer(dock, qtbot, "Yes")
     np.testing.assert_array_equal(tifffile.imread(path), labels.data)
+
+
+def test_labels_never_take_the_place_of_an_image(dock, labels, press, qtbot, tmp_path):
+    dock._format.setCurrentIndex(dock._format.findData(".zarr"))
+    path = write_values(tmp_path / "cells.zarr", np.full((1, 20, 24), 7.0))
+    write(dock, path, press, qtbot)
+    assert dock.message.startswith("⚠")
+    assert "may be an image" in dock.message
+    assert not dock.findChildren(QMessageBox)
+    assert read_values(path).max() == 7
+    write(dock, tmp_path / "labels.zarr", press, qtbot)
+    write(dock, tmp_path / "labels.zarr", press, qtbot)
+    answer(dock, qtbot, "Yes")
+    assert "Written" in dock.message
 
 
 def test_a_folder_that_is_not_there_gives_one_sentence(dock, labels, press, qtbot, tmp_path):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import zarr
 from napari.layers import Labels
 
 from napari_unet.files import FileError, read_image, write_values
@@ -39,9 +40,16 @@ def test_a_name_without_an_ending_becomes_a_tiff(tmp_path: Path) -> None:
 def test_the_store_of_an_image_is_never_replaced(tmp_path: Path) -> None:
     data, attributes, _ = Labels(np.ones((20, 30), int)).as_layer_data_tuple()
     picture = write_values(tmp_path / "cells.zarr", np.full((1, 20, 30), 7.0))
-    with pytest.raises(FileError, match="holds an image, not labels"):
+    with pytest.raises(FileError, match="may be an image"):
         write_labels(str(picture), data, attributes)
     assert read_image(picture).data.max() == 7
+    plain = tmp_path / "plain.zarr"
+    zarr.save(str(plain), np.full((20, 30), 7))
+    with pytest.raises(FileError, match="may be an image"):
+        write_labels(str(plain), data, attributes)
+    zarr.open_array(plain).attrs["last_label"] = 7  # as a prediction of a volume says it
+    write_labels(str(plain), data, attributes)
+    assert read_image(plain).data.max() == 1
     labels = str(tmp_path / "labels.zarr")
     for value in (1, 2):
         write_labels(labels, value * data, attributes)

@@ -31,10 +31,15 @@ def is_zarr(path: Path) -> bool:
 
 
 def holds_labels(path: Path) -> bool:
-    """Tell whether a Zarr store says that its values are labels."""
+    """Tell whether a Zarr store says that its values are labels.
+
+    As OME-Zarr, or as the plain array that `predict_volume` makes.
+    """
     with reading(path, "an OME-Zarr image"):
         node = zarr.open(path, mode="r", use_consolidated=False)
-        return isinstance(node, zarr.Group) and "image-label" in _metadata(node)
+        if isinstance(node, zarr.Array):
+            return "last_label" in node.attrs
+        return "image-label" in _metadata(node)
 
 
 def read_ome_zarr(path: Path, *, labels: bool = False) -> StoredArray:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari.layers import Labels
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLineEdit, QMessageBox
 
+from napari_unet.files import FileError
 from napari_unet.gui import layers
 from napari_unet.gui.dock import Dock, add_field, button, combo, fields, row, words
 from napari_unet.gui.file_dialog import (
@@ -19,11 +21,12 @@ from napari_unet.gui.file_dialog import (
 )
 from napari_unet.gui.settings import remember, remembered
 from napari_unet.gui.slices import shortcomings
+from napari_unet.gui.writers import check_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from napari.layers import Image, Labels
+    from napari.layers import Image
     from numpy.typing import NDArray
 
 __all__ = ["ExportDock"]
@@ -175,9 +178,19 @@ class ExportDock(Dock):
         elif not self._path.text().strip():
             self.warn("There is no file name yet; type one, or press Browse.")
         elif self._target().exists():
-            self._ask(layer, self._target())
+            self._replace(layer, self._target())
         else:
             self._start(layer, self._target(), overwrite=False)
+
+    def _replace(self, layer: Labels | Image, path: Path) -> None:
+        """Ask, but for labels and a folder that may hold an image: they go elsewhere."""
+        try:
+            if isinstance(layer, Labels):
+                check_place(path)
+        except FileError as error:
+            self.warn(str(error))
+            return
+        self._ask(layer, path)
 
     def _ask(self, layer: Labels | Image, path: Path) -> None:
         """Ask before something is replaced; what the answer is about cannot change meanwhile."""

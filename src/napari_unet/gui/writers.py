@@ -12,7 +12,23 @@ from napari_unet.gui import layers
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["write_labels"]
+__all__ = ["check_place", "write_labels"]
+
+
+def check_place(path: Path) -> None:
+    """Refuse to put labels in place of what may be an image.
+
+    Raises
+    ------
+    FileError
+        If a folder is there that does not say that it holds labels.
+    """
+    from napari_unet.files import FileError, holds_labels
+
+    if path.is_dir() and not holds_labels(path):
+        raise FileError(
+            f"{path} does not say that it holds labels, so it may be an image; choose another name"
+        )
 
 
 def write_labels(path: str, data: NDArray[Any], attributes: dict[str, Any]) -> list[str]:
@@ -27,14 +43,11 @@ def write_labels(path: str, data: NDArray[Any], attributes: dict[str, Any]) -> l
     data, attributes
         As napari hands them to a writer.
     """
-    from napari_unet.files import FileError, holds_labels
     from napari_unet.files import write_labels as write
 
     asked = path.lower().endswith((".tif", ".tiff", ".zarr"))
     path = path if asked else f"{path}.tif"
-    store = Path(path)
-    if store.is_dir() and not holds_labels(store):
-        raise FileError(f"{path} holds an image, not labels; choose another name")
+    check_place(Path(path))
     known = {key: attributes[key] for key in ("scale", "units") if key in attributes}
     size = layers.pixel_size(Labels(data, **known))
     write(path, data, pixel_size=size, overwrite=asked)
