@@ -296,7 +296,7 @@ def test_what_could_not_be_written_is_tried_again_without_another_stroke(
 def test_an_annotation_that_cannot_be_written_holds_up_no_other(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from napari_unet.gui.recovery import Copy, _Waiting
+    from napari_unet.gui.copies import Copy, Waiting
 
     written = []
 
@@ -306,7 +306,7 @@ def test_an_annotation_that_cannot_be_written_holds_up_no_other(
         written.append((copy.key, cells))
 
     monkeypatch.setattr(Copy, "save", save)
-    waiting = _Waiting()
+    waiting = Waiting()
     for key in ("bad", "good"):
         waiting.put(Copy(key, np.ones((1, 4, 4), int), {}, {}))
     for _ in range(2):

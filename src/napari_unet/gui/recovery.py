@@ -7,8 +7,6 @@ before that session's window is closed. The files are written in the background 
 
 from __future__ import annotations
 
-import threading
-import time
 import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -19,173 +17,26 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from qtpy.QtWidgets import QApplication
 
 from napari_unet.gui import layers
-from napari_unet.gui.jobs import finish
+from napari_unet.gui.copies import Copy, Replaced, Waiting, Written, pack
 from napari_unet.gui.layers import CLASSES, CORRECTED, PREDICTION, TASK
-from napari_unet.gui.marks import Outline
+from napari_unet.gui.restoring import restore
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from napari.layers import Shapes
-    from numpy.typing import NDArray
 
     from napari_unet.files.recovery import Recovery, RecoveryEntry
     from napari_unet.gui.jobs import ShouldStop
     from napari_unet.gui.session import Session
 
-__all__ = ["Autosave", "Copy"]
+__all__ = ["Autosave"]
 
 _WAIT_MS = 1500
 _COPY_BYTES = 2**26
 _REST = 4.0
 _RETRY_MS = 15_000
 _LOOK_MS = 5000
-
-
-@dataclass(frozen=True, eq=False)
-class Copy:
-    """An annotation as it goes into a recovery file.
-
-    Attributes
-    ----------
-    key
-        The file's name: session and Labels layer.
-    labels
-        (Z, Y, X).
-    arrays
-        Outlines as (n, 4) rows of shape, z, y, x; complete slices.
-    facts
-        What it belongs to, and what the labels mean.
-    replaces
-        Keys of files that are no longer needed once this one is written.
-    """
-
-    key: str
-    labels: NDArray[Any]
-    arrays: Mapping[str, NDArray[Any]]
-    facts: Mapping[str, Any]
-    replaces: tuple[str, ...] = ()
-
-    def save(self, cells: int | None) -> None:
-        """Write the file; an annotation without anything in it is not worth one.
-
-        Parameters
-        ----------
-        cells
-            How many are painted; None where that is not known.
-        """
-        from napari_unet.files import recovery
-
-        folder = recovery.recovery_folder()
-        if self.labels.any() or any(array.size for array in self.arrays.values()):
-            facts = {**self.facts} if cells is None else {**self.facts, "cells": cells}
-            recovery.save_recovery(folder, self.key, self.labels, arrays=self.arrays, facts=facts)
-            for key in self.replaces:
-                recovery.discard_recovery(folder, key)
-        else:
-            recovery.discard_recovery(folder, self.key)
-
-
-@dataclass(frozen=True)
-class _Written:
-    """The keys of the files that were written and replaced, and how long that took."""
-
-    keys: tuple[str, ...]
-    replaced: frozenset[str]
-    seconds: float
-
-
-class _Waiting:
-    """The copies that are still to be written, handed from the GUI thread to the one that writes.
-
-    That thread goes on until there is none, so what is handed over before a layer or the window
-    goes is written even when nobody is left to start another thread.
-
-    Attributes
-    ----------
-    going
-        Whether a thread will write what is handed over; who starts one says so.
-    left
-        Whether the window was closed.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._copies: dict[str, Copy] = {}
-        self._held: set[str] = set()
-        self.going = False
-        self.left = False
-
-    def put(self, copy: Copy) -> None:
-        """Leave a copy; an older one of the same annotation is forgotten."""
-        with self._lock:
-            self._copies[copy.key] = copy
-
-    def leave(self) -> None:
-        """Write the rest, then let the files be anybody's: the process may live on for long.
-
-        There is no window to be told any more, and no job of one.
-        """
-        with self._lock:
-            self.left, going = True, self.going
-        if self and not going:
-            self.going = True
-            finish(lambda _: self.write(), "save the last recovery files")
-
-    def __bool__(self) -> bool:
-        return bool(self._copies) or (self.left and bool(self._held))
-
-    def write(self) -> Iterator[_Written]:
-        """Write until nothing is left, then report all keys at once.
-
-        One report for all: a job that is told to stop ends after a report. A copy that could not
-        be written stays here, to be tried again.
-        """
-        began, keys, replaced = time.monotonic(), [], set[str]()
-        try:
-            while (copy := self._next()) is not None:
-                copy.save(_count(copy.labels))
-                self._drop(copy)
-                keys.append(copy.key)
-                replaced.update(copy.replaces)
-                self._held.add(copy.key)
-            if self.left:
-                self._release()
-        finally:
-            self.going = False
-        yield _Written(tuple(keys), frozenset(replaced), time.monotonic() - began)
-
-    def _release(self) -> None:
-        from napari_unet.files import recovery
-
-        while self._held:
-            recovery.release_recovery(recovery.recovery_folder(), self._held.pop())
-
-    def _next(self) -> Copy | None:
-        """Return a copy and put it last, so that one that cannot be written holds up no other."""
-        with self._lock:
-            copy = next(iter(self._copies.values()), None)
-            if copy is None:
-                self.going = False
-            else:
-                self._copies[copy.key] = self._copies.pop(copy.key)
-            return copy
-
-    def _drop(self, copy: Copy) -> None:
-        """Forget a copy that is written, unless a newer one has come meanwhile."""
-        with self._lock:
-            if self._copies.get(copy.key) is copy:
-                del self._copies[copy.key]
-
-
-def _count(labels: NDArray[Any]) -> int | None:
-    """Count what is painted; None where that fails, for it is only told and must stop no save."""
-    from napari_unet.annotations import count_cells  # takes longer, once, than a small file
-
-    try:
-        return count_cells(labels)
-    except (ValueError, MemoryError):
-        return None
 
 
 class Autosave(QObject):
@@ -215,8 +66,8 @@ class Autosave(QObject):
         super().__init__(session)
         self._session = session
         self._stamp = uuid.uuid4().hex
-        self._pending = _Waiting()
-        self._replaces: dict[str, tuple[str, ...]] = {}
+        self._pending = Waiting()
+        self._replaced = Replaced()
         self._written: tuple[str, ...] = ()
         self._look_again = False
         self._unwritten = False
@@ -274,8 +125,7 @@ class Autosave(QObject):
     def replace(self, old: Labels, new: Labels) -> None:
         """Give up the file of a layer as soon as another one is saved, which has all of it."""
         self._changed.discard(layers.identity(old))
-        own = self._key(new)
-        self._replaces[own] = (*self._replaces.get(own, ()), self._key(old))
+        self._replaced.add(self._key(old), by=self._key(new))
 
     def _collect(self) -> None:
         """Copy every annotation that has changed since it was copied last."""
@@ -287,9 +137,8 @@ class Autosave(QObject):
             for layer in layers.annotation_layers(self._session.viewer)
             if isinstance(layer, Labels) and layers.identity(layer) in changed
         ]
-        own = {self._key(layer) for layer in painted}
-        for key, old in self._replaces.items():  # what is painted on again needs its file again
-            self._replaces[key] = tuple(other for other in old if other not in own)
+        # What is painted on again needs its file again.
+        self._replaced.drop({self._key(layer) for layer in painted})
         for copy in map(self._copy, painted):
             if copy is not None:
                 self._pending.put(copy)
@@ -322,8 +171,8 @@ class Autosave(QObject):
             # A big stack is read while it is written; a torn stroke is whole in the next file.
             labels=labels.copy() if labels.nbytes <= _COPY_BYTES else labels,
             arrays={
-                "regions": _pack(marks.region_outlines),
-                "ignored": _pack(marks.ignored_outlines),
+                "regions": pack(marks.region_outlines),
+                "ignored": pack(marks.ignored_outlines),
                 "complete": np.flatnonzero(marks.complete),
             },
             facts={
@@ -333,7 +182,7 @@ class Autosave(QObject):
                 "classes": {str(v): n for v, n in layers.fact(layer, CLASSES, {}).items()},
                 "values": self._targets_of(layer),
             },
-            replaces=self._replaces.get(key, ()),
+            replaces=self._replaced.by(key),
         )
 
     def _image_of(self, labels: Labels) -> Mapping[str, str] | None:
@@ -371,14 +220,11 @@ class Autosave(QObject):
             pending.going = True
             self._save_job.start(lambda _: pending.write())
 
-    def _on_written(self, written: _Written) -> None:
+    def _on_written(self, written: Written) -> None:
         """Take note of what is on disk; files that take long are written less often."""
         self._written = written.keys
         self._settled.difference_update(written.keys)
-        for key in written.keys:
-            left = [old for old in self._replaces.pop(key, ()) if old not in written.replaced]
-            if left:
-                self._replaces[key] = tuple(left)
+        self._replaced.drop(written.replaced)
         self._pause = max(_WAIT_MS, int(1000 * _REST * written.seconds))
 
     def _on_unwritten(self, why: str) -> None:
@@ -510,15 +356,14 @@ class Autosave(QObject):
         if not same or not self._fitting([entry]) or self._taken([entry]):
             return
         self._settled.add(entry.key)
-        labels = _apply(self._session, recovery)
+        labels = restore(self._session, recovery)
         self._offer(None)
         self._save_instead_of(entry.key, labels)
         self._look()
 
     def _save_instead_of(self, key: str, labels: Labels) -> None:
         """Keep the old file until the restored annotation is in the new one."""
-        own = self._key(labels)
-        self._replaces[own] = (*self._replaces.get(own, ()), key)
+        self._replaced.add(key, by=self._key(labels))
         self._session.edited.emit(labels)
         self.save()
 
@@ -543,60 +388,3 @@ def _stamps() -> set[str]:
     windows = QApplication.topLevelWidgets()
     parts = [part for window in windows for part in window.findChildren(Autosave)]
     return {part._stamp for part in parts if not part._pending.left}
-
-
-def _apply(session: Session, recovery: Recovery) -> Labels:
-    """Turn a recovery file into layers; what is painted already stays as a layer of its own."""
-    known = session.labels_layer
-    images = session.image_layers
-    facts, arrays = recovery.facts, recovery.arrays
-    task = facts.get("task", "instances")
-    classes = {int(v): n for v, n in facts.get("classes", {}).items()}
-    if facts.get("corrected"):
-        return layers.add_corrected(
-            session.viewer, images, recovery.labels, task=task, classes=classes
-        )
-    if known is not None and layers.view_labels(known).any():
-        name = f"{session.name} labels restored"
-        restored = layers.add_labels(
-            session.viewer, images, recovery.labels, role="restored", name=name
-        )
-        session.adopt(restored)
-    else:
-        layers.replace_labels(session.create_annotation(), recovery.labels)
-    session.task = task
-    if classes:
-        session.class_names = classes
-    for z in arrays.get("complete", ()):
-        session.set_complete(int(z), True)
-    for role in (layers.REGIONS, layers.IGNORED):
-        outlines = _unpack(arrays.get(role, np.zeros((0, 4))))
-        if outlines:
-            regions = session.region_layer(role)
-            drawn = layers.outlines(regions, images[0])
-            new = [o for o in outlines if not any(_same(o, other) for other in drawn)]
-            layers.add_outlines(regions, new, images[0])
-    if facts.get("values") is not None:
-        session.task = "regression"
-        there = {image.name: image for image in layers.image_layers(session.viewer)}
-        named = [there[name] for name in facts["values"] if name in there]
-        session.choose_targets([i for i in named if not layers.target_problem(i, images)])
-    return session.create_annotation()
-
-
-def _same(one: Outline, other: Outline) -> bool:
-    alike = one.z == other.z and one.points.shape == other.points.shape
-    return alike and bool(np.allclose(one.points, other.points))
-
-
-def _pack(outlines: Iterable[Outline]) -> NDArray[Any]:
-    rows = [
-        np.column_stack([np.full((len(o.points), 2), (n, o.z)), o.points])
-        for n, o in enumerate(outlines)
-    ]
-    return np.concatenate(rows) if rows else np.zeros((0, 4))
-
-
-def _unpack(rows: NDArray[Any]) -> list[Outline]:
-    shapes = [rows[rows[:, 0] == n] for n in np.unique(rows[:, 0])]
-    return [Outline(int(shape[0, 1]), shape[:, 2:]) for shape in shapes]

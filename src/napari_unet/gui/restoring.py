@@ -1,0 +1,63 @@
+"""Turns what a recovery file holds into layers again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_unet.gui import layers
+from napari_unet.gui.copies import unpack
+
+if TYPE_CHECKING:
+    from napari.layers import Labels
+
+    from napari_unet.files.recovery import Recovery
+    from napari_unet.gui.marks import Outline
+    from napari_unet.gui.session import Session
+
+__all__ = ["restore"]
+
+
+def restore(session: Session, recovery: Recovery) -> Labels:
+    """Turn a recovery file into layers; what is painted already stays as a layer of its own."""
+    known = session.labels_layer
+    images = session.image_layers
+    facts, arrays = recovery.facts, recovery.arrays
+    task = facts.get("task", "instances")
+    classes = {int(v): n for v, n in facts.get("classes", {}).items()}
+    if facts.get("corrected"):
+        return layers.add_corrected(
+            session.viewer, images, recovery.labels, task=task, classes=classes
+        )
+    if known is not None and layers.view_labels(known).any():
+        name = f"{session.name} labels restored"
+        restored = layers.add_labels(
+            session.viewer, images, recovery.labels, role="restored", name=name
+        )
+        session.adopt(restored)
+    else:
+        layers.replace_labels(session.create_annotation(), recovery.labels)
+    session.task = task
+    if classes:
+        session.class_names = classes
+    for z in arrays.get("complete", ()):
+        session.set_complete(int(z), True)
+    for role in (layers.REGIONS, layers.IGNORED):
+        outlines = unpack(arrays.get(role, np.zeros((0, 4))))
+        if outlines:
+            regions = session.region_layer(role)
+            drawn = layers.outlines(regions, images[0])
+            new = [o for o in outlines if not any(_same(o, other) for other in drawn)]
+            layers.add_outlines(regions, new, images[0])
+    if facts.get("values") is not None:
+        session.task = "regression"
+        there = {image.name: image for image in layers.image_layers(session.viewer)}
+        named = [there[name] for name in facts["values"] if name in there]
+        session.choose_targets([i for i in named if not layers.target_problem(i, images)])
+    return session.create_annotation()
+
+
+def _same(one: Outline, other: Outline) -> bool:
+    alike = one.z == other.z and one.points.shape == other.points.shape
+    return alike and bool(np.allclose(one.points, other.points))
