@@ -127,17 +127,20 @@ class Waiting:
                 keys.append(copy.key)
                 replaced.update(copy.replaces)
                 self._held.add(copy.key)
-            if self.left:
-                self._release()
-        finally:
+        except BaseException:
             self.going = False
+            raise
+        if self.left:
+            self._release()
         yield Written(tuple(keys), frozenset(replaced), time.monotonic() - began)
 
     def _release(self) -> None:
         from napari_unet.files import recovery
 
-        while self._held:
-            recovery.release_recovery(recovery.recovery_folder(), self._held.pop())
+        with self._lock:
+            held, self._held = self._held, set()
+        for key in held:
+            recovery.release_recovery(recovery.recovery_folder(), key)
 
     def _next(self) -> Copy | None:
         """Return a copy and put it last, so that one that cannot be written holds up no other."""

@@ -75,9 +75,9 @@ class Corrections(QObject):
         LayerError
             If it cannot be kept; then nothing is written.
         """
-        undoable = undoable or self._is_painted(prediction, z)
-        kept = self._keep(prediction, z)
-        self._write(prediction, z, values, undoable=undoable)
+        painted = self._is_painted(prediction, z)
+        kept = self._keep(prediction, z) if painted else ""
+        self._write(prediction, z, values, undoable=undoable or painted)
         _take_fresh_number(prediction, int(values.max(initial=0)) + 1)
         return kept
 
@@ -143,8 +143,6 @@ class Corrections(QObject):
         """Copy a slice with strokes to where it stays, and say in one sentence where that is."""
         from napari_unet.prediction import number_on
 
-        if not self._is_painted(prediction, z):
-            return ""
         found = layers.read_labels_slice(prediction, z)
         kept = self._room(prediction, z)
         if layers.fact(kept, TASK) == "instances":
@@ -188,7 +186,8 @@ def _call_safe(prediction: Labels, z: int) -> None:
 
 def _digest(plane: NDArray[Any]) -> bytes:
     """Tell slices apart, whatever type of number they are of: a layer may be converted."""
-    return hashlib.blake2b(plane.astype(np.int64).tobytes(), digest_size=16).digest()
+    numbers = np.ascontiguousarray(plane.astype(np.int32, copy=False))
+    return hashlib.blake2b(numbers.data, digest_size=16).digest()
 
 
 def _highest(kept: Labels) -> int:
