@@ -375,6 +375,87 @@ def test_painting_joins_the_training(dock, painted, press, qtbot, monkeypatch):
     assert seen[-1].image.shape == (3, 1, 40, 48)
 
 
+def paint_another(viewer: Any, session: Session, name: str, channels: int = 1, **more: Any) -> Any:
+    """Open a further image, paint a cell on it, and go back to the first one."""
+    before = session.image_layers
+    shape = (40, 48, 3) if channels == 3 else (40, 48)
+    image = viewer.add_image(np.random.default_rng(1).random(shape), name=name, **more)
+    session.choose([image])
+    labels = session.create_annotation()
+    where = np.zeros((40, 48), dtype=bool)
+    where[10:20, 5:15] = True
+    labels.data_setitem(np.nonzero(where), 1)
+    session.choose(before)
+    return image
+
+
+def test_all_annotated_images_of_the_window_teach_one_network(viewer, dock, painted, press, qtbot):
+    assert dock._others.isHidden()
+    paint_another(viewer, painted, "second")
+    paint_another(viewer, painted, "colours", channels=3)
+    assert not dock._others.isHidden()
+    assert dock._others.text() == "Also learn from another annotated image"
+    paint_another(viewer, painted, "third")
+    assert dock._others.text() == "Also learn from 2 other annotated images"
+    choose(dock, steps=2, minutes=None)
+    press(dock, "Start training")
+    wait(painted, qtbot)
+    assert painted.model.provenance["images"] == ["cells", "second", "third"]
+    assert "Learns from 3 images" in painted.part(Trainer).notes
+    dock._others.click()
+    press(dock, "Start training")
+    wait(painted, qtbot)
+    assert painted.model.provenance["images"] == ["cells"]
+    again = TrainDock(viewer)
+    viewer.window.add_dock_widget(again, name="Train again")
+    assert not again._others.isChecked(), "remembered"
+
+
+def test_only_what_means_the_same_is_learnt_together(viewer, dock, painted):
+    image = paint_another(viewer, painted, "tissue")
+    painted.choose([image])
+    painted.task = "classes"
+    assert painted.other_annotations() == []
+    painted.choose([viewer.layers["cells"]])
+    assert painted.other_annotations() == []
+    assert dock._others.isHidden()
+
+
+def test_an_image_without_paint_is_not_offered(viewer, dock, painted):
+    image = viewer.add_image(np.zeros((40, 48)), name="empty")
+    painted.choose([image])
+    painted.create_annotation()
+    painted.choose([viewer.layers["cells"]])
+    assert dock._others.isHidden()
+
+
+def test_painting_on_each_image_joins(viewer, dock, painted, press, qtbot, monkeypatch):
+    seen: list[Any] = []
+
+    def follow(images, config, *, should_stop, updates, **_):
+        while not should_stop():
+            fresh = updates()
+            if fresh:
+                seen.append({each.name: each.labels for each in fresh})
+            time.sleep(0.01)
+            yield TrainingReport(phase="training")
+
+    second = paint_another(viewer, painted, "second")
+    monkeypatch.setattr("napari_unet.training.train", follow)
+    part = painted.part(Trainer)
+    press(dock, "Start training")
+    painted.labels_layer.data_setitem((np.array([0]), np.array([3]), np.array([4])), 7)
+    painted.choose([second])
+    qtbot.waitUntil(lambda: seen != [], timeout=20_000)
+    assert seen[-1]["cells"][0, 3, 4] == 7, "handed over before the other image was chosen"
+    part._join.setInterval(50)
+    painted.labels_layer.data_setitem((np.array([30]), np.array([40])), 9)
+    qtbot.waitUntil(lambda: seen[-1]["second"][0, 30, 40] > 0, timeout=20_000)
+    assert seen[-1]["cells"][0, 3, 4] == 7, "what had joined stays"
+    press(dock, "Stop")
+    wait(painted, qtbot)
+
+
 def test_painting_on_another_image_does_not_join(viewer, dock, painted, press, qtbot, monkeypatch):
     seen = []
 
@@ -519,7 +600,8 @@ def test_labels_are_copied_only_after_a_change(painted, monkeypatch):
     part._hand_over()
     part._hand_over()
     assert len(copies) == 2
-    assert part._slot.take().labels[0, 3, 4] == 7
+    [taken] = part._slot.take()
+    assert taken.labels[0, 3, 4] == 7
 
 
 @pytest.fixture
@@ -594,12 +676,12 @@ def test_the_image_is_read_once_and_not_in_the_window(painted, monkeypatch):
     monkeypatch.setattr(job, "start", lambda make: None)
     monkeypatch.setattr(Trainer, "running", True)
     part.start(TrainingConfig())
-    first, name = part._snapshot, painted.name
+    first, name = part._snapshots[painted.image_layers], painted.name
     painted.labels_layer.data_setitem((np.array([0]), np.array([3]), np.array([4])), 7)
     painted.image_layers[0].name = "renamed"
     part._hand_over()
     assert not read
-    later = part._slot.take()
+    [later] = part._slot.take()
     lessons = [shot.annotated_image() for shot in (first, later)]
     assert read == list(range(painted.slice_count))
     assert lessons[1].image is lessons[0].image

@@ -169,7 +169,10 @@ class Session(QObject):
 
         So the order does not hang on which of them is chosen first.
         """
-        return tuple(layer for layer in layers.image_layers(self.viewer) if layer in self._images)
+        return self._as_channels(self._images)
+
+    def _as_channels(self, images: Sequence[Image]) -> tuple[Image, ...]:
+        return tuple(layer for layer in layers.image_layers(self.viewer) if layer in images)
 
     def choose(self, images: Sequence[Image]) -> None:
         """Work on these Image layers as the channels of one image.
@@ -476,6 +479,43 @@ class Session(QObject):
             **self._drawn_for_values(),
             name=self.name,
             pixel_size=layers.pixel_size(self._images[0]),
+        )
+
+    def other_annotations(self) -> list[Labels]:
+        """List what is painted on the other images of this viewer that can be learnt from as well.
+
+        It means the same as what is painted on the chosen image, on as many channels.
+        """
+        own = self.labels_layer
+        if own is None or self.task != layers.fact(own, TASK, "instances"):
+            return []
+        wanted = len(layers.channel_names(self.channels))
+        return [
+            labels
+            for labels in layers.painted_labels(self.viewer)
+            if labels is not own and self._teaches_too(labels, wanted)
+        ]
+
+    def _teaches_too(self, labels: Labels, channels: int) -> bool:
+        images = layers.linked_images(self.viewer, labels)
+        if not images or layers.fact(labels, TASK, "instances") != self.task:
+            return False
+        same = len(layers.channel_names(images)) == channels
+        return same and layers.fits(labels, images[0]) and layers.is_painted(labels)
+
+    def snapshot_of(self, labels: Labels) -> Snapshot:
+        """Copy what is painted and drawn on any image, by its Labels layer. Errors as `snapshot`.
+
+        The image is read anew.
+        """
+        images = layers.linked_images(self.viewer, labels)
+        layers.check_labels(labels, images)
+        return Snapshot(
+            image=layers.image_stack(self._as_channels(images)),
+            labels=layers.read_labels(labels),
+            **self._drawn(labels),
+            name=images[0].name,
+            pixel_size=layers.pixel_size(images[0]),
         )
 
     def marks(self) -> Marks | None:

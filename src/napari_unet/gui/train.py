@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from napari.utils.theme import get_theme
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QProgressBar
+from qtpy.QtWidgets import QCheckBox, QProgressBar
 
 from napari_unet.gui.dock import Dock, add_field, button, combo, fields, row, words
 from napari_unet.gui.file_dialog import MODEL, ask_to_save, plain_name
@@ -74,6 +74,7 @@ class TrainDock(Dock):
         self._redraw.setInterval(_REDRAW_MS)
         self._redraw.timeout.connect(self._show_training)
         self._build_choices()
+        self._build_others()
         self._build_training()
         self._connect()
         self.apply_theme()
@@ -110,6 +111,24 @@ class TrainDock(Dock):
             self._from_preset(), names=[*_FIRST, *others], plain=_FIRST, choices={"device": names}
         )
         return form
+
+    def _build_others(self) -> None:
+        self._others = QCheckBox()
+        self._others.setToolTip(
+            "<qt>Learn from every image of this window on which the same is painted, not from the "
+            "chosen one alone: all that you have painted teaches one network. With “Start from”, "
+            "so it does not forget the images that it knows.</qt>"
+        )
+        self._others.setChecked(remembered("train/other images", True))
+        self._others.toggled.connect(lambda on: remember("train/other images", on))
+        self.column.addWidget(self._others)
+
+    def _show_others(self) -> None:
+        """Offer the other annotated images, where there are any."""
+        count = len(self.session.other_annotations())
+        self._others.setVisible(count > 0)
+        also = "another annotated image" if count == 1 else f"{count} other annotated images"
+        self._others.setText(f"Also learn from {also}")
 
     def _build_training(self) -> None:
         self._start = button(
@@ -161,6 +180,13 @@ class TrainDock(Dock):
         self.session.annotations_changed.connect(self._on_task)
         self.session.border_changed.connect(self._on_border)
         self.session.model_changed.connect(self._show_buttons)
+        for changed in (
+            self.session.layers_changed,
+            self.session.image_changed,
+            self.session.annotations_changed,
+        ):
+            changed.connect(self._show_others)
+        self._show_others()
         self._saving.reported.connect(self._on_saved)
         self._saving.failed.connect(self.warn)
         self._saving.finished.connect(self._show_buttons)
@@ -279,7 +305,8 @@ class TrainDock(Dock):
         self.say("")
         self._on_task()
         try:
-            self._trainer.start(self._config(), self._from.start, self._from.name)
+            others = self.session.other_annotations() if self._others.isChecked() else []
+            self._trainer.start(self._config(), self._from.start, self._from.name, others)
         except ValueError as error:
             self.warn(str(error))
 

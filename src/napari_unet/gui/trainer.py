@@ -21,9 +21,9 @@ from napari_unet.gui.session import nameless
 from napari_unet.gui.settings import home
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from napari.layers import Image
+    from napari.layers import Image, Labels
 
     from napari_unet.annotations import AnnotatedImage, Task
     from napari_unet.gui.jobs import ShouldStop
@@ -56,22 +56,22 @@ class _Unkept:
 
 
 class _Slot:
-    """The newest annotation, handed from the GUI thread to the training thread."""
+    """The newest annotations, handed from the GUI thread to the training thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._newest: Snapshot | None = None
+        self._newest: dict[str, Snapshot] = {}
 
     def put(self, snapshot: Snapshot) -> None:
-        """Leave a copy; an older one that was not taken is forgotten."""
+        """Leave a copy; an older one of this image that was not taken is forgotten."""
         with self._lock:
-            self._newest = snapshot
+            self._newest[snapshot.name] = snapshot
 
-    def take(self) -> Snapshot | None:
-        """Take the newest copy; None when there is nothing new."""
+    def take(self) -> list[Snapshot]:
+        """Take the newest copy of each image; empty when there is nothing new."""
         with self._lock:
-            newest, self._newest = self._newest, None
-        return newest
+            newest, self._newest = self._newest, {}
+        return list(newest.values())
 
 
 class Curve:
@@ -131,16 +131,16 @@ class Trainer(QObject):
         self.checkpoint: TrainedModel | None = None
         self.task: Task = "instances"
         self._model: TrainedModel | None = None
-        self._images: tuple[Image, ...] = ()
         self._targets: tuple[Image, ...] = ()
         self._slot = _Slot()
-        self._snapshot: Snapshot | None = None
+        self._snapshots: dict[tuple[Image, ...], Snapshot] = {}  # of the images it learns from
         self._copied = -1  # the revision of the newest copy
         self._join = QTimer(self)
         self._join.setSingleShot(True)
         self._join.setInterval(_JOIN_MS)
         self._join.timeout.connect(self._hand_over)
         session.annotations_changed.connect(self._on_painted)
+        session.image_changing.connect(self._hand_over)
         self._job.reported.connect(self._on_report)
         self._job.failed.connect(self._on_failed)
         self._job.finished.connect(self._on_finished)
@@ -156,7 +156,11 @@ class Trainer(QObject):
         return self._job.stopping
 
     def start(
-        self, config: TrainingConfig, start: TrainedModel | Path | None = None, name: str = ""
+        self,
+        config: TrainingConfig,
+        start: TrainedModel | Path | None = None,
+        name: str = "",
+        others: Sequence[Labels] = (),
     ) -> None:
         """Train on a copy of what is annotated now.
 
@@ -168,6 +172,8 @@ class Trainer(QObject):
             A model to go on from, or the file that holds it; None begins with a new network.
         name
             What that model is called.
+        others
+            What is painted on other images, to learn from as well.
 
         Raises
         ------
@@ -181,15 +187,25 @@ class Trainer(QObject):
                 f"Nothing is painted on “{self._session.name}” yet; paint a few cells with "
                 "“Annotate”, then start again."
             )
+        further = {
+            tuple(layers.linked_images(self._session.viewer, labels)): self._session.snapshot_of(
+                labels
+            )
+            for labels in others
+        }
         self.report, self.curve, self.notes, self.problem = None, Curve(), [], ""
-        self._model, self._snapshot, self._slot = None, snapshot, _Slot()
+        self._model, self._slot = None, _Slot()
+        self._snapshots = {self._session.image_layers: snapshot, **further}
+        self._targets = self._session.target_layers
         self.checkpoint = None
-        self._images, self._targets = self._session.image_layers, self._session.target_layers
         self.task = snapshot.task
         names = self._session.given_names
         config = replace(config, task=snapshot.task, threads=config.threads or _threads())
         channels = layers.channel_names(self._session.channels)
-        work = _Work(snapshot, channels, config, names, self._slot, start, name)
+        every = tuple(self._snapshots.values())
+        if further:
+            self.notes.append(f"Learns from {len(every)} images")
+        work = _Work(every, channels, config, names, self._slot, start, name)
         self._job.start(lambda stop: _train(work, stop))
         self.changed.emit()
 
@@ -208,24 +224,24 @@ class Trainer(QObject):
             self._join.start()
 
     def _hand_over(self) -> None:
-        """Let what was painted meanwhile join the training, if it is still the same image."""
+        """Let what was painted meanwhile join the training, if it learns from this image."""
         session = self._session
-        if self._snapshot is None or not self.running or session.image_layers != self._images:
+        before = self._snapshots.get(session.image_layers)
+        if before is None or not self.running:
             return
         if session.revision == self._copied or session.target_layers != self._targets:
             return
         began, self._copied = time.monotonic(), session.revision
         try:
-            snapshot = session.snapshot(self._snapshot)
+            snapshot = session.snapshot(before)
         except LayerError:
             return  # the labels are gone; the training goes on with what it has
         pause = _PAUSES * 1000 * (time.monotonic() - began)
         self._join.setInterval(max(_JOIN_MS, round(pause)))
-        if _says_something(snapshot) and snapshot.task == self._snapshot.task:
+        if _says_something(snapshot) and snapshot.task == before.task:
             # By its name the training knows what of the image it keeps for validation, and by its
             # pixel size at which scale it works; a person may change both meanwhile.
-            name, size = self._snapshot.name, self._snapshot.pixel_size
-            self._slot.put(replace(snapshot, name=name, pixel_size=size))
+            self._slot.put(replace(snapshot, name=before.name, pixel_size=before.pixel_size))
 
     def _on_report(self, report: TrainingReport | _Stored | _Unkept) -> None:
         if isinstance(report, _Stored):
@@ -265,7 +281,7 @@ class Trainer(QObject):
             self._on_stored(_Stored(None, problem))
 
     def _on_finished(self) -> None:
-        self._snapshot = self.checkpoint = None
+        self._snapshots, self.checkpoint = {}, None
         self.changed.emit()
 
 
@@ -283,7 +299,7 @@ def _threads() -> int:
 class _Work:
     """What a training needs, copied: it runs in another thread."""
 
-    snapshot: Snapshot
+    snapshots: tuple[Snapshot, ...]
     channels: list[str]
     config: TrainingConfig
     names: dict[int, str]
@@ -301,31 +317,39 @@ def _train(work: _Work, should_stop: ShouldStop) -> Iterator[TrainingReport | _S
     from napari_unet.training import train
 
     start = _read(work.start) if isinstance(work.start, Path) else work.start
-    order = _order_of_outputs(work.snapshot.outputs, start)
-    lesson = work.snapshot.annotated_image()
+    first = work.snapshots[0]
+    order = _order_of_outputs(first.outputs, start)
+    painted = {each.name: each.annotated_image() for each in work.snapshots}
     # Decided once: painting a second number on a mask must not join its cells again.
-    mask = work.config.task == "instances" and are_masks([lesson.labels], [lesson.annotated])
+    masks = {
+        name
+        for name, each in painted.items()
+        if work.config.task == "instances" and are_masks([each.labels], [each.annotated])
+    }
 
     def as_learnt(lesson: AnnotatedImage) -> AnnotatedImage:
         if lesson.holds_values:
             return replace(lesson, labels=lesson.labels[:, order])
-        return _in_pieces(lesson) if mask else lesson
+        return _in_pieces(lesson) if lesson.name in masks else lesson
+
+    lessons = {name: as_learnt(each) for name, each in painted.items()}
 
     def updates() -> list[AnnotatedImage] | None:
         newer = work.slot.take()
-        return None if newer is None else [as_learnt(newer.annotated_image())]
+        lessons.update({each.name: as_learnt(each.annotated_image()) for each in newer})
+        return list(lessons.values()) if newer else None
 
-    outputs = {k: work.snapshot.outputs[n] for k, n in enumerate(order)}
+    outputs = {k: first.outputs[n] for k, n in enumerate(order)}
     reports = train(
-        [as_learnt(lesson)],
+        list(lessons.values()),
         work.config,
         start=start,
         start_name=work.start_name,
-        class_names=outputs or _class_names(lesson, work, start),
+        class_names=outputs or _class_names(painted.values(), work, start),
         should_stop=should_stop,
         updates=updates,
     )
-    name = _file_name(work.snapshot.name)
+    name = _file_name(first.name)
     told = False
     for said in reports:
         report = _with_channels(said, work.channels)
@@ -344,14 +368,15 @@ def _train(work: _Work, should_stop: ShouldStop) -> Iterator[TrainingReport | _S
 
 
 def _class_names(
-    lesson: AnnotatedImage, work: _Work, start: TrainedModel | None
+    lessons: Iterable[AnnotatedImage], work: _Work, start: TrainedModel | None
 ) -> dict[int, str] | None:
     """Name painted classes as the user does, else as `start`, else as the dock lists them."""
     from napari_unet.annotations import cell_values
 
     if work.config.task != "classes":
         return None
-    painted = {int(value) for plane in lesson.labels for value in cell_values(plane)}
+    planes = (plane for lesson in lessons for plane in lesson.labels)
+    painted = {int(value) for plane in planes for value in cell_values(plane)}
     known = start.classes if start is not None and start.task == "classes" else ()
     listed = {value: nameless(value) for value in painted}
     return listed | {label.value: label.name for label in known} | work.names

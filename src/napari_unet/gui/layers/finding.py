@@ -42,6 +42,7 @@ __all__ = [
     "linked_images",
     "newest_result",
     "outputs",
+    "painted_labels",
     "unwrap",
     "value_layers",
 ]
@@ -125,6 +126,15 @@ def annotation_layers(viewer: ViewerModel) -> list[Labels | Shapes]:
         for layer in viewer.layers
         if isinstance(layer, Labels | Shapes)
         and (annotation_role(layer) in roles or fact(layer, PAINTED))
+    ]
+
+
+def painted_labels(viewer: ViewerModel) -> list[Labels]:
+    """List what is painted on images, one layer for each; the topmost last."""
+    return [
+        layer
+        for layer in viewer.layers
+        if isinstance(layer, Labels) and role_of(layer) == LABELS and linked_images(viewer, layer)
     ]
 
 
