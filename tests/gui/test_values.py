@@ -160,6 +160,21 @@ def test_predictions_are_no_values_to_learn(viewer, dock, image, press) -> None:
     assert [found.item(n).text() for n in range(found.count())] == ["height", "negative"]
 
 
+def test_a_long_list_stays_where_it_was_scrolled_to(viewer, dock, image, press) -> None:
+    for n in range(12):
+        viewer.add_image(waves(48, 64), name=f"number {n}", visible=False)
+    press(dock, "Values")
+    found = dock.findChild(ValueList)
+    found.verticalScrollBar().setValue(4)
+    tick(dock, "number 4")
+    assert [target.name for target in dock.session.target_layers] == ["number 4"]
+    assert found.verticalScrollBar().value() == 4
+    viewer.layers["number 4"].name = "another name"
+    assert found.findItems("another name", Qt.MatchFlag.MatchExactly)
+    tick(dock, "another name")
+    assert not dock.session.target_layers
+
+
 def test_pixels_with_nan_in_any_value_do_not_count(viewer, chosen) -> None:
     height = viewer.layers["height"]
     changed = height.data.copy()

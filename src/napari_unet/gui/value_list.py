@@ -39,43 +39,50 @@ class ValueList(QListWidget):
         super().__init__()
         self.setToolTip(f"<qt>{_TOOLTIP}</qt>")
         self.setAccessibleName("Values")
+        # Names are cut in their middle: what tells layers apart stands at either end.
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        self.hide()
         self._listed: list[Image] = []
+        self._shown: list[tuple[str, str, bool]] = []
         self.itemChanged.connect(self._on_ticked)
 
     def show_layers(
         self, candidates: Sequence[Image], ticked: Sequence[Image], images: Sequence[Image]
     ) -> None:
         """List layers; those that do not fit the images cannot be ticked."""
+        problems = [layers.target_problem(candidate, images) for candidate in candidates]
+        shown = [
+            (candidate.name, problem, candidate in ticked)
+            for candidate, problem in zip(candidates, problems, strict=True)
+        ]
         self._listed = list(candidates)
+        if shown == self._shown:
+            return  # who has just ticked a box stays where the list was scrolled to
+        self._shown = shown
         with QSignalBlocker(self):
             self.clear()
-            for candidate in candidates:
-                self.addItem(_item(candidate, ticked, images))
+            for line in shown:
+                self.addItem(_item(*line))
         height = max(self.sizeHintForRow(0), 18) * min(len(candidates), _ROWS)
         self.setFixedHeight(height + 2 * self.frameWidth() + 4)
         self.setVisible(bool(candidates))
 
     def _on_ticked(self) -> None:
         items = [self.item(n) for n in range(self.count())]
-        self.chosen.emit(
-            [
-                candidate
-                for candidate, item in zip(self._listed, items, strict=True)
-                if item is not None and item.checkState() == Qt.CheckState.Checked
-            ]
-        )
+        on = [i is not None and i.checkState() == Qt.CheckState.Checked for i in items]
+        self._shown = [(*line[:2], ticked) for line, ticked in zip(self._shown, on, strict=True)]
+        self.chosen.emit([i for i, ticked in zip(self._listed, on, strict=True) if ticked])
 
 
-def _item(candidate: Image, ticked: Sequence[Image], images: Sequence[Image]) -> QListWidgetItem:
+def _item(name: str, problem: str, ticked: bool) -> QListWidgetItem:
     """Make a line with a box to tick; what was ticked once can always be unticked."""
-    item = QListWidgetItem(candidate.name)
-    problem = layers.target_problem(candidate, images)
-    if problem:
-        item.setToolTip(f"<qt>{escape(problem)}</qt>")
-    if problem and candidate not in ticked:
+    item = QListWidgetItem(name)
+    about = escape(problem) or f"<b>{escape(name)}</b>: {_TOOLTIP}"
+    item.setToolTip(f"<qt>{about}</qt>")
+    if problem and not ticked:
         item.setFlags(Qt.ItemFlag.NoItemFlags)
         return item
     item.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsUserCheckable)
-    on = candidate in ticked
-    item.setCheckState(Qt.CheckState.Checked if on else Qt.CheckState.Unchecked)
+    item.setCheckState(Qt.CheckState.Checked if ticked else Qt.CheckState.Unchecked)
     return item
