@@ -330,11 +330,10 @@ def test_a_region_that_is_drawn_meanwhile_joins_and_the_model_so_far_predicts(
     qtbot.waitUntil(lambda: part.report is not None and part.report.step > 2, timeout=60_000)
     draw(chosen, layers.REGIONS, (5, 5), (5, 20), (20, 20), (20, 5))
     part._hand_over()
-    handed = part._slot._newest
-    assert handed is None or handed.confined
+    assert all(handed.confined for handed in [*part._slot._newest.values()])
     step = part.report.step
     qtbot.waitUntil(lambda: part.report.step > step + 2, timeout=60_000)
-    assert part._slot._newest is None  # it was taken
+    assert not part._slot._newest  # it was taken
     press(train, "Stop")
     trained(chosen, qtbot)
     assert chosen.model.task == "regression"
