@@ -255,6 +255,17 @@ def test_the_image_is_read_in_the_background_slice_by_slice(viewer, dock, sessio
     # Grey values are those of the whole stack: 300 is dark in it, though bright in this slice.
     assert not viewer.layers["cells prediction"].data.any()
     assert [z for _, z in disk.read] == [0, 1, 2, 1]
+    disk.read.clear()
+    press(dock, "Predict")
+    wait(session, qtbot)
+    assert [z for _, z in disk.read] == [1], "measured once"
+    viewer.layers["cells"].data = other = Disk(data // 2)
+    other.read.clear()
+    press(dock, "Predict")
+    wait(session, qtbot)
+    assert [z for _, z in other.read] == [0, 1, 2, 1], "other pixels, another range"
+    viewer.layers["cells"].data = disk
+    disk.read.clear()
     dock._slices.setCurrentIndex(1)
     press(dock, "Predict")
     wait(session, qtbot)

@@ -26,7 +26,7 @@ from napari_unet.gui.layers import (
 from napari_unet.gui.slices import by_other_models, in_words, sign
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from napari_unet.gui.layers import ImageStack
     from napari_unet.gui.session import Session
     from napari_unet.network import TrainedModel
+    from napari_unet.prediction import IntensityRange
 
 __all__ = ["Order", "Predictor"]
 
@@ -79,6 +80,32 @@ class _Progress:
     model: str = ""  # its fingerprint
 
 
+class _Ranges:
+    """The range of intensities of the last image, which is read as a whole to measure it."""
+
+    def __init__(self) -> None:
+        self._known: tuple[ImageStack, dict[str, float], IntensityRange] | None = None
+
+    def forget(self) -> None:
+        """Let go of the image."""
+        self._known = None
+
+    def of(
+        self, image: ImageStack, percentiles: Mapping[str, float], should_stop: ShouldStop
+    ) -> IntensityRange:
+        """Return the range of an image, measured once as long as its layers hold these arrays."""
+        from napari_unet.prediction import measure_range
+
+        wanted = dict(percentiles)
+        known = self._known  # the GUI thread may let go of it
+        if known and known[0].reads_as(image) and known[1] == wanted:
+            return known[2]
+        found = measure_range(image, wanted, should_stop)
+        if not should_stop():
+            self._known = image, wanted, found
+        return found
+
+
 def _predict(
     model: TrainedModel,
     image: ImageStack,
@@ -86,6 +113,7 @@ def _predict(
     first: int,
     device: str,
     pixel_size: float | None,
+    ranges: _Ranges,
     should_stop: ShouldStop,
 ) -> Iterator[_Progress]:
     """Predict slice by slice; cells get numbers from `first` on that no other slice has.
@@ -96,12 +124,14 @@ def _predict(
     """
     from napari_unet.prediction import labels_from, number_on, predict_slices
 
+    fits = image.shape[1] == model.channels  # else it is refused before it is read
     reports = predict_slices(
         model,
         image,
         slices=slices,
         device=device,
         pixel_size=pixel_size,
+        normalisation=ranges.of(image, model.normalisation, should_stop) if fits else None,
         should_stop=should_stop,
     )
     last, by = first - 1, model.fingerprint
@@ -162,6 +192,8 @@ class Predictor(QObject):
         self._shape = (0, 0, 0)
         self._kept: dict[int, NDArray[Any]] = {}
         self._kept_for: tuple[Any, ...] = ()
+        self._ranges = _Ranges()
+        session.image_changed.connect(self._ranges.forget)
         self._job.reported.connect(self._on_report)
         self._job.failed.connect(self._on_failed)
         self._job.finished.connect(self._on_finished)
@@ -202,7 +234,9 @@ class Predictor(QObject):
             self._kept, self._kept_for = {}, kept_for
         first = 1 if order.whole else self.free_number(without=slices)
         self._job.start(
-            lambda stop: _predict(model, image, slices, first, order.device, size, stop)
+            lambda stop: _predict(
+                model, image, slices, first, order.device, size, self._ranges, stop
+            )
         )
         self.changed.emit()
 
