@@ -67,6 +67,7 @@ def test_a_model_that_is_gone_on_from_keeps_its_other_names(folders: Path, run: 
         ("classes", ["-7=muscle"], "write VALUE=NAME"),
         ("classes", ["7=muscle", "07=nerve"], "7 is called muscle already"),
         ("classes", ["3=muscle", "7=muscle"], "another one is muscle already"),
+        ("classes", ["7=background"], "two of the classes would be called background"),
         ("classes", ["1=muscle"], "there is no class 1; the labels hold 3, 7"),
         ("regression", ["1=depth"], "there is no output 1; the outputs are 0"),
         ("instances", ["1=cell"], "the task instances has neither"),

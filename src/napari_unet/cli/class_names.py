@@ -68,6 +68,13 @@ def refuse_unknown_names(
     UsageError
         With what there is to name.
     """
+    called = [label.name for label in classes]
+    for label in classes:
+        if called.count(label.name) > 1:
+            raise UsageError(
+                f"two of the {'outputs' if task == 'regression' else 'classes'} would be called "
+                f"{label.name}; name each of them with --name"
+            )
     values = [label.value for label in classes]
     for value, name in names.items():
         if value in values:

@@ -25,6 +25,7 @@ _PREFIXES = ("", "module.", "model.", "encoder.", "encoder.model.", "backbone.")
 _WRAPPINGS = ("state_dict", "model", "model_state_dict")
 # torchvision's first DenseNets wrote "norm.1" for what is "norm1" today.
 _OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12])\.")
+_LEARNT = (".weight", ".bias", ".running_mean", ".running_var")  # others are tools' notes
 _COUNTER = "num_batches_tracked"  # missing in old files, and used by nothing
 
 
@@ -132,7 +133,9 @@ def _named_alike(
     found = {key: plain[name] for key, name in names.items() if name in plain}
     known, stages = {*names.values()}, {_stage(name) for name in names.values()}
     return {**counters, **found}, [
-        name for name in plain if name not in known and _stage(name) in stages
+        name
+        for name in plain
+        if name not in known and name.endswith(_LEARNT) and _stage(name) in stages
     ]
 
 

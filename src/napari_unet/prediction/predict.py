@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -64,11 +65,14 @@ def never() -> bool:
 
 
 def check_image(
-    model: TrainedModel, image: SliceStack, slices: Iterable[int] | None = None
+    model: TrainedModel,
+    image: SliceStack,
+    slices: Iterable[int] | None = None,
+    should_stop: Callable[[], bool] = never,
 ) -> None:
     """Refuse an image (Z, C, Y, X) that this model cannot read.
 
-    All its slices are looked at, or those in `slices`.
+    All its slices are looked at, or those in `slices`, until it should stop.
 
     Raises
     ------
@@ -87,7 +91,8 @@ def check_image(
     bad = 0
     if image.dtype.kind == "f":
         looked_at = range(image.shape[0]) if slices is None else slices
-        bad = sum(_not_finite(image[index]) for index in looked_at)
+        until = itertools.takewhile(lambda _: not should_stop(), looked_at)
+        bad = sum(_not_finite(image[index]) for index in until)
     if bad:
         raise PredictionError(
             f"the image has {bad} pixels that are NaN or infinite; replace them first"
@@ -177,7 +182,7 @@ def predict_slices(
         If the image does not fit the model, its pixels are more than 8 times larger or smaller
         than those trained on, the tile is too small or the memory is used up.
     """
-    check_image(model, image, slices)
+    check_image(model, image, slices, should_stop)
     message = rescaling(model, pixel_size)
     model = at_pixel_size(model, pixel_size)
     plan = _Plan.of(model, (image.shape[-2], image.shape[-1]), tile)
