@@ -27,7 +27,7 @@ def halves(images, seed=0, **changes):
     return split(images, rng=np.random.default_rng(seed), **options)
 
 
-@given(st.integers(2, 12), st.integers(0, 100), st.sampled_from([0.1, 0.2, 0.5]))
+@given(st.integers(5, 12), st.integers(0, 100), st.sampled_from([0.2, 0.5]))
 @settings(max_examples=40, deadline=None)
 def test_pictures_are_never_mixed_and_validation_is_one_run(number, seed, fraction):
     images = [picture(grid_of_cells((24, 36)), name=str(n)) for n in range(number)]
@@ -36,6 +36,25 @@ def test_pictures_are_never_mixed_and_validation_is_one_run(number, seed, fracti
     assert names == list(range(names[0], names[0] + len(names)))
     assert 1 <= len(names) <= max(1, fraction * number + 0.5)
     assert sorted([*names, *(int(image.name) for image in training)]) == list(range(number))
+
+
+@pytest.mark.parametrize(("number", "fraction"), [(2, 0.2), (4, 0.2), (9, 0.1)])
+def test_of_few_pictures_each_teaches(number, fraction):
+    images = [picture(grid_of_cells(), name=str(n)) for n in range(number)]
+    training, validation = halves(images, fraction=fraction)
+    names = [str(n) for n in range(number)]
+    assert [image.name for image in training] == names
+    assert [image.name for image in validation] == names
+    for taught, tested in zip(training, validation, strict=True):
+        assert not (taught.annotated & tested.annotated).any()
+        assert tested.annotated.sum() == pytest.approx(96 * 96 / 4, rel=0.05)
+
+
+def test_of_few_pictures_without_room_for_a_gap_one_is_kept_back():
+    images = [picture(grid_of_cells(), name=str(n)) for n in range(3)]
+    training, validation = halves(images, gap=60)
+    assert len(validation) == 1
+    assert sorted(image.name for image in [*training, *validation]) == ["0", "1", "2"]
 
 
 def test_a_picture_with_few_cells_is_no_validation():

@@ -9,7 +9,7 @@ import pytest
 
 from napari_unet.annotations import annotate
 from napari_unet.evaluation import Scores, evaluate
-from napari_unet.network import UNet
+from napari_unet.network import ClassLabel, UNet
 from napari_unet.prediction import predict
 from napari_unet.training.exams import examine, parts_of, score_of
 from tests.prediction.models import lively_model
@@ -76,6 +76,30 @@ def test_a_large_slice_is_examined_in_parts_that_hold_all_that_counts(monkeypatc
     for part, exam in zip(parts, examine(model, parts, "cpu"), strict=True):
         expected = whole[(slice(None), *part.window)][:, part.annotated]
         np.testing.assert_allclose(exam.probabilities[:, exam.annotated], expected, atol=2e-3)
+
+
+def test_the_first_parts_tell_about_every_class(monkeypatch):
+    classes = tuple(ClassLabel(value, str(value)) for value in (1, 2, 3))
+    model = lively_model(task="classes", classes=classes)
+    monkeypatch.setattr(UNet, "usual_tile", 128)
+    labels = np.ones((128 * 20, 128), np.int32)
+    labels[128 * 7 : 128 * 7 + 9, :9] = 2
+    labels[128 * 13 : 128 * 13 + 9, :9] = 3
+    image = annotate(np.zeros(labels.shape, np.float32), labels)
+    parts = parts_of([image], model)
+    assert len(parts) == 8
+    seen = [set(np.unique(image.labels[0][part.window][part.annotated])) for part in parts]
+    assert set().union(*seen[:3]) == {1, 2, 3}
+
+
+def test_the_first_part_holds_a_cell(monkeypatch):
+    monkeypatch.setattr(UNet, "usual_tile", 128)
+    labels = np.zeros((128 * 20, 128), np.int32)
+    labels[128 * 7 : 128 * 7 + 9, :9] = 1
+    part, *others = parts_of([annotate(np.zeros(labels.shape, np.float32), labels)], lively_model())
+    assert labels[part.window][part.annotated].any()
+    assert len(others) == 7
+    assert part.annotated.base is None, "no mask of the whole slice is kept"
 
 
 def test_a_few_parts_lie_far_from_each_other():

@@ -55,7 +55,7 @@ def test_the_error_equals_its_definition(loss):
     summed = value_error(*tensors, loss=loss, reduction="sum").item()
     assert summed == pytest.approx(expected, rel=1e-5)
     mean = value_error(*tensors, loss=loss).item()
-    assert mean == pytest.approx(expected / np.count_nonzero(weight), rel=1e-5)
+    assert mean == pytest.approx(expected / weight.sum(), rel=1e-5)
 
 
 @pytest.mark.parametrize("loss", ["mse", "mae"])
@@ -182,6 +182,23 @@ def test_what_weighs_more_is_learnt_rather(loss):
         for w in (None, weights)
     )
     assert uneven > even + 1
+
+
+def test_a_model_of_values_goes_on_where_an_output_is_the_same_everywhere():
+    start = _last([domes(seed) for seed in range(2)], _config(steps=2)).model
+    flat = domes(3)
+    flat.labels[:, 1] = start.standardisation.mean[1]
+    further = _last([flat], _config(steps=1), start=start).model
+    assert further.standardisation == start.standardisation
+    flat.labels[:, 1] = 1e6
+    with pytest.raises(TrainingError, match="1e\\+06 wherever"):
+        _last([flat], _config(steps=1), start=start)
+
+
+def test_only_the_ratio_of_weights_counts():
+    values, target, weight = map(torch.from_numpy, _batch())
+    one, many = (value_error(values, target, weight * factor) for factor in (1, 255))
+    assert one.item() == pytest.approx(many.item(), rel=1e-5)
 
 
 def test_weights_follow_the_working_scale_and_zero_says_nothing():

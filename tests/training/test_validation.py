@@ -75,6 +75,18 @@ def test_a_slow_validation_looks_at_as_much_as_fits_into_a_tenth_of_the_time(mon
     assert len(validation.last(model, [], never, hurried=False)) == 3
 
 
+def test_a_busier_computer_does_not_change_what_is_compared(monkeypatch):
+    validation = _validation(_pictures(8), minutes=1.0)
+    taken = _counted(monkeypatch, seconds=1.0)
+    validation.score(lively_model(), never)
+    assert len(taken) == 7
+    taken.clear()
+    _counted(monkeypatch, seconds=9.0)
+    validation.score(lively_model(), never)
+    assert len(taken) == 7
+    assert len(validation.last(lively_model(), [], never, hurried=False)) == 1, "compared to none"
+
+
 def test_where_steps_are_counted_the_clock_decides_nothing(monkeypatch):
     validation = _validation(_pictures(8), steps=5)
     taken = _counted(monkeypatch, seconds=1e6)

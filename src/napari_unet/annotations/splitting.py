@@ -22,6 +22,7 @@ FEWEST_CELLS = 8
 """With fewer annotated cells all of them teach and none is kept for validation."""
 
 _LEFT_FOR_TRAINING = 0.5
+_ONE_PICTURE = 0.99  # 5 x 0.2 and 3 x 0.33 are one
 
 Split = tuple[list["AnnotatedImage"], list["AnnotatedImage"]]
 
@@ -36,11 +37,12 @@ def split(
 ) -> Split:
     """Keep a part of the annotation for validation.
 
-    Whole pictures are kept back where there are several, else slices of the stack, else a
-    contiguous quarter of the only slice behind a gap. Pictures and slices are kept in one run,
-    because neighbours in a stack or sequence resemble each other. Pixels that are not in a part
-    are blanked in its `annotated`; nothing is cropped or copied, so positions and the
-    normalisation of a whole stack stay.
+    Whole pictures are kept back where one is no more than the fraction. Of fewer pictures, so
+    that each of them teaches, slices of each stack, and of a single slice a contiguous quarter
+    behind a gap; or one of them after all, where they are too small for a gap. Pictures and slices
+    are kept in one run, because neighbours in a stack or sequence resemble each other. Pixels
+    that are not in a part are blanked in its `annotated`; nothing is cropped or copied, so
+    positions and the normalisation of a whole stack stay.
 
     Parameters
     ----------
@@ -69,11 +71,21 @@ def split(
         return used, []
     if task == "instances" and sum(_worth(image, task) for image in used) < FEWEST_CELLS:
         return used, []
-    if len(used) > 1:
+    if len(used) * fraction > _ONE_PICTURE:
         return _by_image(used, fraction, rng, task)
-    if np.count_nonzero(used[0].annotated.any(axis=(1, 2))) > 1:
-        return _by_slice(used[0], fraction, rng, task)
-    return _by_quarter(used[0], gap, rng, task)
+    each = [_within_one(image, fraction, gap, rng, task) for image in used]
+    training, validation = ([part for parts in each for part in parts[n]] for n in (0, 1))
+    if len(used) > 1 and not validation:
+        return _by_image(used, fraction, rng, task)
+    return training, validation
+
+
+def _within_one(
+    image: AnnotatedImage, fraction: float, gap: int, rng: np.random.Generator, task: Task
+) -> Split:
+    if np.count_nonzero(image.annotated.any(axis=(1, 2))) > 1:
+        return _by_slice(image, fraction, rng, task)
+    return _by_quarter(image, gap, rng, task)
 
 
 def _check(fraction: float, gap: int) -> None:

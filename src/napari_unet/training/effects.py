@@ -86,6 +86,12 @@ _RULES = (
         "the elastic warp is off",
     ),
     _Rule(
+        ("views",),
+        "rotate",
+        lambda config: not config.rotate,
+        "patches are not turned",
+    ),
+    _Rule(
         ("sigma",),
         "w0",
         lambda config: config.w0 == 0,

@@ -84,7 +84,8 @@ class Part:
 def parts_of(images: Sequence[AnnotatedImage], model: TrainedModel) -> list[Part]:
     """Choose what a model is judged on: at most 8 parts, evenly spread over the images.
 
-    Any first few of them are spread as well, so that a few can stand for all.
+    The first of them hold a cell, or among them each painted class, if parts of this number can;
+    any first few of the others are spread as well. So a few can stand for all.
     """
     found = [
         (image, int(index), place)
@@ -92,16 +93,46 @@ def parts_of(images: Sequence[AnnotatedImage], model: TrainedModel) -> list[Part
         for index in np.flatnonzero(image.annotated.any(axis=(1, 2)))
         for place in _places(image.annotated[index], _side(image, model))
     ]
-    chosen = np.unique(np.linspace(0, len(found) - 1, min(_MOST_PARTS, len(found))).astype(int))
+    kinds = [
+        _kinds(image.labels[index], image.annotated[index], at, model) for image, index, at in found
+    ]
     ranges: dict[int, IntensityRange] = {}
     parts = []
-    for image, index, place in (found[chosen[i]] for i in _SPREAD if i < len(chosen)):
+    for image, index, place in (found[n] for n in _chosen(kinds)):
         ranged = ranges.get(id(image)) or measure_range(image.image, model.normalisation)
         ranges[id(image)] = ranged
         part = _part(image, index, place, model, ranged)
         if _scaled(part.annotated, _ratio(part, model)).any():
             parts.append(part)
     return parts
+
+
+def _kinds(
+    labels: NDArray[Any],
+    annotated: NDArray[np.bool_],
+    place: tuple[slice, slice],
+    model: TrainedModel,
+) -> frozenset[int]:
+    """Return what a place can tell about: the classes painted there, or that there is a cell."""
+    if model.task == "regression":
+        return frozenset()
+    painted = labels[place][annotated[place]]
+    if model.task == "instances":
+        return frozenset((1,) if painted.any() else ())
+    return frozenset(np.unique(painted).tolist())
+
+
+def _chosen(kinds: Sequence[frozenset[int]]) -> list[int]:
+    """Choose places, those first that are needed to tell about every kind."""
+    even = np.unique(np.linspace(0, len(kinds) - 1, min(_MOST_PARTS, len(kinds))).astype(int))
+    spread = [int(even[i]) for i in _SPREAD if i < len(even)]
+    order = [*spread, *(n for n in range(len(kinds)) if n not in spread)]
+    missing, first = frozenset[int]().union(*kinds), list[int]()
+    while missing and len(first) < _MOST_PARTS:
+        best = max(order, key=lambda n: len(kinds[n] & missing))
+        first.append(best)
+        missing -= kinds[best]
+    return [*first, *(n for n in spread if n not in first)][:_MOST_PARTS]
 
 
 def _side(image: AnnotatedImage, model: TrainedModel) -> int:
@@ -139,7 +170,7 @@ def _part(
         math.ceil(geometry.context / scale),
         step=max(1, round(geometry.stride / scale)),
     )
-    return Part(image, index, window, counts[window], ranged)
+    return Part(image, index, window, counts[window].copy(), ranged)
 
 
 def _window(annotated: NDArray[np.bool_], reach: int, step: int) -> tuple[slice, slice]:

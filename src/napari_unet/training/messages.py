@@ -13,8 +13,11 @@ from napari_unet.training.configuration import TrainingConfig
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+_SHOWN = 3  # names in a row
+
 __all__ = [
     "encoder_message",
+    "kept_back_message",
     "late_classes_message",
     "no_step_message",
     "no_validation_message",
@@ -67,6 +70,14 @@ def unpainted_message(names: Sequence[str]) -> str:
         f"The model also knows {_in_a_row(names)}, painted nowhere here, and will forget them; "
         "paint some, or let the old images join in"
     )
+
+
+def kept_back_message(names: Sequence[str]) -> str:
+    """Say which whole images only measure the quality; empty where there are none."""
+    if not names or not all(names):
+        return ""
+    shown = _in_a_row(names[:_SHOWN]) if len(names) <= _SHOWN else f"{len(names)} images"
+    return f"Only to measure the quality: {shown}"
 
 
 def late_classes_message(names: Sequence[str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+import torch
 
 from napari_unet.network import ClassLabel, Standardisation
 from napari_unet.training.errors import TrainingError
@@ -12,6 +13,7 @@ from napari_unet.training.errors import TrainingError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from numpy.typing import NDArray
     from torch import Tensor
 
     from napari_unet.annotations import AnnotatedImage
@@ -42,7 +44,7 @@ def value_error(
     loss : {"mse", "mae"}
         Squares, which large errors dominate, or absolute differences.
     reduction : {"mean", "sum"}
-        Mean over the pixels that count, or their sum.
+        Weighted mean over the pixels that count, or their weighted sum.
 
     Returns
     -------
@@ -54,7 +56,7 @@ def value_error(
     total = (weight * each.mean(dim=1)).sum()
     if reduction == "sum":
         return total
-    return total / (weight > 0).sum().clamp(min=1)
+    return total / weight.sum().clamp(min=torch.finfo(torch.float32).tiny)
 
 
 def check_values(images: Sequence[AnnotatedImage]) -> None:
@@ -96,8 +98,7 @@ def measure_standardisation(
     TrainingError
         If an output has one value everywhere: nothing can be learnt from it.
     """
-    known = [np.moveaxis(image.labels, 1, -1)[image.annotated] for image in images]
-    values = np.concatenate(known)
+    values = _known_values(images)
     mean, std = values.mean(axis=0, dtype=np.float64), values.std(axis=0, dtype=np.float64)
     flat = np.flatnonzero(np.ptp(values, axis=0) == 0)
     if flat.size:
@@ -109,12 +110,17 @@ def measure_standardisation(
     return Standardisation(tuple(mean.tolist()), tuple(std.tolist()))
 
 
-def alike(known: Standardisation, new: Standardisation) -> bool:
-    """Whether new values lie where a network knows values, and are about as widely spread."""
+def alike(known: Standardisation, images: Sequence[AnnotatedImage]) -> bool:
+    """Whether annotated values lie where a network knows values, and not much more widely."""
+    values = _known_values(images)
     means, spreads = np.asarray(known.mean), np.asarray(known.std)
-    ratios = np.asarray(new.std) / spreads
-    near = np.abs(np.asarray(new.mean) - means) <= _FAR * spreads
-    return bool(near.all() and (ratios <= _FAR).all() and (ratios >= 1 / _FAR).all())
+    near = np.abs(values.mean(axis=0, dtype=np.float64) - means) <= _FAR * spreads
+    return bool(near.all() and (values.std(axis=0, dtype=np.float64) <= _FAR * spreads).all())
+
+
+def _known_values(images: Sequence[AnnotatedImage]) -> NDArray[np.float32]:
+    """Return the annotated values of all images, (pixels, outputs)."""
+    return np.concatenate([np.moveaxis(i.labels, 1, -1)[i.annotated] for i in images])
 
 
 def name_outputs(outputs: int, names: Mapping[int, str] | None) -> tuple[ClassLabel, ...]:

@@ -22,6 +22,7 @@ from napari_unet.training.exams import score_of, sit
 from napari_unet.training.fingerprints import fingerprint
 from napari_unet.training.messages import (
     encoder_message,
+    kept_back_message,
     late_classes_message,
     no_step_message,
     no_validation_message,
@@ -224,10 +225,12 @@ class _Training:
 
     def _units(self) -> Standardisation:
         """Return in which units values are learnt: the model's, if it knows such values."""
-        measured = measure_standardisation([*self.lessons, *self.old], self.classes)
+        images = [*self.lessons, *self.old]
         known = self.start.standardisation if self.start and self.goes_on else None
-        self.goes_on = known is not None and alike(known, measured)
-        return known if known and self.goes_on else measured
+        if known is not None and alike(known, images):
+            return known
+        self.goes_on = False
+        return measure_standardisation(images, self.classes)
 
     def _messages(self) -> list[str]:
         """Return what a person should know before the first step."""
@@ -242,9 +245,15 @@ class _Training:
         elif self.config.encoder is not None:
             messages.append(encoder_message(self.config.encoder, self.config.encoder_weights))
         messages.append(without_effect_message(self.in_vain))
+        messages.append(kept_back_message(self._kept_whole()))
         if not self.exams:
             messages.append(no_validation_message(self.config.validation, self.config.task))
         return [message for message in messages if message]
+
+    def _kept_whole(self) -> list[str]:
+        """Name the images of which nothing is trained on."""
+        taught = {image.name for image in self.lessons}
+        return [image.name for image in self.exams if image.name not in taught]
 
     def _unpainted(self) -> list[str]:
         """Name the classes of the model that is gone on from that are painted nowhere."""

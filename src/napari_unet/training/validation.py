@@ -145,15 +145,20 @@ class Validation:
         *,
         hurried: bool,
     ) -> list[Exam]:
-        """Predict parts of images, the same every time: as many as the time suffices for."""
+        """Predict parts of images, as many as the time suffices for.
+
+        What is compared is the same every time: how many they are, the first time decides.
+        """
         if self._parts is None:
             self._parts = parts_of(images, model)
         parts = self._parts[:_HURRIED_PARTS] if hurried else self._parts
         began, exams = time.monotonic(), []
         for exam in examine(model, parts, str(self._device), views=views, should_stop=should_stop):
             exams.append(exam)
-            if time.monotonic() - began > self._most_seconds:
+            late = time.monotonic() - began > self._most_seconds
+            if late and self._best is None:
                 self._parts = self._parts[: len(exams)]
+            if late and (self._best is None or views is None):
                 break
         return exams
 
