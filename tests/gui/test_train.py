@@ -401,7 +401,6 @@ def test_all_annotated_images_of_the_window_teach_one_network(viewer, dock, pain
     press(dock, "Start training")
     wait(painted, qtbot)
     assert painted.model.provenance["images"] == ["cells", "second", "third"]
-    assert "Learns from 3 images" in painted.part(Trainer).notes
     dock._others.click()
     press(dock, "Start training")
     wait(painted, qtbot)
@@ -409,6 +408,35 @@ def test_all_annotated_images_of_the_window_teach_one_network(viewer, dock, pain
     again = TrainDock(viewer)
     viewer.window.add_dock_widget(again, name="Train again")
     assert not again._others.isChecked(), "remembered"
+
+
+def test_names_of_classes_come_from_every_image_and_do_not_contradict(viewer, painted):
+    painted.task = "classes"
+    made = [paint_another(viewer, painted, name) for name in ("second", "third")]
+    for image, names in zip(made, ({2: "nucleus"}, {2: "membrane", 3: "dirt"}), strict=True):
+        painted.choose([image])
+        painted.task = "classes"
+        painted.class_names = names
+    painted.choose([viewer.layers["cells"]])
+    assert [layer.name for layer in painted.other_annotations()] == ["second labels"]
+    assert painted.names_given(*painted.other_annotations()) == {2: "nucleus"}
+    painted.class_names = {2: "membrane"}
+    assert [layer.name for layer in painted.other_annotations()] == ["third labels"]
+    assert painted.names_given(*painted.other_annotations()) == {2: "membrane", 3: "dirt"}
+
+
+def test_an_image_is_taught_by_one_layer_whatever_was_removed(viewer, painted):
+    second = paint_another(viewer, painted, "second")
+    third = paint_another(viewer, painted, "third")
+    painted.choose([second])
+    painted.set_channels([second, third])
+    painted.choose([third])
+    viewer.layers.remove(second)
+    painted.choose([third])
+    own = painted.labels_layer
+    assert [layer for layer in painted.other_annotations() if layer is own] == []
+    names = [painted.snapshot_of(layer).name for layer in painted.other_annotations()]
+    assert names == ["cells"]
 
 
 def test_only_what_means_the_same_is_learnt_together(viewer, dock, painted):
@@ -452,6 +480,10 @@ def test_painting_on_each_image_joins(viewer, dock, painted, press, qtbot, monke
     painted.labels_layer.data_setitem((np.array([30]), np.array([40])), 9)
     qtbot.waitUntil(lambda: seen[-1]["second"][0, 30, 40] > 0, timeout=20_000)
     assert seen[-1]["cells"][0, 3, 4] == 7, "what had joined stays"
+    first = viewer.layers["cells labels"]
+    first.data_setitem((np.array([0]), np.array([7]), np.array([9])), 8)
+    qtbot.waitUntil(lambda: seen[-1]["cells"][0, 7, 9] == 8, timeout=20_000)
+    assert painted.image_layers == (second,), "painted on in napari's own list"
     press(dock, "Stop")
     wait(painted, qtbot)
 

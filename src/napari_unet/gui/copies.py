@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -120,6 +121,7 @@ class Waiting:
         be written stays here, to be tried again.
         """
         began, keys, replaced = time.monotonic(), [], set[str]()
+        finished = False
         try:
             while (copy := self._next()) is not None:
                 copy.save(_count(copy.labels))
@@ -127,20 +129,22 @@ class Waiting:
                 keys.append(copy.key)
                 replaced.update(copy.replaces)
                 self._held.add(copy.key)
-        except BaseException:
-            self.going = False
-            raise
-        if self.left:
-            self._release()
+            finished = True
+        finally:
+            if not finished:
+                self.going = False
+            if self.left:
+                self._release()
         yield Written(tuple(keys), frozenset(replaced), time.monotonic() - began)
 
     def _release(self) -> None:
-        from napari_unet.files import recovery
+        from napari_unet.files import FileError, recovery
 
         with self._lock:
             held, self._held = self._held, set()
         for key in held:
-            recovery.release_recovery(recovery.recovery_folder(), key)
+            with suppress(FileError, OSError):  # the others are released all the same
+                recovery.release_recovery(recovery.recovery_folder(), key)
 
     def _next(self) -> Copy | None:
         """Return a copy and put it last, so that one that cannot be written holds up no other."""

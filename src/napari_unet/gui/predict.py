@@ -287,7 +287,7 @@ class PredictDock(Dock):
         self._cancel.setEnabled(running or self._cutter.running)
         model = self.session.model
         values = model is not None and model.task == "regression"
-        found = self._predictor.source is not None
+        found = self._predictor.has_source
         self._correct.setEnabled(found and not running and not values)
         self._show_cutting()
         self._correct.setToolTip(

@@ -322,18 +322,28 @@ class Predictor(QObject):
             self._kept.pop(next(iter(self._kept)))
 
     @property
+    def has_source(self) -> bool:
+        """Whether there is anything to `correct`; no pixel is read for it."""
+        return bool(self._sources())
+
+    def _sources(self) -> list[Labels]:
+        """List what can be copied from, the best first."""
+        session = self._session
+        found = layers.find_all(session.viewer, CORRECTED, session.image_layers)
+        kept = [layer for layer in found if isinstance(layer, Labels)]
+        in_hand = [layer for layer in kept if layer is session.viewer.layers.selection.active]
+        predicted = [] if self.labels_layer is None else [self.labels_layer]
+        return [*in_hand, *predicted, *kept]
+
+    @property
     def source(self) -> Labels | None:
         """What `correct` copies from: the prediction, where it has something on this slice.
 
         Or a layer with slices of earlier ones on which a person had painted, if that is in hand or
         there is no prediction here. None without any of them.
         """
-        session = self._session
-        found = layers.find_all(session.viewer, CORRECTED, session.image_layers)
-        kept = [layer for layer in found if isinstance(layer, Labels)]
-        in_hand = [layer for layer in kept if layer is session.viewer.layers.selection.active]
-        predicted = [] if self.labels_layer is None else [self.labels_layer]
-        z, candidates = session.current_slice, [*in_hand, *predicted, *kept]
+        session, candidates = self._session, self._sources()
+        z = session.current_slice
         here = (
             layer
             for layer in candidates

@@ -400,8 +400,7 @@ class Session(QObject):
     @property
     def given_names(self) -> dict[int, str]:
         """Painted value and name of the classes that somebody has named."""
-        known = self._remembered(CLASSES, {})
-        return {value: name for value, name in known.items() if name != nameless(value)}
+        return {} if self.labels_layer is None else _given_names(self.labels_layer)
 
     def name_classes(self, names: Mapping[int, str]) -> None:
         """Name the classes that the user has not named."""
@@ -484,34 +483,44 @@ class Session(QObject):
     def other_annotations(self) -> list[Labels]:
         """List what is painted on the other images of this viewer that can be learnt from as well.
 
-        It means the same as what is painted on the chosen image, on as many channels.
+        It means the same as what is painted on the chosen image, on as many channels; no class has
+        another name there.
         """
-        own = self.labels_layer
-        if own is None or self.task != layers.fact(own, TASK, "instances"):
+        if self.labels_layer is None or self.task != self.painted_task:
             return []
-        wanted = len(layers.channel_names(self.channels))
-        return [
-            labels
-            for labels in layers.painted_labels(self.viewer)
-            if labels is not own and self._teaches_too(labels, wanted)
-        ]
+        found: list[Labels] = []
+        for labels in layers.painted_labels(self.viewer):
+            if self._teaches_too(labels) and self._named_alike([*found, labels]):
+                found.append(labels)
+        return found
 
-    def _teaches_too(self, labels: Labels, channels: int) -> bool:
+    def _teaches_too(self, labels: Labels) -> bool:
         images = layers.linked_images(self.viewer, labels)
-        if not images or layers.fact(labels, TASK, "instances") != self.task:
+        if images[0] in self._images or layers.find(self.viewer, LABELS, images) is not labels:
             return False
-        same = len(layers.channel_names(images)) == channels
-        return same and layers.fits(labels, images[0]) and layers.is_painted(labels)
+        same = [image.rgb for image in images] == [image.rgb for image in self._images]
+        means = layers.fact(labels, TASK, "instances") == self.task
+        painted = layers.is_painted(labels) or bool(layers.fact(labels, COMPLETE, ()))
+        return same and means and layers.fits(labels, images[0]) and painted
 
-    def snapshot_of(self, labels: Labels) -> Snapshot:
-        """Copy what is painted and drawn on any image, by its Labels layer. Errors as `snapshot`.
+    def _named_alike(self, others: Sequence[Labels]) -> bool:
+        """Whether the last of the annotations calls no class otherwise than those before it."""
+        known, names = self.names_given(*others[:-1]), _given_names(others[-1])
+        return all(known.get(value, name) == name for value, name in names.items())
 
-        The image is read anew.
-        """
+    def names_given(self, *others: Labels) -> dict[int, str]:
+        """Painted value and name of the classes that somebody has named, here or on `others`."""
+        named: dict[int, str] = {}
+        for labels in others:
+            named |= _given_names(labels)
+        return named | self.given_names
+
+    def snapshot_of(self, labels: Labels, before: Snapshot | None = None) -> Snapshot:
+        """Copy what is painted and drawn on any image, by its Labels layer; else as `snapshot`."""
         images = layers.linked_images(self.viewer, labels)
         layers.check_labels(labels, images)
         return Snapshot(
-            image=layers.image_stack(self._as_channels(images)),
+            image=layers.image_stack(self._as_channels(images)) if before is None else before.image,
             labels=layers.read_labels(labels),
             **self._drawn(labels),
             name=images[0].name,
@@ -772,3 +781,9 @@ def _disconnect(layer: Layer, *slots: Any) -> None:
         for slot in slots:
             if emitter is not None:
                 emitter.disconnect(slot)
+
+
+def _given_names(labels: Labels) -> dict[int, str]:
+    """Painted value and name of the classes of an annotation that somebody has named."""
+    known = layers.fact(labels, CLASSES, {})
+    return {value: name for value, name in known.items() if name != nameless(value)}

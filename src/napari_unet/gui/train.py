@@ -113,15 +113,23 @@ class TrainDock(Dock):
         return form
 
     def _build_others(self) -> None:
+        self._count_others = QTimer(self)
+        self._count_others.setSingleShot(True)
+        self._count_others.setInterval(_REDRAW_MS)
+        self._count_others.timeout.connect(self._show_others)
         self._others = QCheckBox()
         self._others.setToolTip(
             "<qt>Learn from every image of this window on which the same is painted, not from the "
-            "chosen one alone: all that you have painted teaches one network. With “Start from”, "
-            "so it does not forget the images that it knows.</qt>"
+            "chosen one alone. A model that you start from does not forget the images that it "
+            "knows, if they are among them. Their channels have to be in the same order in the "
+            "layer list.</qt>"
         )
         self._others.setChecked(remembered("train/other images", True))
         self._others.toggled.connect(lambda on: remember("train/other images", on))
         self.column.addWidget(self._others)
+
+    def _on_edited(self, _layer: object) -> None:
+        self._count_others.start()
 
     def _show_others(self) -> None:
         """Offer the other annotated images, where there are any."""
@@ -186,6 +194,7 @@ class TrainDock(Dock):
             self.session.annotations_changed,
         ):
             changed.connect(self._show_others)
+        self.session.edited.connect(self._on_edited)
         self._show_others()
         self._saving.reported.connect(self._on_saved)
         self._saving.failed.connect(self.warn)

@@ -23,7 +23,7 @@ from napari_unet.gui.settings import home
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from napari.layers import Image, Labels
+    from napari.layers import Image, Labels, Shapes
 
     from napari_unet.annotations import AnnotatedImage, Task
     from napari_unet.gui.jobs import ShouldStop
@@ -134,6 +134,7 @@ class Trainer(QObject):
         self._targets: tuple[Image, ...] = ()
         self._slot = _Slot()
         self._snapshots: dict[tuple[Image, ...], Snapshot] = {}  # of the images it learns from
+        self._elsewhere: dict[tuple[Image, ...], Labels] = {}  # painted on, but not chosen
         self._copied = -1  # the revision of the newest copy
         self._join = QTimer(self)
         self._join.setSingleShot(True)
@@ -141,6 +142,7 @@ class Trainer(QObject):
         self._join.timeout.connect(self._hand_over)
         session.annotations_changed.connect(self._on_painted)
         session.image_changing.connect(self._hand_over)
+        session.edited.connect(self._on_edited)
         self._job.reported.connect(self._on_report)
         self._job.failed.connect(self._on_failed)
         self._job.finished.connect(self._on_finished)
@@ -182,32 +184,33 @@ class Trainer(QObject):
         """
         self._copied = self._session.revision
         snapshot = self._session.snapshot()
-        if not _says_something(snapshot):
+        further = self._further(others)
+        if not (_says_something(snapshot) or further):
             raise LayerError(
                 f"Nothing is painted on “{self._session.name}” yet; paint a few cells with "
                 "“Annotate”, then start again."
             )
-        further = {
-            tuple(layers.linked_images(self._session.viewer, labels)): self._session.snapshot_of(
-                labels
-            )
-            for labels in others
-        }
         self.report, self.curve, self.notes, self.problem = None, Curve(), [], ""
         self._model, self._slot = None, _Slot()
         self._snapshots = {self._session.image_layers: snapshot, **further}
         self._targets = self._session.target_layers
         self.checkpoint = None
         self.task = snapshot.task
-        names = self._session.given_names
+        names = self._session.names_given(*others)
         config = replace(config, task=snapshot.task, threads=config.threads or _threads())
         channels = layers.channel_names(self._session.channels)
         every = tuple(self._snapshots.values())
-        if further:
-            self.notes.append(f"Learns from {len(every)} images")
         work = _Work(every, channels, config, names, self._slot, start, name)
         self._job.start(lambda stop: _train(work, stop))
         self.changed.emit()
+
+    def _further(self, others: Sequence[Labels]) -> dict[tuple[Image, ...], Snapshot]:
+        """Copy what is painted on other images, by their layers."""
+        found = {self._images_of(labels): self._session.snapshot_of(labels) for labels in others}
+        return {images: each for images, each in found.items() if _says_something(each)}
+
+    def _images_of(self, labels: Labels) -> tuple[Image, ...]:
+        return tuple(layers.linked_images(self._session.viewer, labels))
 
     def stop(self) -> None:
         """End the training soon; the best model so far is kept."""
@@ -223,11 +226,39 @@ class Trainer(QObject):
         if self.running and not self._join.isActive():
             self._join.start()
 
+    def _on_edited(self, layer: Labels | Shapes) -> None:
+        """Note that another image than the chosen one was painted on, in napari's own list."""
+        if not self.running:
+            return
+        for labels in layers.annotations_of(self._session.viewer, layer):
+            images = self._images_of(labels)
+            if images in self._snapshots and images != self._session.image_layers:
+                self._elsewhere[images] = labels
+                self._on_painted()
+
+    def _hand_over_others(self) -> None:
+        """Let what was painted on other images than the chosen one join the training."""
+        elsewhere, self._elsewhere = self._elsewhere, {}
+        for images, labels in elsewhere.items():
+            before = self._snapshots.get(images)
+            if before is not None and self._images_of(labels) == images:
+                with suppress(LayerError):
+                    self._leave(self._session.snapshot_of(labels, before), before)
+
+    def _leave(self, snapshot: Snapshot, before: Snapshot) -> None:
+        if _says_something(snapshot) and snapshot.task == before.task:
+            # By its name the training knows what of the image it keeps for validation, and by its
+            # pixel size at which scale it works; a person may change both meanwhile.
+            self._slot.put(replace(snapshot, name=before.name, pixel_size=before.pixel_size))
+
     def _hand_over(self) -> None:
         """Let what was painted meanwhile join the training, if it learns from this image."""
         session = self._session
         before = self._snapshots.get(session.image_layers)
-        if before is None or not self.running:
+        if not self.running:
+            return
+        self._hand_over_others()
+        if before is None:
             return
         if session.revision == self._copied or session.target_layers != self._targets:
             return
@@ -238,10 +269,7 @@ class Trainer(QObject):
             return  # the labels are gone; the training goes on with what it has
         pause = _PAUSES * 1000 * (time.monotonic() - began)
         self._join.setInterval(max(_JOIN_MS, round(pause)))
-        if _says_something(snapshot) and snapshot.task == before.task:
-            # By its name the training knows what of the image it keeps for validation, and by its
-            # pixel size at which scale it works; a person may change both meanwhile.
-            self._slot.put(replace(snapshot, name=before.name, pixel_size=before.pixel_size))
+        self._leave(snapshot, before)
 
     def _on_report(self, report: TrainingReport | _Stored | _Unkept) -> None:
         if isinstance(report, _Stored):
@@ -281,7 +309,7 @@ class Trainer(QObject):
             self._on_stored(_Stored(None, problem))
 
     def _on_finished(self) -> None:
-        self._snapshots, self.checkpoint = {}, None
+        self._snapshots, self._elsewhere, self.checkpoint = {}, {}, None
         self.changed.emit()
 
 
@@ -336,7 +364,14 @@ def _train(work: _Work, should_stop: ShouldStop) -> Iterator[TrainingReport | _S
 
     def updates() -> list[AnnotatedImage] | None:
         newer = work.slot.take()
-        lessons.update({each.name: as_learnt(each.annotated_image()) for each in newer})
+        problems = []
+        for each in newer:
+            try:
+                lessons[each.name] = as_learnt(each.annotated_image())
+            except ValueError as error:
+                problems.append(error)
+        if problems:
+            raise problems[0]
         return list(lessons.values()) if newer else None
 
     outputs = {k: first.outputs[n] for k, n in enumerate(order)}
