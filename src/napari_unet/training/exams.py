@@ -84,8 +84,8 @@ class Part:
 def parts_of(images: Sequence[AnnotatedImage], model: TrainedModel) -> list[Part]:
     """Choose what a model is judged on: at most 8 parts, evenly spread over the images.
 
-    The first of them hold a cell, or among them each painted class, if parts of this number can;
-    any first few of the others are spread as well. So a few can stand for all.
+    The first of them hold a cell, or each painted class among them as far as eight parts can; any
+    first few of the others are spread as well. So a few can stand for all.
     """
     found = [
         (image, int(index), place)
