@@ -18,6 +18,9 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& { echo $$python; break; }; done)
 
+# One process for each core, the tests of a file in one of them; `make test PARALLEL=` takes one.
+PARALLEL ?= --numprocesses logical --maxprocesses 4 --dist loadfile
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo test lint docs screenshots bench figures clean system-packages
@@ -29,7 +32,7 @@ demo: $(VENV)/.demo
 	$(BIN)/napari-unet demo $(DEMO)
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest $(TEST)
+	$(BIN)/python -m pytest $(PARALLEL) $(TEST)
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff check

@@ -284,7 +284,7 @@ def test_whole_numbers_and_colours_are_values_too(folders: Path, run: Run) -> No
     ("values", "about"),
     [
         (np.ones((SIDE - 1, SIDE), np.float32), "63 x 64"),
-        (np.ones((SIDE, SIDE), np.float32), "output 1 is 1 wherever"),
+        (np.ones((SIDE, SIDE), np.float32), "output “value” is 1 wherever"),
         (np.full((SIDE, SIDE), np.nan, np.float32), "nothing is annotated"),
         (np.full((SIDE, SIDE), np.inf, np.float32), "NaN or infinite"),
     ],
