@@ -92,7 +92,7 @@ def main() -> None:
     ends.add_argument("--minutes", type=float)
     parser.add_argument("--images", type=int, help="how many are learnt from")
     parser.add_argument("--preset", default="quick")
-    chosen = parser.parse_args()
+    chosen = parser.parse_intermixed_args()
     dataset = DATASETS[chosen.dataset]
     changes = {"task": dataset.task, **dict(chosen.changes)}
     if chosen.minutes is None:
