@@ -10,7 +10,7 @@ from huggingface_hub.errors import LocalEntryNotFoundError
 from safetensors.torch import save_file
 
 from napari_unet.files import save_model
-from napari_unet.network import ClassLabel, EncoderError, EncoderUNet, TrainedModel
+from napari_unet.network import ClassLabel, EncoderError, EncoderUNet, Ensemble, TrainedModel
 
 pytestmark = pytest.mark.usefixtures("loadable_torchvision")
 FAMILIES = ["resnet18", "resnext50_32x4d", "efficientnet_b0", "densenet121"]
@@ -162,6 +162,16 @@ def test_the_encoder_of_a_saved_model_serves_another(tmp_path):
     image = torch.rand(1, 1, 16, 16)
     assert same(second.encoder(image), first.encoder(image))
     assert not torch.equal(second.classify.weight, first.classify.weight)
+
+
+def test_the_first_encoder_of_a_saved_ensemble_serves_another(tmp_path):
+    networks = [EncoderUNet(encoder="resnet18", depth=2).eval() for _ in range(2)]
+    classes = (ClassLabel(0, "background"), ClassLabel(1, "cell"))
+    model = TrainedModel(network=Ensemble(networks), task="instances", classes=classes)
+    path = save_model(model, tmp_path / "two.safetensors")
+    image = torch.rand(1, 1, 16, 16)
+    second = loaded(path, "resnet18", channels=1, depth=2)
+    assert same(second.encoder(image), networks[0].encoder(image))
 
 
 class _Evil:

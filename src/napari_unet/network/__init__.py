@@ -11,6 +11,7 @@ from napari_unet.network.device import (
 )
 from napari_unet.network.encoder_weights import EncoderError
 from napari_unet.network.encoders import ENCODERS, EncoderUNet
+from napari_unet.network.ensemble import MOST_MEMBERS, Ensemble
 from napari_unet.network.geometry import (
     Geometry,
     TileArithmetic,
@@ -28,11 +29,13 @@ from napari_unet.network.unet import UNet
 __all__ = [
     "ENCODERS",
     "LEVEL_HEAD",
+    "MOST_MEMBERS",
     "PERCENTILES",
     "ClassLabel",
     "Device",
     "EncoderError",
     "EncoderUNet",
+    "Ensemble",
     "Geometry",
     "Level",
     "Network",

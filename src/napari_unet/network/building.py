@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from napari_unet.network.encoders import EncoderUNet
+from napari_unet.network.ensemble import Ensemble, check_members
 from napari_unet.network.sliding_window import SlidingWindow
 from napari_unet.network.unet import UNet
 
@@ -21,6 +22,7 @@ _KINDS: Mapping[str, type[Network]] = {
     "encoder": EncoderUNet,
     "sliding_window": SlidingWindow,
 }
+_ENSEMBLE = "ensemble"  # of networks of one of these kinds
 
 
 def build_network(architecture: Mapping[str, Any]) -> Network:
@@ -37,7 +39,19 @@ def build_network(architecture: Mapping[str, Any]) -> Network:
         If there is no such kind.
     """
     options = dict(architecture)
-    return _kind(options.pop("kind", "unet"))(**options)
+    kind = options.pop("kind", "unet")
+    if kind == _ENSEMBLE:
+        check_members(options["members"])
+        networks = [_single(options["each"]) for _ in range(options["members"])]
+        return Ensemble(networks, average=options["average"])
+    return _kind(kind)(**options)
+
+
+def _single(architecture: Mapping[str, Any]) -> Network:
+    """Build a network of an ensemble."""
+    if architecture.get("kind") == _ENSEMBLE:
+        raise ValueError("a network of an ensemble cannot be an ensemble itself")
+    return build_network(architecture)
 
 
 def geometry_of(architecture: Mapping[str, Any]) -> TileArithmetic:
@@ -53,10 +67,14 @@ def geometry_of(architecture: Mapping[str, Any]) -> TileArithmetic:
     ValueError
         If there is no such kind.
     """
+    if architecture["kind"] == _ENSEMBLE:
+        architecture = architecture["each"]
     return _kind(architecture["kind"]).geometry_for(architecture)
 
 
 def _kind(name: str) -> type[Network]:
     if name not in _KINDS:
-        raise ValueError(f"there is no network of the kind {name!r}; choose {', '.join(_KINDS)}")
+        raise ValueError(
+            f"there is no network of the kind {name!r}; choose {', '.join((*_KINDS, _ENSEMBLE))}"
+        )
     return _KINDS[name]

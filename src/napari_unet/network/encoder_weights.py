@@ -20,8 +20,17 @@ __all__ = ["HUB", "EncoderError", "pretrained_tensors"]
 HUB = "imagenet"
 """The source that stands for the weights learnt on ImageNet, on the Hugging Face hub."""
 
-# What other programs put before the encoder's own names, and around its tensors.
-_PREFIXES = ("", "module.", "model.", "encoder.", "encoder.model.", "backbone.")
+# What other programs put before the encoder's own names, and around its tensors; of an ensemble of
+# ours the first network is taken.
+_PREFIXES = (
+    "",
+    "module.",
+    "model.",
+    "encoder.",
+    "encoder.model.",
+    "backbone.",
+    "members.0.encoder.model.",
+)
 _WRAPPINGS = ("state_dict", "model", "model_state_dict")
 # torchvision's first DenseNets wrote "norm.1" for what is "norm1" today.
 _OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12])\.")

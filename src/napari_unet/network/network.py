@@ -55,6 +55,11 @@ class Network(nn.Module):
         return ()
 
     @property
+    def last_layers(self) -> tuple[str, ...]:
+        """Every layer that gives outputs: one, but in an ensemble."""
+        return (self.last_layer,)
+
+    @property
     def usual_tile(self) -> int:
         """Pixels that are kept of one tile per side, where nobody asks for another size."""
         return 512

@@ -90,22 +90,22 @@ def make_ready(
     device, dtype
         Where, and in which precision, its convolutions compute; None: as they are.
     exact : bool
-        Whether the last layer computes in float32.
+        Whether the last layer (of each network) computes in float32.
     """
     network = _folded(network)
     copied: dict[int, object] = {}
-    last = network.get_submodule(network.last_layer) if exact else None
+    last = [network.get_submodule(name) for name in network.last_layers if exact]
     for layer in network.modules():
         convolves = isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d))
         for values in layer.parameters(recurse=False):
             layout = torch.channels_last if values.ndim == 4 else torch.preserve_format
-            fast = convolves and layer is not last and dtype is not None
+            fast = convolves and layer not in last and dtype is not None
             wanted = dtype if fast else values.dtype
             moved = values.detach().to(device, wanted, copy=True, memory_format=layout)
             copied[id(values)] = nn.Parameter(moved, requires_grad=False)
     made = copy.deepcopy(network, copied).eval().to(device)
-    if exact:
-        made.set_submodule(made.last_layer, _Unrounded(made.get_submodule(made.last_layer)))
+    for name in made.last_layers if exact else ():
+        made.set_submodule(name, _Unrounded(made.get_submodule(name)))
     return made
 
 
