@@ -129,6 +129,20 @@ def test_the_same_seed_splits_alike():
     assert [i.name for i in first[1]] == [i.name for i in second[1]]
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_turns_keep_other_pictures_back(seed):
+    images = [picture(grid_of_cells((24, 36)), name=str(n)) for n in range(10)]
+    kept = [halves(images, seed, turn=turn)[1] for turn in (0, 1 / 3, 2 / 3)]
+    names = [image.name for each in kept for image in each]
+    assert len(names) == len(set(names)) == 6
+
+
+def test_turns_keep_other_sides_of_a_slice_back():
+    image = picture(grid_of_cells())
+    kept = [halves([image], turn=turn)[1][0].annotated for turn in (0, 0.25, 0.5, 0.75)]
+    assert len({mask.tobytes() for mask in kept}) == 4
+
+
 def test_no_fraction_no_validation():
     images = [picture(grid_of_cells())] * 3
     assert halves(images, fraction=0) == (images, [])

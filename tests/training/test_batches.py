@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import threading
 import time
 from functools import partial
@@ -13,6 +14,8 @@ import torch
 from napari_unet.training import train
 from napari_unet.training.batches import Batches
 from tests.training.pictures import bright_discs, small
+
+course_module = importlib.import_module("napari_unet.training.course")
 
 
 def _drawing(seed=0):
@@ -64,7 +67,7 @@ def test_threads_end_with_the_training():
 def test_a_training_learns_the_same_with_patches_made_ahead(monkeypatch):
     models = []
     for threads in (0, 2):
-        monkeypatch.setitem(train.__globals__, "_threads_for_patches", lambda _, n=threads: n)
+        monkeypatch.setattr(course_module, "_threads_for_patches", lambda _, n=threads: n)
         *_, last = train([bright_discs()], small(validation=0.0))
         models.append(last.model)
     plain, ahead = (model.network.state_dict() for model in models)

@@ -41,3 +41,37 @@ def test_a_report_says_how_late_it_is():
     report = clock.report(loss=0.5)
     assert (report.phase, report.step, report.progress, report.loss) == ("training", 5, 0.5, 0.5)
     assert clock.report(phase="finished", progress=1.0).progress == 1
+
+
+def test_networks_share_what_steps_are_left():
+    clock = Clock(small(steps=10))
+    taken = []
+    for left in (3, 2, 1):
+        lap = clock.lap(left)
+        assert (lap.step, lap.progress) == (0, 0)
+        while not lap.over:
+            clock.step += 1
+        taken.append(lap.step)
+        assert lap.progress == 1
+    assert taken == [4, 3, 3]
+
+
+def test_networks_share_what_time_is_left():
+    clock = Clock(small(steps=None, minutes=1.0))
+    assert clock.lap(1).minutes == 1
+    clock.started -= 24
+    clock.step = 40
+    lap = clock.lap(2)
+    assert lap.minutes == pytest.approx(0.3, abs=0.01)
+    clock.started -= 9
+    assert lap.progress == pytest.approx(0.5, abs=0.02)
+    clock.started -= 10
+    assert lap.over
+    assert not clock.over
+
+
+def test_a_lap_without_an_end_is_never_over():
+    clock = Clock(small(steps=None, until_stopped=True), started=time.monotonic() - 100)
+    lap = clock.lap(1)
+    assert (lap.progress, lap.over) == (None, False)
+    assert lap.used == pytest.approx(100, abs=1)

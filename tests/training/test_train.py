@@ -22,6 +22,7 @@ from napari_unet.training.optimisation import Learner
 from napari_unet.training.preparation import prepare
 from tests.training.pictures import bright_discs, small
 
+course_module = importlib.import_module("napari_unet.training.course")
 train_module = importlib.import_module("napari_unet.training.train")  # the package shows a function
 validation_module = importlib.import_module("napari_unet.training.validation")
 
@@ -111,7 +112,7 @@ def test_time_that_goes_by_in_preparation_is_told(monkeypatch):
         time.sleep(0.7)
         return prepare(*arguments, **more)
 
-    monkeypatch.setattr(train_module, "prepare", slow)
+    monkeypatch.setattr(course_module, "prepare", slow)
     with pytest.raises(TrainingError, match="give more minutes"):
         _last([bright_discs()], small(steps=None, minutes=0.01))
 
@@ -121,7 +122,7 @@ def test_a_download_takes_no_time_of_the_training(monkeypatch):
         time.sleep(1.5)
         return build_network(architecture)
 
-    monkeypatch.setattr(train_module, "build_network", slow)
+    monkeypatch.setattr(course_module, "build_network", slow)
     assert _last([bright_discs()], small(steps=None, minutes=0.02)).step >= 1
 
 

@@ -45,7 +45,7 @@ def _pictures(count):
 
 def _validation(images, **length):
     config = TrainingConfig.from_preset("quick", device="cpu", **length)
-    return Validation(images, config, Clock(config), torch.device("cpu"))
+    return Validation(images, config, Clock(config).lap(1), torch.device("cpu"))
 
 
 def _counted(monkeypatch, seconds=0.0):
@@ -125,11 +125,11 @@ def test_a_validation_that_is_given_up_keeps_no_network():
 def test_a_training_of_minutes_is_told_by_the_clock_and_one_of_steps_by_steps():
     validation = _validation(_pictures(1), steps=6)
     assert not validation.due
-    validation._clock.step = 1
+    validation._lap.clock.step = 1
     assert validation.due
     endless = replace(validation._config, steps=None, until_stopped=True)
     clock = Clock(endless)
-    waiting = Validation([], endless, clock, torch.device("cpu"))
+    waiting = Validation([], endless, clock.lap(1), torch.device("cpu"))
     assert not waiting.due
     clock.started -= 31
     assert waiting.due

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,6 +34,7 @@ def split(
     gap: int,
     rng: np.random.Generator,
     task: Task = "instances",
+    turn: float = 0.0,
 ) -> Split:
     """Keep a part of the annotation for validation.
 
@@ -58,6 +59,9 @@ def split(
     task
         For "instances", fewer than 8 annotated cells are not split. For "classes", every class
         that is annotated stays in the training part.
+    turn
+        From 0 to 1: how far the choice moves on, in a ring of all that are possible. With the
+        same random numbers, 0 and 1/3 and 2/3 keep other parts back.
 
     Returns
     -------
@@ -66,26 +70,46 @@ def split(
         leave too little in either.
     """
     _check(fraction, gap)
+    chance = _Chance(rng, turn)
     used = [image for image in images if image.annotated.any()]
     if not used or fraction == 0:
         return used, []
     if task == "instances" and sum(_worth(image, task) for image in used) < FEWEST_CELLS:
         return used, []
     if len(used) * fraction > _ONE_PICTURE:
-        return _by_image(used, fraction, rng, task)
-    each = [_within_one(image, fraction, gap, rng, task) for image in used]
+        return _by_image(used, fraction, chance, task)
+    each = [_within_one(image, fraction, gap, chance, task) for image in used]
     training, validation = ([part for parts in each for part in parts[n]] for n in (0, 1))
     if len(used) > 1 and not validation:
-        return _by_image(used, fraction, rng, task)
+        return _by_image(used, fraction, chance, task)
     return training, validation
 
 
+@dataclass(frozen=True)
+class _Chance:
+    """Random choices that `turn` moves on in a ring."""
+
+    rng: np.random.Generator
+    turn: float
+
+    def pick(self, number: int) -> int:
+        """Choose one of so many."""
+        return (int(self.rng.integers(number)) + self._moved(number)) % number
+
+    def order(self, number: int) -> NDArray[np.intp]:
+        """Put so many into an order."""
+        return np.roll(self.rng.permutation(number), -self._moved(number))
+
+    def _moved(self, number: int) -> int:
+        return int(self.turn * number)
+
+
 def _within_one(
-    image: AnnotatedImage, fraction: float, gap: int, rng: np.random.Generator, task: Task
+    image: AnnotatedImage, fraction: float, gap: int, chance: _Chance, task: Task
 ) -> Split:
     if np.count_nonzero(image.annotated.any(axis=(1, 2))) > 1:
-        return _by_slice(image, fraction, rng, task)
-    return _by_quarter(image, gap, rng, task)
+        return _by_slice(image, fraction, chance, task)
+    return _by_quarter(image, gap, chance, task)
 
 
 def _check(fraction: float, gap: int) -> None:
@@ -123,24 +147,20 @@ def _slice(image: AnnotatedImage, z: int) -> AnnotatedImage:
     )
 
 
-def _by_image(
-    images: list[AnnotatedImage], fraction: float, rng: np.random.Generator, task: Task
-) -> Split:
+def _by_image(images: list[AnnotatedImage], fraction: float, chance: _Chance, task: Task) -> Split:
     worth = [_worth(image, task) for image in images]
-    run = _choose_run(worth, [_classes(image, task) for image in images], fraction, rng)
+    run = _choose_run(worth, [_classes(image, task) for image in images], fraction, chance)
     if run is None:
         return images, []
     kept = range(len(images))[run]
     return [image for n, image in enumerate(images) if n not in kept], images[run]
 
 
-def _by_slice(
-    image: AnnotatedImage, fraction: float, rng: np.random.Generator, task: Task
-) -> Split:
+def _by_slice(image: AnnotatedImage, fraction: float, chance: _Chance, task: Task) -> Split:
     slices = np.flatnonzero(image.annotated.any(axis=(1, 2)))
     single = [_slice(image, int(z)) for z in slices]
     worth = [_worth(each, task) for each in single]
-    run = _choose_run(worth, [_classes(each, task) for each in single], fraction, rng)
+    run = _choose_run(worth, [_classes(each, task) for each in single], fraction, chance)
     if run is None:
         return [image], []
     kept = np.isin(np.arange(len(image.labels)), slices[run])[:, np.newaxis, np.newaxis]
@@ -151,7 +171,7 @@ def _choose_run(
     worth: Sequence[int],
     classes: Sequence[frozenset[int]],
     fraction: float,
-    rng: np.random.Generator,
+    chance: _Chance,
 ) -> slice | None:
     """Choose a run of neighbours that holds about its fraction of what can be learnt.
 
@@ -168,7 +188,7 @@ def _choose_run(
     starts = np.flatnonzero(good if good.any() else possible)
     if not len(starts):
         return None
-    start = int(rng.choice(starts))
+    start = int(starts[chance.pick(len(starts))])
     return slice(start, start + count)
 
 
@@ -183,11 +203,11 @@ def _extents(classes: Sequence[frozenset[int]]) -> list[tuple[int, int]]:
     return [(first[value], last[value]) for value in first]
 
 
-def _by_quarter(image: AnnotatedImage, gap: int, rng: np.random.Generator, task: Task) -> Split:
+def _by_quarter(image: AnnotatedImage, gap: int, chance: _Chance, task: Task) -> Split:
     """Keep back a quarter of the annotated pixels at one side of the slice."""
     everything, classes = _worth(image, task), _classes(image, task)
     sides = [(axis, flip) for axis in (1, 2) for flip in (False, True)]
-    for number in rng.permutation(len(sides)):
+    for number in chance.order(len(sides)):
         training, validation = _cut(image, gap, *sides[number])
         enough = _worth(training[0], task) >= _LEFT_FOR_TRAINING * everything
         if enough and _worth(validation[0], task) > 0 and _classes(training[0], task) == classes:

@@ -33,6 +33,8 @@ def show_info(path: Path, *, network: bool, as_json: bool) -> None:
     console = Console(highlight=False)
     console.print(_table(described))
     if levels:
+        members = model.architecture.get("members")
+        console.print(f"\nEach of {members} networks:" if members else "", end="")
         console.print(f"\nFor an input of {levels[0].sizes[0]} pixels:")
         console.print(_level_table(levels))
     elif network:

@@ -318,6 +318,8 @@ def _description(model: TrainedModel | None, path: Path | None) -> str:
     else:
         classes = ", ".join(label.name for label in model.classes[1:])
         lines.append(f"Finds: {classes} · in images with {channels}")
+    if members := model.architecture.get("members"):
+        lines.append(f"Mean of {members} networks, {members} times slower than one")
     if model.scale != 1:
         lines.append(f"Working scale: {model.scale:.2g}")
     if model.pixel_size is not None:

@@ -98,6 +98,12 @@ _RULES = (
         "the border weight is 0",
     ),
     _Rule(
+        ("networks",),
+        "until_stopped",
+        lambda config: config.until_stopped,
+        "nobody knows the time that they would share",
+    ),
+    _Rule(
         ("cell_diameter",),
         "working_scale",
         lambda config: config.working_scale is not None,

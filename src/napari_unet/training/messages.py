@@ -19,8 +19,11 @@ __all__ = [
     "encoder_message",
     "kept_back_message",
     "late_classes_message",
+    "network_message",
     "no_step_message",
     "no_validation_message",
+    "not_measured_message",
+    "one_network_message",
     "pixel_message",
     "scale_message",
     "start_message",
@@ -155,6 +158,24 @@ def no_step_message(seconds: float, *, stopped: bool) -> str:
         f"preparing the images took {duration(seconds)}, all the time that was given, and "
         "nothing was learnt; give more minutes"
     )
+
+
+def network_message(number: int, of: int) -> str:
+    """Say which network of a training learns now, and why there are several."""
+    told = f"Network {number} of {of}"
+    if number > 1:
+        return told
+    return f"{told}; each keeps another part back to be judged on, and their mean predicts"
+
+
+def one_network_message(of: int) -> str:
+    """Say why a training without an end has one network, and not as many as its preset."""
+    return f"One network learns, not {of}: nobody knows the time that they would share"
+
+
+def not_measured_message(error: BaseException) -> str:
+    """Say that how good a network is stays unknown; what it learnt is kept."""
+    return f"The quality could not be measured: {error}"
 
 
 def stopped_early(error: BaseException) -> str:

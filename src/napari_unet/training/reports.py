@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from napari_unet.network import TrainedModel
     from napari_unet.training.configuration import TrainingConfig
 
-__all__ = ["Clock", "TrainingReport"]
+__all__ = ["Clock", "Lap", "TrainingReport"]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -102,11 +102,6 @@ class Clock:
         return self.progress is not None and self.progress >= 1
 
     @property
-    def used(self) -> float:
-        """What is used up: a share, or seconds where the whole is not known."""
-        return self.seconds if self.progress is None else self.progress
-
-    @property
     def seconds_left(self) -> float | None:
         """Estimate, None before the first of so many steps and where the end is not known."""
         if self.config.until_stopped:
@@ -118,9 +113,63 @@ class Clock:
             return None
         return self.seconds / self.step * (self.config.steps - self.step)
 
+    def lap(self, left: int) -> Lap:
+        """Begin the next of `left` equal parts of what is not used up yet."""
+        begin = (self.progress or 0.0) if self.step else 0.0  # what prepares all is in the first
+        return Lap(self, begin, 1.0 if left == 1 else begin + (1 - begin) / left, self.step)
+
     def report(self, **values: Any) -> TrainingReport:
         """Return a report that says how late it is."""
         values = {"phase": "training", "progress": self.progress, **values}
         return TrainingReport(
             step=self.step, seconds=self.seconds, seconds_left=self.seconds_left, **values
         )
+
+
+@dataclass(frozen=True)
+class Lap:
+    """The part of a training's time or steps that one of its networks has.
+
+    Parameters
+    ----------
+    clock : Clock
+        Of the whole training.
+    begin, end : float
+        Which part it is, as shares of the whole.
+    first_step : int
+        Steps that earlier networks took.
+    """
+
+    clock: Clock
+    begin: float
+    end: float
+    first_step: int
+
+    @property
+    def step(self) -> int:
+        """Steps that this network has taken."""
+        return self.clock.step - self.first_step
+
+    @property
+    def progress(self) -> float | None:
+        """Share of the lap that is used up; None where the end is not known."""
+        whole = self.clock.progress
+        if whole is None:
+            return None
+        return min(1.0, (whole - self.begin) / max(self.end - self.begin, 1e-9))
+
+    @property
+    def over(self) -> bool:
+        """Whether the lap is used up."""
+        return self.progress is not None and self.progress >= 1
+
+    @property
+    def used(self) -> float:
+        """What is used up: a share, or seconds where the whole is not known."""
+        return self.clock.seconds if self.progress is None else self.progress
+
+    @property
+    def minutes(self) -> float | None:
+        """How long the lap is, where that is known."""
+        minutes = self.clock.config.minutes
+        return None if minutes is None else (self.end - self.begin) * minutes

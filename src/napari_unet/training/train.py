@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import replace
-from functools import cached_property, partial
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 
-from napari_unet.annotations import AnnotatedImage, split
-from napari_unet.augmentation import Patch, apply, draw, source_shape
-from napari_unet.network import EncoderUNet, Network, TrainedModel, build_network, choose_device
+from napari_unet.network import Ensemble, TrainedModel, choose_device
 from napari_unet.prediction import PredictionError, never, out_of_memory
-from napari_unet.training.batches import Batches
 from napari_unet.training.checks import check_annotations, painted_values
+from napari_unet.training.course import MISHAPS, Course, Painting, Subject, taken
 from napari_unet.training.effects import chosen_without_effect
 from napari_unet.training.errors import TrainingError
 from napari_unet.training.exams import score_of, sit
@@ -23,9 +20,10 @@ from napari_unet.training.fingerprints import fingerprint
 from napari_unet.training.messages import (
     encoder_message,
     kept_back_message,
-    late_classes_message,
-    no_step_message,
+    network_message,
     no_validation_message,
+    not_measured_message,
+    one_network_message,
     pixel_message,
     scale_message,
     start_message,
@@ -34,34 +32,31 @@ from napari_unet.training.messages import (
     unpainted_message,
     without_effect_message,
 )
-from napari_unet.training.optimisation import Learner
-from napari_unet.training.patches import PatchSource
-from napari_unet.training.preparation import prepare
 from napari_unet.training.provenance import cells_learnt, provenance
 from napari_unet.training.regression import alike, measure_standardisation
 from napari_unet.training.reports import Clock, TrainingReport
-from napari_unet.training.selection import counted_only, only_others, share_of_old, without_exam
-from napari_unet.training.sizes import choose_scale, common_pixel_size, gap_in_pixels
+from napari_unet.training.selection import only_others
+from napari_unet.training.sizes import choose_scale, common_pixel_size
 from napari_unet.training.transfer import (
-    adapted_network,
     ancestry,
     continued,
     learnt_classes,
+    members_of,
     network_changes,
 )
-from napari_unet.training.tuning import as_mapping, tune, usual_options
-from napari_unet.training.validation import Validation
+from napari_unet.training.tuning import as_mapping, tune
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from napari_unet.network import Standardisation
+    from napari_unet.annotations import AnnotatedImage
+    from napari_unet.network import ClassLabel, Network, Standardisation
+    from napari_unet.network.ensemble import Averaged
     from napari_unet.training.configuration import TrainingConfig
+    from napari_unet.training.exams import Exam
     from napari_unet.training.preparation import Lesson
 
 __all__ = ["train"]
-
-_PATCH_THREADS = 4  # prepare the next batch while a GPU takes a step
 
 
 def train(
@@ -148,13 +143,14 @@ def _sentences() -> Iterator[None]:
         raise TrainingError(str(error)) from error
 
 
-# What may go wrong while one learns and must not cost what was learnt.
-_MISHAPS = (RuntimeError, MemoryError, ValueError, ArithmeticError, PredictionError)
+@dataclass(frozen=True, eq=False)
+class _Passed:
+    """A network that has learnt, what it says of its exams, and of which images these are."""
 
-
-def _threads_for_patches(device: torch.device) -> int:
-    """Return how many threads make patches beside the steps; on a CPU the steps need all cores."""
-    return 0 if device.type == "cpu" else _PATCH_THREADS
+    network: Network
+    exams: Sequence[Exam]
+    kept_back: Sequence[AnnotatedImage]
+    shown: Sequence[Lesson]
 
 
 class _Training:
@@ -184,321 +180,212 @@ class _Training:
             raise TrainingError(
                 "images that are painted further are told apart by their names; give each its own"
             )
-        self.updates = updates
-        self.device = choose_device(config.device)
-        self.rng = np.random.default_rng(config.seed)
-        self.images = [self._taken(image) for image in images]
-        self.old = [self._taken(image) for image in only_others(old_images, images)]
-        self.classes, self.goes_on = learnt_classes(
-            [*self.images, *self.old], config.task, class_names, start
+        self.subject = self._subject(images, old_images, class_names, Painting(updates))
+        self.passed: list[_Passed] = []
+        self.dtype: torch.dtype | None = None
+
+    def _subject(
+        self,
+        images: Sequence[AnnotatedImage],
+        old_images: Sequence[AnnotatedImage],
+        class_names: Mapping[int, str] | None,
+        painting: Painting,
+    ) -> Subject:
+        config, start = self.config, self.start
+        taught = [taken(image, config) for image in images]
+        old = [taken(image, config) for image in only_others(old_images, images)]
+        classes, goes_on = learnt_classes([*taught, *old], config.task, class_names, start)
+        standardisation = None
+        if config.task == "regression":
+            standardisation, goes_on = _units([*taught, *old], classes, start if goes_on else None)
+        pixel_size = common_pixel_size(taught, old)
+        return Subject(
+            images=taught,
+            old=old,
+            config=config,
+            classes=classes,
+            goes_on=goes_on,
+            pixel_size=pixel_size,
+            scale=choose_scale(taught, config, pixel_size, start),
+            standardisation=standardisation,
+            class_names=dict(class_names or {}),
+            device=choose_device(config.device),
+            should_stop=self.should_stop,
+            painting=painting,
         )
-        self.pixel_size = common_pixel_size(self.images, self.old)
-        self.scale = choose_scale(self.images, config, self.pixel_size, start)
-        self.class_names = class_names or {}
-        self.late: set[int] = set()  # classes that were first painted during the training
-        self.standardisation: Standardisation | None = None
-        self.batch = config.batch
 
     def run(self) -> Iterator[TrainingReport]:
-        self.lessons, self.exams = self._split()
-        self.validation = Validation(self.exams, self.config, self.clock, self.device)
-        if self.config.task == "regression":
-            self.standardisation = self._units()
-        for message in self._messages():
-            yield self.clock.report(phase="preparing", message=message)
-        self.source = self._prepare(self.lessons)
-        self.old_source = self._prepare(self.old) if self.old else None
-        with self.clock.paused():
-            network = self._new_network()
-        self.learner = Learner(network, self.config, self.device, self._rate_share)
-        with Batches(self._draw_patch, threads=_threads_for_patches(self.device)) as self.batches:
-            yield from self._learn()
-        if self.clock.step == 0:
-            stopped = self.should_stop()
-            raise TrainingError(no_step_message(self.clock.seconds, stopped=stopped))
-        yield self.clock.report(
-            message="Choosing how probabilities become cells"
-            if self.cells
-            else "Measuring the quality"
-        )
+        for turn in range(self._networks):
+            course = self._course(turn)
+            yield from self._introduction(course, turn)
+            try:
+                yield from self._teach(course, last=turn == self._networks - 1)
+            except (TrainingError, *MISHAPS) as error:
+                if not self.passed:
+                    raise
+                if not self.should_stop():
+                    yield self.clock.report(message=stopped_early(error))
+                break
+            if self._ended:
+                break
         yield from self._finish()
 
-    def _units(self) -> Standardisation:
-        """Return in which units values are learnt: the model's, if it knows such values."""
-        images = [*self.lessons, *self.old]
-        known = self.start.standardisation if self.start and self.goes_on else None
-        if known is not None and alike(known, images):
-            return known
-        self.goes_on = False
-        return measure_standardisation(images, self.classes)
+    def _teach(self, course: Course, *, last: bool) -> Iterator[TrainingReport]:
+        """Let one network learn, and ask what it says of what was kept back from it."""
+        for report in course.learn():
+            yield self._joined(report)
+        if last or self._ended:
+            yield self.clock.report(message=self._last_words)
+        exams: Sequence[Exam] = ()
+        try:
+            exams = course.examine(stopped=self.should_stop())
+        except MISHAPS as error:
+            yield self.clock.report(message=not_measured_message(error))
+        self.dtype = course.dtype
+        self.passed.append(_Passed(course.best_network(), exams, course.exams, course.shown))
 
-    def _messages(self) -> list[str]:
-        """Return what a person should know before the first step."""
-        sizes = [image.pixel_size for image in [*self.images, *self.old]]
-        messages = [scale_message(self.scale), pixel_message(sizes, self.pixel_size)]
-        if self.start is not None:
+    @property
+    def _networks(self) -> int:
+        """How many networks learn: one, where nobody knows the time that they would share."""
+        return 1 if self.config.until_stopped else self.config.networks
+
+    @property
+    def _ended(self) -> bool:
+        return self.clock.over or self.should_stop()
+
+    @property
+    def _last_words(self) -> str:
+        return "Choosing how probabilities become cells" if self.cells else "Measuring the quality"
+
+    def _course(self, turn: int) -> Course:
+        """Return the next network's course, in an equal share of what time is left."""
+        starts = members_of(self.start) if self.start else (None,)
+        return Course(
+            self.subject,
+            self.clock.lap(self._networks - turn),
+            turn=turn,
+            start=starts[turn % len(starts)],
+            known=self.passed[-1].shown if self.passed else (),
+        )
+
+    def _introduction(self, course: Course, turn: int) -> Iterator[TrainingReport]:
+        """Say what a person should know before the first step."""
+        if turn == 0:
+            for message in self._messages(course):
+                yield self.clock.report(phase="preparing", message=message)
+        else:
+            self.subject.painting.next_network()
+        if self._networks > 1:
+            yield self.clock.report(message=network_message(turn + 1, self._networks))
+
+    def _messages(self, first: Course) -> list[str]:
+        """Return what is to be said before the first network."""
+        subject, start = self.subject, self.start
+        sizes = [image.pixel_size for image in [*subject.images, *subject.old]]
+        messages = [scale_message(subject.scale), pixel_message(sizes, subject.pixel_size)]
+        if start is not None:
+            channels = subject.images[0].image.shape[1]
             changes = network_changes(
-                self.start, channels=self._channels, fresh_last_layer=not self.goes_on
+                start, channels=channels, fresh_last_layer=not subject.goes_on
             )
             messages.append(start_message(self.start_name, changes))
             messages.append(unpainted_message(self._unpainted()))
         elif self.config.encoder is not None:
             messages.append(encoder_message(self.config.encoder, self.config.encoder_weights))
         messages.append(without_effect_message(self.in_vain))
-        messages.append(kept_back_message(self._kept_whole()))
-        if not self.exams:
+        if self._networks < self.config.networks and "networks" not in self.in_vain:
+            messages.append(one_network_message(self.config.networks))
+        if self._networks == 1:
+            messages.append(kept_back_message(first.kept_whole))
+        if not first.exams:
             messages.append(no_validation_message(self.config.validation, self.config.task))
         return [message for message in messages if message]
 
-    def _kept_whole(self) -> list[str]:
-        """Name the images of which nothing is trained on."""
-        taught = {image.name for image in self.lessons}
-        return [image.name for image in self.exams if image.name not in taught]
-
     def _unpainted(self) -> list[str]:
         """Name the classes of the model that is gone on from that are painted nowhere."""
-        if self.config.task != "classes" or not self.goes_on:
+        if self.config.task != "classes" or not self.subject.goes_on:
             return []
-        painted = painted_values([*self.images, *self.old])
-        return [label.name for label in self.classes if label.value not in painted]
+        painted = painted_values([*self.subject.images, *self.subject.old])
+        return [label.name for label in self.subject.classes if label.value not in painted]
 
     @property
     def cells(self) -> bool:
         """Whether the network finds single cells, not classes."""
         return self.config.task == "instances"
 
-    @property
-    def _channels(self) -> int:
-        return int(self.images[0].image.shape[1])
+    def _joined(self, report: TrainingReport) -> TrainingReport:
+        """Add the networks before to what would be lost in a crash."""
+        if report.checkpoint is None:
+            return report
+        model = self._model([report.checkpoint.network])
+        return replace(report, checkpoint=replace(model, provenance=self._provenance({})))
 
-    def _taken(self, image: AnnotatedImage) -> AnnotatedImage:
-        """Return an image with nothing in it that must not decide anything."""
-        image = counted_only(image)
-        return image if self.config.use_pixel_size else replace(image, pixel_size=None)
-
-    def _gap(self, image: AnnotatedImage) -> int:
-        context = self.config.geometry.context
-        return gap_in_pixels(context, self.scale, image.pixel_size, self.pixel_size)
-
-    def _split(self) -> tuple[list[AnnotatedImage], list[AnnotatedImage]]:
-        return split(
-            self.images,
-            fraction=self.config.validation,
-            gap=max(self._gap(image) for image in self.images),
-            rng=np.random.default_rng(self.config.seed),
-            task=self.config.task,
-        )
-
-    def _prepare(
-        self, images: Sequence[AnnotatedImage], known: Sequence[Lesson] = ()
-    ) -> PatchSource:
-        lessons = prepare(
-            images,
-            self.config,
-            self.scale,
-            self.classes,
-            self.rng,
-            reference=self.pixel_size,
-            standardisation=self.standardisation,
-            known=known,
-            should_stop=self.should_stop,
-        )
-        size = self.config.input_size
-        kept = self.config.geometry.output_size(size)
-        return PatchSource(lessons, jitter=min(size // 4, kept // 2))
-
-    @property
-    def _rate_share(self) -> float:
-        """Share of the learning rate that this training takes."""
-        return 1.0 if self.start is None else self.config.fine_tuning
-
-    def _new_network(self) -> Network:
-        channels, outputs = self._channels, len(self.classes)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.config.seed)
-            if self.start is not None:
-                return adapted_network(
-                    self.start,
-                    channels=channels,
-                    outputs=outputs,
-                    fresh_last_layer=not self.goes_on,
-                )
-            network = build_network(
-                self.config.architecture(in_channels=channels, out_channels=outputs)
-            )
-        if isinstance(network, EncoderUNet):
-            _load_encoder(network, self.config)
-        return network
-
-    def _learn(self) -> Iterator[TrainingReport]:
-        """Take steps until the end; whatever goes wrong after the first, what is learnt stays."""
-        self.validation.plan(0.0, 0.0)  # preparing took time
-        if self.goes_on and self.exams:  # so that a good model never becomes a worse one
-            yield from self._validate()
-        while not self.clock.over and not self.should_stop():
-            yield from self._join_updates()
-            try:
-                loss = self._step()
-                self.clock.step += 1
-                yield self.clock.report(loss=loss)
-                if self.validation.due and not self.clock.over:
-                    yield from self._validate()
-            except _MISHAPS as error:
-                if self.clock.step == 0:
-                    raise
-                yield self.clock.report(message=stopped_early(error))
-                return
-
-    def _validate(self) -> Iterator[TrainingReport]:
-        """Validate, hand out the best network so far, and say when the next time is."""
-        used, seconds, before = self.clock.used, self.clock.seconds, self.validation.best
-        if self.exams:  # or a snapshot is in vain
-            model = self._model(self.learner.snapshot())
-            score = self.validation.score(model, self.should_stop)
-            if score is not None:
-                yield self.clock.report(validation=score)
-        if self.clock.step > 0 and (self.validation.best is not before or not self.exams):
-            yield self.clock.report(checkpoint=self._checkpoint())
-        self.validation.plan(self.clock.used - used, self.clock.seconds - seconds)
-
-    def _checkpoint(self) -> TrainedModel:
-        """Return what would be lost in a crash; how cells are cut is not tuned yet."""
-        return replace(self._model(self._best_network()), provenance=self._provenance({}))
-
-    def _step(self) -> float:
-        """Take one step, with a smaller batch when the memory is used up."""
-        while True:
-            try:
-                patches = self.batches.take(self.batch)
-                return self.learner.learn(patches, self.clock.progress)
-            except (RuntimeError, MemoryError) as error:
-                if not out_of_memory(error) or self.batch == 1:
-                    raise
-                self.batch //= 2
-
-    def _draw_patch(self) -> Callable[[], Patch]:
-        """Draw a change, then a patch with just the surroundings that it reads; change it later."""
-        shape = (self.config.input_size, self.config.input_size)
-        drawn = draw(self.config.augmentation, shape, self.rng)
-        whole = self._next_source().draw(source_shape(drawn, shape), self.rng)
-        return partial(apply, drawn, whole, output_shape=shape)
-
-    def _next_source(self) -> PatchSource:
-        """Return the new images, or the old ones in their turn: at most every second time."""
-        if self.old_source is None:
-            return self.source
-        share = share_of_old(len(self.source.lessons), len(self.old_source.lessons))
-        return self.old_source if self.rng.random() < share else self.source
-
-    def _join_updates(self) -> Iterator[TrainingReport]:
-        """Take over what was painted since the training began, except on validation."""
-        try:
-            fresh = self.updates() if self.updates else None
-            if not fresh:
-                return
-            check_annotations([*self.images[:1], *fresh], self.config)
-            yield from self._refuse_late_classes(fresh)
-            exams = {exam.name: exam for exam in self.exams}
-            joined = [
-                self._taken(without_exam(image, exams.get(image.name), self._gap(image)))
-                for image in fresh
-            ]
-            if any(image.annotated.any() for image in joined):
-                self.source = self._prepare(joined, self.source.lessons)
-        except (TrainingError, PredictionError, ValueError, MemoryError) as error:
-            if not self.should_stop():
-                yield self.clock.report(message=f"The newest painting cannot join yet: {error}")
-
-    def _refuse_late_classes(self, fresh: Sequence[AnnotatedImage]) -> Iterator[TrainingReport]:
-        """Say once of each class that it came too late: the network has no output for it."""
-        if self.config.task != "classes":
-            return
-        late = painted_values(fresh) - {label.value for label in self.classes} - self.late
-        if late:
-            self.late |= late
-            names = [self.class_names.get(value, f"class {value}") for value in sorted(late)]
-            yield self.clock.report(message=late_classes_message(names))
-
-    def _model(self, network: Network) -> TrainedModel:
-        return TrainedModel(
-            network=network,
-            task=self.config.task,
-            classes=self.classes,
-            scale=self.scale,
-            pixel_size=self.pixel_size,
-            instances=as_mapping(usual_options(self.scale)) if self.cells else {},
-            standardisation=self.standardisation,
-            configuration=self.config.to_dict(),
-        )
+    def _model(self, more: Sequence[Network] = ()) -> TrainedModel:
+        """Return the networks so far as one model; how cells are cut is not tuned yet."""
+        networks = [*(each.network for each in self.passed), *more]
+        average: Averaged = "values" if self.config.task == "regression" else "probabilities"
+        together = networks[0] if len(networks) == 1 else Ensemble(networks, average=average)
+        return self.subject.model(together)
 
     def _finish(self) -> Iterator[TrainingReport]:
-        """Choose the best network, tune how it draws cells, and write down where it is from.
+        """Tune how cells are cut, and write down where the model is from.
 
-        After a stop, all this is done on two parts; a stop in the middle of it ends it.
+        Every network speaks of what was kept back from it, so the tuning sees the parts of all.
+        After a stop this goes on; a stop in the middle of it ends it.
         """
-        model, scores = None, None
-        stopped = self.should_stop()
-        should_stop = never if stopped else self.should_stop
+        model, scores = self._model(), None
+        should_stop = never if self.should_stop() else self.should_stop
+        exams = [exam for each in self.passed for exam in each.exams]
         try:
-            if self.exams and self.validation.step < self.clock.step:
-                newest = self._model(self.learner.snapshot())
-                self.validation.score(newest, should_stop, hurried=stopped)
-            model = self._model(self._best_network())
-            exams = self.validation.last(model, self.lessons, should_stop, hurried=stopped)
             if self.cells and exams:
-                options = tune(exams, self.scale, should_stop)
+                options = tune(exams, self.subject.scale, should_stop)
                 model = replace(model, instances=as_mapping(options))
             scores = sit(model, exams) if exams else None
-        except _MISHAPS as error:
-            model = model or self._model(self._best_network())
-            yield self.clock.report(message=f"The quality could not be measured: {error}")
+        except MISHAPS as error:
+            yield self.clock.report(message=not_measured_message(error))
         facts = self._provenance(scores.to_dict() if scores else {})
+        kept_back = any(each.kept_back for each in self.passed)
         yield self.clock.report(
             phase="finished",
             progress=1.0,
-            validation=score_of(scores) if scores and self.exams else None,
+            validation=score_of(scores) if scores and kept_back else None,
             model=replace(model, provenance=facts),
             message=trained_message(self.clock.step, self.clock.seconds),
         )
 
-    def _best_network(self) -> Network:
-        """Return the network that did best, or the newest where nothing was kept back.
-
-        Raises
-        ------
-        FloatingPointError
-            If there is none that still holds numbers.
-        """
-        return self.validation.best or self.learner.snapshot()
-
     @cached_property
     def _data(self) -> str:
-        return fingerprint([*self.images, *self.old])
+        return fingerprint([*self.subject.images, *self.subject.old])
 
     def _provenance(self, scores: Mapping[str, Any]) -> dict[str, Any]:
+        subject, start = self.subject, self.start
         cells: Mapping[str, float] = {}
         if self.cells:
-            cells = cells_learnt(self.images, self.old, self.scale, self.pixel_size, self.start)
+            cells = cells_learnt(
+                subject.images, subject.old, subject.scale, subject.pixel_size, start
+            )
+        kept_back = {exam.name: exam for each in self.passed for exam in each.kept_back}
         return provenance(
-            [*self.images, *self.old],
+            [*subject.images, *subject.old],
             data=self._data,
-            device=self.device,
-            dtype=self.learner.dtype,
+            device=subject.device,
+            dtype=self.dtype,
             steps=self.clock.step,
             seconds=self.clock.seconds,
             cells=cells,
-            parent=ancestry(self.start, self.start_name) if self.start else None,
+            parent=ancestry(start, self.start_name) if start else None,
             scores=scores,
-            scored_on=self.exams,
+            scored_on=list(kept_back.values()),
         )
 
 
-def _load_encoder(network: EncoderUNet, config: TrainingConfig) -> None:
-    """Let an encoder begin with what it learnt elsewhere, if anything."""
-    if config.encoder_weights is not None:
-        network.load_pretrained(config.encoder_weights)
-    elif config.freeze_encoder:
-        raise TrainingError(
-            "the encoder is frozen but its weights are random, so that it never learns anything; "
-            "choose encoder weights, or do not freeze it"
-        )
+def _units(
+    images: Sequence[AnnotatedImage],
+    outputs: Sequence[ClassLabel],
+    start: TrainedModel | None,
+) -> tuple[Standardisation, bool]:
+    """Return in which units values are learnt, and whether they are those that a model knows."""
+    known = start.standardisation if start else None
+    if known is not None and alike(known, images):
+        return known, True
+    return measure_standardisation(images, outputs), False

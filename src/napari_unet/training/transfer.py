@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
-from napari_unet.network import build_network
+from napari_unet.network import Ensemble, build_network
 from napari_unet.training.checks import find_classes
 from napari_unet.training.configuration import PRESETS, TrainingConfig
 from napari_unet.training.errors import TrainingError
@@ -24,6 +24,7 @@ __all__ = [
     "continued",
     "known_classes",
     "learnt_classes",
+    "members_of",
     "network_changes",
     "network_options",
 ]
@@ -39,30 +40,40 @@ def network_options() -> frozenset[str]:
     described: set[str] = set(_KIND)
     for kind in known["network"].metadata["choices"]:
         described |= TrainingConfig(network=kind).architecture(in_channels=1, out_channels=2).keys()
-    return frozenset(described & known.keys()) | {"cell_diameter"}
+    return frozenset(described & known.keys()) | {"cell_diameter", "networks"}
+
+
+def members_of(start: TrainedModel) -> tuple[TrainedModel, ...]:
+    """Return a model of each network of an ensemble; a model of one network as it is."""
+    if not isinstance(start.network, Ensemble):
+        return (start,)
+    return tuple(replace(start, network=network) for network in start.network.networks)
 
 
 def continued(config: TrainingConfig, start: TrainedModel) -> TrainingConfig:
     """Return the configuration of a training that goes on from a model.
 
-    The network is that of the model, whatever the configuration says. Cells come to the usual
-    diameter, or to that at which the network knows them where it differs by more than half: a
-    network trained on cells somewhat smaller than usual does better with the usual size. All
-    other options stay.
+    The network is that of the model, and of an ensemble there are as many, whatever the
+    configuration says. Cells come to the usual diameter, or to that at which the network knows them
+    where it differs by more than half: a network trained on cells somewhat smaller than usual does
+    better with the usual size. All other options stay.
 
     Raises
     ------
     TrainingError
         If the model's network cannot be described by a configuration.
     """
-    kind = start.architecture.get("kind")
+    members = members_of(start)
+    architecture = members[0].architecture
+    kind = architecture.get("kind")
     known = {field.name: field for field in fields(config)}
     taken = {
-        name: start.architecture.get(name, start.configuration.get(name, known[name].default))
+        name: architecture.get(name, start.configuration.get(name, known[name].default))
         for name in network_options() - {"cell_diameter"}
     }
     if config.preset in PRESETS and config.working_scale == PRESETS[config.preset].working_scale:
         taken["working_scale"] = None  # what suits a new network of the preset, not this one
+    taken["networks"] = len(members)
     kinds = known["network"].metadata["choices"]
     taken["network"] = kind if kind in kinds else known["network"].default
     diameter = start.provenance.get("cell_diameter")

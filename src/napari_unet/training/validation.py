@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from napari_unet.network import Network, TrainedModel
     from napari_unet.training.configuration import TrainingConfig
     from napari_unet.training.exams import Exam, Part
-    from napari_unet.training.reports import Clock
+    from napari_unet.training.reports import Lap
 
 __all__ = ["Validation", "longest_pause", "next_validation"]
 
@@ -39,16 +39,16 @@ class _Best:
 
 
 class Validation:
-    """Scores the network of one training on what was kept back, now and then.
+    """Scores one network of a training on what was kept back, now and then.
 
     Parameters
     ----------
     images : sequence of AnnotatedImage
         What was kept back; nothing is scored where it is empty.
     config : TrainingConfig
-        How long the training is.
-    clock : Clock
-        How much of that is used up.
+        Of the training.
+    lap : Lap
+        How much of its time or steps this network has used up.
     device : torch.device
         What predicts.
 
@@ -62,13 +62,13 @@ class Validation:
         self,
         images: Sequence[AnnotatedImage],
         config: TrainingConfig,
-        clock: Clock,
+        lap: Lap,
         device: torch.device,
     ) -> None:
-        self.images = images
+        self._images = images
         self.step = 0
         self._config = config
-        self._clock = clock
+        self._lap = lap
         self._device = device
         self._best: _Best | None = None
         self._parts: list[Part] | None = None
@@ -82,16 +82,16 @@ class Validation:
     @property
     def due(self) -> bool:
         """Whether it is time to validate."""
-        if self._next <= self._clock.used:
+        if self._next <= self._lap.used:
             return True
         # Not by the clock where steps are counted: the same steps give the same network.
-        return self._config.steps is None and self._latest <= self._clock.seconds
+        return self._config.steps is None and self._latest <= self._lap.clock.seconds
 
     def plan(self, used: float, seconds: float) -> None:
         """Choose when to validate next, from what the last time took."""
         endless = self._config.until_stopped
-        self._next = next_validation(self._clock.used, used, endless=endless)
-        self._latest = self._clock.seconds + longest_pause(seconds)
+        self._next = next_validation(self._lap.used, used, endless=endless)
+        self._latest = self._lap.clock.seconds + longest_pause(seconds)
 
     def score(
         self, model: TrainedModel, should_stop: Callable[[], bool], *, hurried: bool = False
@@ -112,9 +112,9 @@ class Validation:
         float or None
             None where it was given up, or nothing was kept back.
         """
-        if not self.images:
+        if not self._images:
             return None
-        exams = self._sit(model, self.images, 1, should_stop, hurried=hurried)
+        exams = self._sit(model, self._images, 1, should_stop, hurried=hurried)
         if should_stop() or not exams:
             return None
         few = score_of(sit(model, exams[:_HURRIED_PARTS]))
@@ -122,7 +122,7 @@ class Validation:
         best = self._best
         if best is None or (few >= best.hurried if hurried else score >= best.score):
             self._best = _Best(score, few, model.network)
-        self.step = self._clock.step
+        self.step = self._lap.step
         return score
 
     def last(
@@ -134,7 +134,7 @@ class Validation:
         hurried: bool,
     ) -> list[Exam]:
         """Predict as a person will, what was kept back or, where nothing was, `otherwise`."""
-        return self._sit(model, self.images or otherwise, None, should_stop, hurried=hurried)
+        return self._sit(model, self._images or otherwise, None, should_stop, hurried=hurried)
 
     def _sit(
         self,
@@ -167,9 +167,9 @@ class Validation:
         """How long one validation may take, once it has begun with its second part."""
         if self._config.steps is not None:  # the same steps give the same network
             return math.inf
-        if self._config.until_stopped or self._config.minutes is None:
+        if self._config.until_stopped or self._lap.minutes is None:
             return _SHORTEST_PAUSE
-        return _SHARE * 60 * self._config.minutes
+        return _SHARE * 60 * self._lap.minutes
 
 
 def next_validation(used: float, cost: float, *, endless: bool = False) -> float:

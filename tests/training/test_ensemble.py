@@ -1,0 +1,262 @@
+"""Several networks in one training: each keeps another part back, and their mean predicts."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from napari_unet.annotations import annotate
+from napari_unet.files import load_model, save_model
+from napari_unet.network import Ensemble
+from napari_unet.prediction import labels_from, predict
+from napari_unet.training import TrainingConfig, TrainingError, train
+from napari_unet.training.optimisation import Learner
+from tests.training.pictures import bright_discs, domes, small
+
+course_module = importlib.import_module("napari_unet.training.course")
+train_module = importlib.import_module("napari_unet.training.train")
+
+
+def _last(images, config, **more):
+    *_, last = train(images, config, **more)
+    return last
+
+
+def _images(count=6):
+    return [bright_discs(seed) for seed in range(count)]
+
+
+def _equal(one, other):
+    other = other.state_dict()
+    return all(torch.equal(value, other[name]) for name, value in one.state_dict().items())
+
+
+def _alone(model):
+    """Return a model of each network."""
+    return [replace(model, network=network) for network in model.network.networks]
+
+
+@pytest.fixture(scope="module")
+def finished():
+    return _last(_images(), small(steps=30, networks=3))
+
+
+def test_the_networks_differ_and_their_mean_predicts(finished):
+    model, image = finished.model, bright_discs(9).image[0, 0]
+    assert model.architecture["members"] == 3
+    each = [predict(alone, image) for alone in _alone(model)]
+    assert not np.allclose(each[0], each[1], atol=1e-3)
+    np.testing.assert_allclose(predict(model, image), np.mean(each, axis=0), atol=2e-3)
+
+
+def test_the_result_does_not_depend_on_the_tile(finished):
+    image = bright_discs(9, shape=(160, 160)).image[0, 0]
+    whole, tiled = (predict(finished.model, image, tile=tile) for tile in (256, 64))
+    np.testing.assert_allclose(whole, tiled, atol=1e-5)
+
+
+def test_the_networks_share_the_steps(finished):
+    assert finished.step == finished.model.provenance["steps"] == 30
+    assert finished.model.configuration["networks"] == 3
+
+
+def _kept_back(monkeypatch, config, images):
+    """Train, and return the names that each network kept back and those that it was shown."""
+    seen = []
+    real = course_module.Course.learn
+
+    def spied(course):
+        kept = {exam.name for exam in course.exams}
+        seen.append((kept, {lesson.name for lesson in course.lessons}))
+        return real(course)
+
+    monkeypatch.setattr(course_module.Course, "learn", spied)
+    return _last(images, config), seen
+
+
+def test_each_network_keeps_another_part_back_and_all_are_scored(monkeypatch):
+    last, seen = _kept_back(monkeypatch, small(steps=6, networks=3), _images())
+    kept = [names for names, _ in seen]
+    assert all(names for names in kept)
+    assert len(frozenset().union(*kept)) == sum(len(names) for names in kept), "none twice"
+    assert all(not names & taught for names, taught in seen)
+    assert sorted(last.model.provenance["scored_on"]) == sorted(frozenset().union(*kept))
+
+
+def test_a_network_is_judged_on_what_it_did_not_see(monkeypatch):
+    """The cutting is tuned on the parts of all, each predicted by the network that never saw it."""
+    judged, tuned = [], []
+    real_exam, real_tune = course_module.Course.examine, train_module.tune
+
+    def examined(course, *, stopped):
+        judged.append(real_exam(course, stopped=stopped))
+        return judged[-1]
+
+    def spied(exams, *rest):
+        tuned.extend(exams)
+        return real_tune(exams, *rest)
+
+    monkeypatch.setattr(course_module.Course, "examine", examined)
+    monkeypatch.setattr(train_module, "tune", spied)
+    _last(_images(), small(steps=6, networks=3))
+    assert len(judged) == 3
+    assert tuned == [exam for exams in judged for exam in exams]
+
+
+def test_progress_goes_on_over_all_networks_and_each_is_named():
+    reports = list(train(_images(), small(steps=9, networks=3)))
+    progress = [report.progress for report in reports]
+    assert progress == sorted(progress)
+    assert sum(report.loss is not None for report in reports) == 9
+    said = [report.message for report in reports if report.message.startswith("Network")]
+    assert [line[:14] for line in said] == [f"Network {n} of 3" for n in (1, 2, 3)]
+    assert [report.phase == "finished" for report in reports].count(True) == 1
+
+
+def _stopped_at(step, config):
+    seen = []
+    seen.extend(train(_images(), config, should_stop=lambda: bool(seen) and seen[-1].step >= step))
+    return seen[-1]
+
+
+def test_a_stop_keeps_what_was_learnt_by_then():
+    config = small(steps=90, networks=3)
+    assert _stopped_at(5, config).model.architecture["kind"] == "unet"
+    second = _stopped_at(35, config).model
+    assert second.architecture["members"] == 2
+    assert second.instances
+
+
+def test_what_a_crash_would_leave_holds_the_networks_before():
+    reports = list(train(_images(), small(steps=24, networks=2)))
+    kept = [report.checkpoint for report in reports if report.checkpoint is not None]
+    kinds = [model.architecture["kind"] for model in kept]
+    assert set(kinds) == {"unet", "ensemble"}
+    assert kinds == sorted(kinds, reverse=True), "of the first network alone, then of both"
+    first, finished = (model.network.networks[0] for model in (kept[-1], reports[-1].model))
+    assert _equal(first, finished)
+
+
+def test_a_network_that_fails_does_not_cost_those_before(monkeypatch):
+    taken = []
+    real = Learner.learn
+
+    def fails_later(learner, *arguments):
+        taken.append(1)
+        if len(taken) > 5:
+            raise RuntimeError("the cable was pulled")
+        return real(learner, *arguments)
+
+    monkeypatch.setattr(Learner, "learn", fails_later)
+    reports = list(train(_images(), small(steps=15, networks=3)))
+    assert reports[-1].model.architecture["kind"] == "unet"
+    assert any("the cable was pulled" in report.message for report in reports)
+
+
+def test_a_network_that_diverges_does_not_cost_those_before(monkeypatch):
+    real = course_module.Course.best_network
+
+    def broken(course):
+        if course.config.seed > 1000:
+            raise FloatingPointError("no numbers any more")
+        return real(course)
+
+    monkeypatch.setattr(course_module.Course, "best_network", broken)
+    last = _last(_images(), small(steps=6, networks=2))
+    assert last.model.architecture["kind"] == "unet"
+
+
+def test_time_is_shared_and_not_exceeded():
+    last = _last(_images(), small(steps=None, minutes=0.12, networks=2))
+    assert last.model.architecture["members"] == 2
+
+
+@pytest.mark.parametrize("preset", ["quick", "best"])
+def test_without_an_end_one_network_learns_and_it_says_why(preset):
+    seen = []
+    config = replace(small(steps=None, until_stopped=True, networks=3), preset=preset)
+    stop = lambda: bool(seen) and seen[-1].step >= 3  # noqa: E731
+    seen.extend(train(_images(), config, should_stop=stop))
+    assert seen[-1].model.architecture["kind"] == "unet"
+    assert sum("nobody knows the time" in report.message for report in seen) == 1
+
+
+def test_what_is_painted_during_the_first_network_reaches_the_second(monkeypatch):
+    images = [bright_discs(seed, cells=9) for seed in range(3)]
+    fresh = [*images, bright_discs(7, name="new")]
+    told = iter([fresh])
+    shown = []
+    real = course_module.Course._prepare
+
+    def spied(course, wanted, known=()):
+        shown.append((course.config.seed, {image.name for image in wanted}))
+        return real(course, wanted, known)
+
+    monkeypatch.setattr(course_module.Course, "_prepare", spied)
+    _last(images, small(steps=6, networks=2), updates=lambda: next(told, None))
+    seeds = list(dict.fromkeys(seed for seed, _ in shown))
+    assert len(seeds) == 2
+    for seed in seeds:
+        assert "new" in frozenset().union(*(names for at, names in shown if at == seed))
+
+
+def test_going_on_from_an_ensemble_goes_on_with_each_of_its_networks(finished, monkeypatch):
+    begun = []
+    real = Learner.__init__
+
+    def spied(learner, network, *arguments, **more):
+        begun.append({name: value.clone() for name, value in network.state_dict().items()})
+        real(learner, network, *arguments, **more)
+
+    monkeypatch.setattr(Learner, "__init__", spied)
+    last = _last(_images(), small(steps=6), start=finished.model)
+    assert last.model.architecture == finished.model.architecture
+    for weights, network in zip(begun, finished.model.network.networks, strict=True):
+        assert all(torch.equal(weights[name], v) for name, v in network.state_dict().items())
+
+
+def test_going_on_from_one_network_is_one_network(finished):
+    alone = _alone(finished.model)[0]
+    last = _last(_images(), small(steps=6, networks=3), start=alone)
+    assert last.model.architecture["kind"] == "unet"
+
+
+def test_values_are_averaged_in_their_own_units():
+    images = [domes(seed) for seed in range(5)]
+    model = _last(images, small(task="regression", steps=20, networks=2)).model
+    image = images[0].image[0, 0]
+    each = [predict(alone, image) for alone in _alone(model)]
+    assert predict(model, image)[1].mean() > 300, "about 500, and not about 0"
+    np.testing.assert_allclose(predict(model, image), np.mean(each, axis=0), rtol=1e-3, atol=0.2)
+
+
+def test_a_saved_ensemble_predicts_the_same(finished, tmp_path):
+    again = load_model(save_model(finished.model, tmp_path / "three.safetensors"))
+    assert isinstance(again.network, Ensemble)
+    image = bright_discs(9).image[0, 0]
+    first, second = (predict(model, image) for model in (finished.model, again))
+    assert np.array_equal(first, second)
+    assert np.array_equal(labels_from(finished.model, first), labels_from(again, second))
+
+
+def test_few_cells_teach_every_network(monkeypatch):
+    image = bright_discs(cells=5)
+    last, seen = _kept_back(monkeypatch, small(steps=4, networks=2), [image])
+    assert last.model.architecture["members"] == 2
+    assert all(not kept for kept, _ in seen)
+
+
+def test_nothing_to_learn_from_is_said_once():
+    empty = annotate(np.zeros((64, 64), np.float32), np.zeros((64, 64), int), annotated=None)
+    blank = replace(empty, annotated=np.zeros_like(empty.annotated))
+    with pytest.raises(TrainingError):
+        _last([blank], small(networks=2))
+
+
+def test_the_configuration_limits_how_many_there_are():
+    with pytest.raises(ValueError, match="networks"):
+        TrainingConfig(networks=11)
