@@ -13,6 +13,7 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QComboBox, QListWidget
 
 from napari_unet.gui.annotate import AnnotateDock
+from napari_unet.gui.class_names import ClassNames
 from napari_unet.gui.layers import LayerError
 from napari_unet.gui.overlay import NAME
 from napari_unet.gui.session import Session
@@ -274,7 +275,7 @@ def test_classes_are_named_and_picked(viewer: Any, dock: AnnotateDock, press: Pr
     assert labels_of(dock).selected_label == 3
     item = classes.item(1)
     item.setText("nucleus")
-    assert dock.session.class_names == {1: "background", 2: "nucleus", 3: "class 2"}
+    assert dock.session.part(ClassNames).all == {1: "background", 2: "nucleus", 3: "class 2"}
     QTest.mouseClick(
         classes.viewport(),
         Qt.MouseButton.LeftButton,
@@ -296,7 +297,7 @@ def test_a_class_that_is_painted_is_listed_by_its_number(
     listed = lambda: [classes.item(n).text() for n in range(classes.count())]  # noqa: E731
     qtbot.waitUntil(lambda: listed() == ["background", "class 1", "class 3"], timeout=5000)
     classes.item(2).setText("nerve")
-    assert dock.session.class_names == {1: "background", 2: "class 1", 4: "nerve"}
+    assert dock.session.part(ClassNames).all == {1: "background", 2: "class 1", 4: "nerve"}
 
 
 def test_ticking_a_layer_makes_it_a_channel(viewer: Any, dock: AnnotateDock) -> None:

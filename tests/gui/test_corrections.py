@@ -10,6 +10,7 @@ import pytest
 from napari_unet.files import recovery
 from napari_unet.gui import layers
 from napari_unet.gui.annotate import AnnotateDock
+from napari_unet.gui.class_names import ClassNames
 from napari_unet.gui.corrections import Corrections
 from napari_unet.gui.cutter import Cutter
 from napari_unet.gui.predict import PredictDock
@@ -252,7 +253,7 @@ def test_classes_keep_their_values_and_names(viewer, session, squares, predict):
     np.testing.assert_array_equal(layer.data[0], before)
     session.adopt(layer)
     assert session.task == "classes"
-    assert session.class_names == {1: "background", 2: "muscle"}
+    assert session.part(ClassNames).all == {1: "background", 2: "muscle"}
 
 
 def test_what_the_plugin_writes_is_no_stroke(viewer, session, squares, predict, qtbot):

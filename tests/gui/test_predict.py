@@ -16,6 +16,7 @@ from qtpy.QtWidgets import QListWidget
 from napari_unet.files import save_model
 from napari_unet.gui import layers
 from napari_unet.gui.annotate import AnnotateDock
+from napari_unet.gui.class_names import ClassNames
 from napari_unet.gui.predict import PredictDock
 from napari_unet.gui.predictor import Predictor
 from napari_unet.gui.slices import in_words, shortcomings
@@ -373,7 +374,7 @@ def test_correct_begins_an_annotation_of_named_classes(
     press(dock, "Correct")
     assert "pixels were copied" in dock.message
     assert session.task == "classes"
-    assert session.class_names == {1: "background", 2: "muscle"}
+    assert session.part(ClassNames).all == {1: "background", 2: "muscle"}
     qtbot.waitUntil(lambda: shown_classes(annotating) == ["background", "muscle"], timeout=3000)
 
 
@@ -382,12 +383,12 @@ def test_correct_names_only_the_classes_that_the_user_has_not_named(
 ):
     session.create_annotation()
     session.task = "classes"
-    session.class_names = {1: "background", 2: "class 1", 3: "nerve", 4: "class 3"}
+    session.part(ClassNames).choose({1: "background", 2: "class 1", 3: "nerve", 4: "class 3"})
     session.set_model(tissue("empty", "muscle"))
     press(dock, "Predict")
     wait(session, qtbot)
     press(dock, "Correct")
-    assert session.class_names == {1: "empty", 2: "muscle", 3: "nerve", 4: "class 3"}
+    assert session.part(ClassNames).all == {1: "empty", 2: "muscle", 3: "nerve", 4: "class 3"}
 
 
 @pytest.mark.parametrize(("dtype", "taken"), [(np.int32, 255), (np.uint8, 253)])

@@ -22,6 +22,7 @@ from napari_unet.files import FileError, recovery
 from napari_unet.gui import layers
 from napari_unet.gui import recovery as writer
 from napari_unet.gui.annotate import AnnotateDock
+from napari_unet.gui.class_names import ClassNames
 from napari_unet.gui.export import ExportDock
 from napari_unet.gui.predict import PredictDock
 from napari_unet.gui.recovery import Autosave
@@ -468,7 +469,7 @@ def test_labels_without_class_names_come_back_without(
     qtbot.waitUntil(dock._offer.isVisible, timeout=5000)
     press(dock, "Restore")
     qtbot.waitUntil(lambda: dock.session.complete == {2}, timeout=5000)
-    assert dock.session.class_names == {1: "background", 2: "class 1"}
+    assert dock.session.part(ClassNames).all == {1: "background", 2: "class 1"}
 
 
 @contextmanager

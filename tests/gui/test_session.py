@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from napari.utils._proxies import PublicOnlyProxy
 
+from napari_unet.gui.class_names import ClassNames
 from napari_unet.gui.layers import LayerError
 from napari_unet.gui.session import Session
 
@@ -86,7 +87,7 @@ def test_everything_is_found_again_by_a_new_session(
 ) -> None:
     labels = session.create_annotation()
     session.task = "classes"
-    session.class_names = {1: "background", 2: "nucleus", 3: "fibre"}
+    session.part(ClassNames).choose({1: "background", 2: "nucleus", 3: "fibre"})
     session.set_complete(2, True)
     stack.name, labels.name = "renamed", "painted"
     viewer.add_image(picture(5, 6), name="something else")
@@ -94,7 +95,7 @@ def test_everything_is_found_again_by_a_new_session(
     assert again.image_layers == (stack,)
     assert again.labels_layer is labels
     assert again.task == "classes"
-    assert again.class_names[3] == "fibre"
+    assert again.part(ClassNames).all[3] == "fibre"
     assert again.complete == {2}
 
 

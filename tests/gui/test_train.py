@@ -13,6 +13,7 @@ import pytest
 
 from napari_unet.files import load_model, save_model
 from napari_unet.gui import trainer
+from napari_unet.gui.class_names import ClassNames, given_names
 from napari_unet.gui.layers import ImageStack
 from napari_unet.gui.train import TrainDock
 from napari_unet.gui.trainer import Curve, Trainer
@@ -282,7 +283,7 @@ def test_classes_keep_the_names_of_the_model_unless_the_user_gives_one(dock, pai
     labels.data[labels.data > 0] += 1
     labels.data[0, :10, :10] = 5
     painted.task = "classes"
-    painted.class_names = {1: "background", 2: "nerve", 3: "class 2"}
+    painted.part(ClassNames).choose({1: "background", 2: "nerve", 3: "class 2"})
     choose(dock, steps=2, minutes=None)
     press(dock, "Start training")
     wait(painted, qtbot)
@@ -416,13 +417,16 @@ def test_names_of_classes_come_from_every_image_and_do_not_contradict(viewer, pa
     for image, names in zip(made, ({2: "nucleus"}, {2: "membrane", 3: "dirt"}), strict=True):
         painted.choose([image])
         painted.task = "classes"
-        painted.class_names = names
+        painted.part(ClassNames).choose(names)
     painted.choose([viewer.layers["cells"]])
     assert [layer.name for layer in painted.other_annotations()] == ["second labels"]
-    assert painted.names_given(*painted.other_annotations()) == {2: "nucleus"}
-    painted.class_names = {2: "membrane"}
+    assert given_names(*painted.other_annotations(), painted.labels_layer) == {2: "nucleus"}
+    painted.part(ClassNames).choose({2: "membrane"})
     assert [layer.name for layer in painted.other_annotations()] == ["third labels"]
-    assert painted.names_given(*painted.other_annotations()) == {2: "membrane", 3: "dirt"}
+    assert given_names(*painted.other_annotations(), painted.labels_layer) == {
+        2: "membrane",
+        3: "dirt",
+    }
 
 
 def test_an_image_is_taught_by_one_layer_whatever_was_removed(viewer, painted):

@@ -21,12 +21,12 @@ from qtpy.QtWidgets import (
 
 from napari_unet.gui import layers
 from napari_unet.gui.class_list import ClassList
+from napari_unet.gui.class_names import ClassNames, nameless
 from napari_unet.gui.dock import Dock, button, row, words
 from napari_unet.gui.layers import LayerError
 from napari_unet.gui.overlay import Overlay
 from napari_unet.gui.question import Question
 from napari_unet.gui.recovery import Autosave
-from napari_unet.gui.session import nameless
 from napari_unet.gui.survey import Survey
 from napari_unet.gui.tools import KEYS, Tools
 from napari_unet.gui.value_list import ValueList
@@ -322,7 +322,8 @@ class AnnotateDock(Dock):
             return
         if session.task == "classes":
             painted = {value: nameless(value) for value in survey.values}
-            self._classes.show_classes(painted | session.class_names, session.labels_layer)
+            names = painted | session.part(ClassNames).all
+            self._classes.show_classes(names, session.labels_layer)
         here = survey.by_slice.get(session.current_slice)
         what = "classes" if session.task == "classes" else "cells"
         stack = session.slice_count > 1
@@ -483,7 +484,7 @@ class AnnotateDock(Dock):
         self.refresh()
 
     def _on_names(self, names: dict[int, str]) -> None:
-        self.session.class_names = names
+        self.session.part(ClassNames).choose(names)
         self._show_state()
 
     def _on_offer(self, entry: RecoveryEntry | None) -> None:

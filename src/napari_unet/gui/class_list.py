@@ -9,7 +9,7 @@ from qtpy.QtCore import QSignalBlocker, Qt, Signal
 from qtpy.QtGui import QColor, QIcon, QPixmap
 from qtpy.QtWidgets import QListWidget, QListWidgetItem, QPushButton, QVBoxLayout, QWidget
 
-from napari_unet.gui.session import nameless
+from napari_unet.gui.class_names import nameless
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,6 +11,7 @@ from napari.layers import Image, Labels
 from qtpy.QtCore import QObject, Signal
 
 from napari_unet.gui import layers
+from napari_unet.gui.class_names import ClassNames
 from napari_unet.gui.corrections import Corrections
 from napari_unet.gui.layers import (
     CLASSES,
@@ -609,7 +610,7 @@ class Predictor(QObject):
         layers.check_room(labels, int(joined.max()))
         layers.write_slice(labels, z, joined)
         if session.task == "classes":
-            session.name_classes(layers.fact(predicted, CLASSES, {}))
+            session.part(ClassNames).suggest(layers.fact(predicted, CLASSES, {}))
         if not painted.any():
             self._corrections.settle(predicted, z, labels)
         for layer in filter(None, (predicted, self.labels_layer)):

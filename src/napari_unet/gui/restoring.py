@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_unet.gui import layers
+from napari_unet.gui.class_names import ClassNames
 from napari_unet.gui.copies import unpack
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def restore(session: Session, recovery: Recovery) -> Labels:
         layers.replace_labels(session.create_annotation(), recovery.labels)
     session.task = task
     if classes:
-        session.class_names = classes
+        session.part(ClassNames).choose(classes)
     for z in arrays.get("complete", ()):
         session.set_complete(int(z), True)
     for role in (layers.REGIONS, layers.IGNORED):

@@ -17,9 +17,9 @@ from qtpy.QtCore import QEvent, QObject, QTimer, Signal
 from qtpy.QtWidgets import QApplication
 
 from napari_unet.gui import layers
+from napari_unet.gui.class_names import given_names
 from napari_unet.gui.jobs import Job
 from napari_unet.gui.layers import (
-    CLASSES,
     COMPLETE,
     IGNORED,
     LABELS,
@@ -32,7 +32,7 @@ from napari_unet.gui.marks import RIM, Marks, Snapshot
 from napari_unet.gui.recovery import Autosave
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from napari.components import ViewerModel
@@ -42,19 +42,11 @@ if TYPE_CHECKING:
     from napari_unet.gui.layers import ImageStack
     from napari_unet.network import TrainedModel
 
-__all__ = ["RIM", "Session", "Snapshot", "nameless"]
+__all__ = ["RIM", "Session", "Snapshot"]
 
 _Part = TypeVar("_Part", bound=QObject)
 
 _SETTLE_MS = 250
-
-
-def nameless(value: int) -> str:
-    """Return what a painted value is called before the user names it; 1 is background."""
-    return f"class {value - 1}" if value > 1 else "background"
-
-
-_FIRST_CLASSES = {value: nameless(value) for value in (1, 2)}
 
 
 class Session(QObject):
@@ -389,27 +381,6 @@ class Session(QObject):
         return self._remembered(TASK, None) is None
 
     @property
-    def class_names(self) -> dict[int, str]:
-        """Painted value and name of every class, background (1) first; for task "classes"."""
-        return dict(self._remembered(CLASSES, _FIRST_CLASSES))
-
-    @class_names.setter
-    def class_names(self, names: Mapping[int, str]) -> None:
-        self._remember(CLASSES, {int(value): str(name) for value, name in names.items()})
-
-    @property
-    def given_names(self) -> dict[int, str]:
-        """Painted value and name of the classes that somebody has named."""
-        return {} if self.labels_layer is None else _given_names(self.labels_layer)
-
-    def name_classes(self, names: Mapping[int, str]) -> None:
-        """Name the classes that the user has not named."""
-        known = self._remembered(CLASSES, {})
-        named = {**known, **names, **self.given_names}
-        if named and named != known:
-            self.class_names = named
-
-    @property
     def complete(self) -> frozenset[int]:
         """The slices that the user called complete."""
         return frozenset(self._remembered(COMPLETE, ()))
@@ -505,15 +476,8 @@ class Session(QObject):
 
     def _named_alike(self, others: Sequence[Labels]) -> bool:
         """Whether the last of the annotations calls no class otherwise than those before it."""
-        known, names = self.names_given(*others[:-1]), _given_names(others[-1])
+        known, names = given_names(*others[:-1], self.labels_layer), given_names(others[-1])
         return all(known.get(value, name) == name for value, name in names.items())
-
-    def names_given(self, *others: Labels) -> dict[int, str]:
-        """Painted value and name of the classes that somebody has named, here or on `others`."""
-        named: dict[int, str] = {}
-        for labels in others:
-            named |= _given_names(labels)
-        return named | self.given_names
 
     def snapshot_of(self, labels: Labels, before: Snapshot | None = None) -> Snapshot:
         """Copy what is painted and drawn on any image, by its Labels layer; else as `snapshot`."""
@@ -781,9 +745,3 @@ def _disconnect(layer: Layer, *slots: Any) -> None:
         for slot in slots:
             if emitter is not None:
                 emitter.disconnect(slot)
-
-
-def _given_names(labels: Labels) -> dict[int, str]:
-    """Painted value and name of the classes of an annotation that somebody has named."""
-    known = layers.fact(labels, CLASSES, {})
-    return {value: name for value, name in known.items() if name != nameless(value)}

@@ -15,9 +15,9 @@ import numpy as np
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_unet.gui import layers
+from napari_unet.gui.class_names import given_names, nameless
 from napari_unet.gui.file_dialog import plain_name
 from napari_unet.gui.layers import LayerError
-from napari_unet.gui.session import nameless
 from napari_unet.gui.settings import home
 
 if TYPE_CHECKING:
@@ -196,7 +196,7 @@ class Trainer(QObject):
         self._targets = self._session.target_layers
         self.checkpoint = None
         self.task = snapshot.task
-        names = self._session.names_given(*others)
+        names = given_names(*others, self._session.labels_layer)
         config = replace(config, task=snapshot.task, threads=config.threads or _threads())
         channels = layers.channel_names(self._session.channels)
         every = tuple(self._snapshots.values())
