@@ -144,7 +144,7 @@ def test_a_region_drawn_with_the_mouse_counts(
     regions = dock.session.regions_layer
     assert regions is not None
     assert len(regions.data) == 1
-    _, annotated = dock.session.slice_annotation()
+    annotated = dock.session.marks().annotated()[0]
     assert annotated[15:25, 15:35].all()
     assert not annotated[:5].any()
     share = f"{100 * annotated.mean():.0f} %"
@@ -308,7 +308,7 @@ def test_ticking_a_layer_makes_it_a_channel(viewer: Any, dock: AnnotateDock) -> 
     assert [channels.item(n).text() for n in range(channels.count())] == ["green"]
     channels.item(0).setCheckState(Qt.CheckState.Checked)
     assert dock.session.image_layers == (first, second)
-    assert dock.session.image().shape == (1, 2, 64, 64)
+    assert dock.session.image_stack().shape == (1, 2, 64, 64)
 
 
 def test_an_unusable_image_gets_one_sentence(viewer: Any, dock: AnnotateDock) -> None:

@@ -523,9 +523,9 @@ def test_a_number_below_zero_is_saved_counted_and_said(
     viewer.dims.set_current_step(0, 1)
     qtbot.waitUntil(lambda: "2 cells" in dock._counts.text(), timeout=5000)
     with pytest.raises(ValueError, match="“cells” has pixels painted with -1 on slice 1, but"):
-        session.annotated_images()
+        session.snapshot().annotated_image()
     labels.fill((1, 25, 40), 0)
-    session.annotated_images()
+    session.snapshot().annotated_image()
 
 
 def test_what_cannot_be_counted_is_saved_and_offered(

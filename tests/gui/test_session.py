@@ -12,7 +12,7 @@ import pytest
 from napari.utils._proxies import PublicOnlyProxy
 
 from napari_unet.gui.class_names import ClassNames
-from napari_unet.gui.layers import LayerError
+from napari_unet.gui.layers import LayerError, channels_of
 from napari_unet.gui.session import Session
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ def test_scribbles_count_only_where_painted(session: Session, stack: Image) -> N
     session.task = "classes"
     session.set_complete(0, True)
     paint(labels, 0, slice(5, 10), slice(5, 10), 1)
-    (image,) = session.annotated_images()
+    image = session.snapshot().annotated_image()
     assert image.annotated.sum() == 25
 
 
@@ -205,9 +205,9 @@ def test_several_layers_are_channels_of_one_annotation(
     labels = session.create_annotation()
     second = viewer.add_image(picture(3, 40, 48), name="green")
     session.set_channels([stack, second])
-    assert session.image().shape == (3, 2, 40, 48)
+    assert session.image_stack().whole.shape == (3, 2, 40, 48)
     assert session.labels_layer is labels
-    assert session.channels_of(second) == [stack, second]
+    assert channels_of(session.viewer, second) == [stack, second]
     viewer.layers.remove(stack)
     assert session.image_layers == (second,)
     assert session.labels_layer is labels
@@ -259,7 +259,7 @@ def test_a_channel_that_comes_and_goes_leaves_each_image_its_own_annotation(
     assert session.regions_layer is regions
     session.set_channels([stack])
     assert session.labels_layer is first
-    assert session.channels_of(second) == [second]
+    assert channels_of(session.viewer, second) == [second]
     session.choose([second])
     assert session.labels_layer is other
     assert session.regions_layer is not regions
@@ -291,7 +291,6 @@ def test_channels_are_read_in_the_order_of_the_layer_list(
         session.choose(images)
         assert session.name == images[0].name
         assert session.channels == (stack, second, third)
-        np.testing.assert_array_equal(session.image(), expected)
         np.testing.assert_array_equal(session.image_stack().whole, expected)
         np.testing.assert_array_equal(session.image_slice(1), expected[1])
     viewer.layers.move(0, 3)
@@ -316,10 +315,10 @@ def test_new_labels_of_several_channels_leave_each_channel_its_own(
 ) -> None:
     first, second = apart
     session.adopt(viewer.add_labels(np.ones((3, 40, 48), dtype=int)))
-    assert session.channels_of(second) == [second]
+    assert channels_of(session.viewer, second) == [second]
     session.choose([second])
     assert session.labels_layer is viewer.layers["green labels"]
-    session.choose(session.channels_of(first))
+    session.choose(channels_of(session.viewer, first))
     assert session.image_layers == (first, second)
 
 

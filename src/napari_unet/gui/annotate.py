@@ -388,7 +388,7 @@ class AnnotateDock(Dock):
             if keep_labels:
                 self.session.set_channels(images)
             else:
-                self.session.choose(self.session.channels_of(images[0]))
+                self.session.choose(layers.channels_of(self.session.viewer, images[0]))
             self.say("")
         except LayerError as problem:
             self.warn(str(problem))

@@ -164,7 +164,7 @@ class Autosave(QObject):
         image = self._image_of(layer)
         if image is None:
             return None
-        marks = self._session.marks_of(layer)
+        marks = layers.marks_of(self._session.viewer, layer)
         key, labels = self._key(layer), marks.labels
         return Copy(
             key=key,

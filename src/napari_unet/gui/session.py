@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from numpy.typing import NDArray
 
-    from napari_unet.annotations import AnnotatedImage, Task
+    from napari_unet.annotations import Task
     from napari_unet.gui.layers import ImageStack
     from napari_unet.network import TrainedModel
 
@@ -161,10 +161,7 @@ class Session(QObject):
 
         So the order does not hang on which of them is chosen first.
         """
-        return self._as_channels(self._images)
-
-    def _as_channels(self, images: Sequence[Image]) -> tuple[Image, ...]:
-        return tuple(layer for layer in layers.image_layers(self.viewer) if layer in images)
+        return layers.as_channels(self.viewer, self._images)
 
     def choose(self, images: Sequence[Image]) -> None:
         """Work on these Image layers as the channels of one image.
@@ -183,10 +180,6 @@ class Session(QObject):
             self._images = list(images)
             self._watch()
             self._notify_image()
-
-    def channels_of(self, image: Image) -> list[Image]:
-        """List the channels that were annotated together with `image`, or `image` alone."""
-        return layers.channels_of(self.viewer, image)
 
     def set_channels(self, images: Sequence[Image]) -> None:
         """Choose other channels for the same annotation. Raises LayerError as `choose`."""
@@ -224,13 +217,8 @@ class Session(QObject):
             layers.check_image(image)
         layers.check_same_size(())
 
-    def image(self) -> NDArray[Any]:
-        """Copy the image as (Z, C, Y, X). Raises LayerError without one."""
-        self.check_chosen()
-        return layers.read_image(self.channels)
-
     def image_stack(self) -> ImageStack:
-        """Return what reads the image slice by slice, in any thread. Raises as `image`."""
+        """Return what reads the image slice by slice, in any thread. LayerError without one."""
         self.check_chosen()
         return layers.image_stack(self.channels)
 
@@ -421,29 +409,21 @@ class Session(QObject):
         LayerError
             Without image, labels or values, or when they no longer fit each other.
         """
-        image = self.image_stack() if before is None else before.image
+        self.check_chosen()
         if self.task == "regression":
-            return self._snapshot_of_values(image, before)
+            return self._snapshot_of_values(before)
         labels = self.labels_layer
         if labels is None:
             raise LayerError(f"“{self.name}” has no labels yet; start with “Annotate”.")
-        layers.check_labels(labels, self._images)
-        return Snapshot(
-            image=image,
-            labels=layers.read_labels(labels),
-            **self._drawn(labels),
-            name=self.name,
-            # That of the image, as a prediction takes it: labels may have come without one.
-            pixel_size=layers.pixel_size(self._images[0]),
-        )
+        return layers.snapshot_of(self.viewer, labels, self._images, before)
 
-    def _snapshot_of_values(self, image: ImageStack, before: Snapshot | None) -> Snapshot:
+    def _snapshot_of_values(self, before: Snapshot | None) -> Snapshot:
         targets = self.target_layers
         values = layers.target_stack(targets, self._images)
         if before is not None and before.values is not None and values.reads_as(before.values):
             values = before.values
         return Snapshot(
-            image=image,
+            image=self.image_stack() if before is None else before.image,
             values=values,
             outputs=tuple(target.name for target in targets),
             **self._drawn_for_values(),
@@ -479,18 +459,6 @@ class Session(QObject):
         known, names = given_names(*others[:-1], self.labels_layer), given_names(others[-1])
         return all(known.get(value, name) == name for value, name in names.items())
 
-    def snapshot_of(self, labels: Labels, before: Snapshot | None = None) -> Snapshot:
-        """Copy what is painted and drawn on any image, by its Labels layer; else as `snapshot`."""
-        images = layers.linked_images(self.viewer, labels)
-        layers.check_labels(labels, images)
-        return Snapshot(
-            image=layers.image_stack(self._as_channels(images)) if before is None else before.image,
-            labels=layers.read_labels(labels),
-            **self._drawn(labels),
-            name=images[0].name,
-            pixel_size=layers.pixel_size(images[0]),
-        )
-
     def marks(self) -> Marks | None:
         """Return the annotation without copying the labels: for reading soon, one slice or all.
 
@@ -506,26 +474,7 @@ class Session(QObject):
         labels = self.labels_layer
         if labels is None or not self._images or not layers.fits(labels, self._images[0]):
             return None
-        return self.marks_of(labels)
-
-    def marks_of(self, labels: Labels) -> Marks:
-        """Return the annotation of any image, by its Labels layer; see `marks`."""
-        return Marks(labels=layers.view_labels(labels), **self._drawn(labels))
-
-    def _drawn(self, labels: Labels) -> dict[str, Any]:
-        """Everything of `Marks` but the painted labels."""
-        slices = layers.volume_shape(labels)[0]
-        complete = np.zeros(slices, dtype=bool)
-        complete[[z for z in layers.fact(labels, COMPLETE, ()) if z < slices]] = True
-        regions, ignored = (
-            layers.companion(self.viewer, labels, role) for role in (REGIONS, IGNORED)
-        )
-        return {
-            "region_outlines": layers.outlines(regions, labels),
-            "ignored_outlines": layers.outlines(ignored, labels),
-            "complete": complete,
-            "task": layers.fact(labels, TASK, "instances"),
-        }
+        return layers.marks_of(self.viewer, labels)
 
     def _drawn_for_values(self) -> dict[str, Any]:
         """Everything of `Marks` but the values; regions stay when the labels are removed."""
@@ -540,24 +489,6 @@ class Session(QObject):
             "task": "regression",
             "confined": bool(regions),
         }
-
-    def annotated_images(self) -> list[AnnotatedImage]:
-        """Copy what the engine learns from. Errors as `snapshot`, and ValueError.
-
-        For stacks `snapshot` is the way: its ``annotated_image()`` can be asked in the worker.
-        """
-        return [self.snapshot().annotated_image()]
-
-    def slice_annotation(self, z: int | None = None) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Return labels (Y, X) and what counts (Y, X) of one slice, by default the current one.
-
-        Raises LayerError without labels.
-        """
-        marks = self.marks()
-        if marks is None:
-            raise LayerError(f"“{self.name}” has no labels yet; start with “Annotate”.")
-        here = marks.slice(self.current_slice if z is None else z)
-        return here.labels[0].copy(), here.annotated()[0]
 
     # ------------------------------------------------------------------------ model and jobs
 
@@ -654,7 +585,7 @@ class Session(QObject):
         active = [i for i in candidates if i is self.viewer.layers.selection.active]
         for image in [*known[-1:], *active, *reversed(candidates)]:
             if _usable(image):
-                self._images = self.channels_of(image)
+                self._images = layers.channels_of(self.viewer, image)
                 return
 
     def _on_layers(self, event: Any = None) -> None:

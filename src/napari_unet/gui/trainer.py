@@ -206,8 +206,11 @@ class Trainer(QObject):
 
     def _further(self, others: Sequence[Labels]) -> dict[tuple[Image, ...], Snapshot]:
         """Copy what is painted on other images, by their layers."""
-        found = {self._images_of(labels): self._session.snapshot_of(labels) for labels in others}
+        found = {self._images_of(labels): self._copy(labels) for labels in others}
         return {images: each for images, each in found.items() if _says_something(each)}
+
+    def _copy(self, labels: Labels, before: Snapshot | None = None) -> Snapshot:
+        return layers.snapshot_of(self._session.viewer, labels, self._images_of(labels), before)
 
     def _images_of(self, labels: Labels) -> tuple[Image, ...]:
         return tuple(layers.linked_images(self._session.viewer, labels))
@@ -243,7 +246,7 @@ class Trainer(QObject):
             before = self._snapshots.get(images)
             if before is not None and self._images_of(labels) == images:
                 with suppress(LayerError):
-                    self._leave(self._session.snapshot_of(labels, before), before)
+                    self._leave(self._copy(labels, before), before)
 
     def _leave(self, snapshot: Snapshot, before: Snapshot) -> None:
         if _says_something(snapshot) and snapshot.task == before.task:

@@ -1,13 +1,16 @@
 """The only reading and writing of napari layers; everything here runs in the GUI thread.
 
 `tags` says what a layer is to the plugin, `finding` finds it again, `reading` and `writing` take
-arrays out of layers and put them in. Call them by this package: ``layers.find(...)``.
+arrays out of layers and put them in, `annotation` takes out all that was said about an image. Call
+them by this package: ``layers.find(...)``.
 """
 
+from napari_unet.gui.layers.annotation import marks_of, snapshot_of
 from napari_unet.gui.layers.finding import (
     all_labels,
     annotation_layers,
     annotations_of,
+    as_channels,
     channels_of,
     companion,
     find,
@@ -124,6 +127,7 @@ __all__ = [
     "annotation_layers",
     "annotation_role",
     "annotations_of",
+    "as_channels",
     "assign",
     "channel_looks",
     "channel_names",
@@ -152,6 +156,7 @@ __all__ = [
     "lie_on",
     "link",
     "linked_images",
+    "marks_of",
     "newest_result",
     "outlines",
     "outputs",
@@ -175,6 +180,7 @@ __all__ = [
     "set_contrast",
     "set_fact",
     "show_above",
+    "snapshot_of",
     "source_path",
     "target_problem",
     "target_stack",

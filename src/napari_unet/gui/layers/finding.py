@@ -32,6 +32,7 @@ __all__ = [
     "all_labels",
     "annotation_layers",
     "annotations_of",
+    "as_channels",
     "channels_of",
     "companion",
     "find",
@@ -97,6 +98,14 @@ def channels_of(viewer: ViewerModel, image: Image) -> list[Image]:
     )
     labels = own or next(others, None)
     return [image] if labels is None else linked_images(viewer, labels)
+
+
+def as_channels(viewer: ViewerModel, images: Sequence[Image]) -> tuple[Image, ...]:
+    """Return Image layers as a network sees them: in the order of the layer list.
+
+    So the order does not hang on which of them was chosen first.
+    """
+    return tuple(layer for layer in image_layers(viewer) if layer in images)
 
 
 def _belonging(viewer: ViewerModel, role: str, image: str) -> Iterator[Layer]:
