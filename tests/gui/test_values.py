@@ -24,6 +24,7 @@ from napari_unet.gui.survey import survey_slices
 from napari_unet.gui.train import TrainDock
 from napari_unet.gui.trainer import Trainer
 from napari_unet.gui.value_list import ValueList
+from napari_unet.gui.values import Values
 from napari_unet.network import ClassLabel, TrainedModel, UNet
 from tests.gui.conftest import picture
 
@@ -68,7 +69,7 @@ def image(viewer: Any) -> Image:
 def chosen(viewer: Any, image: Image) -> Session:
     session = Session.of(viewer)
     session.task = "regression"
-    session.choose_targets([viewer.layers["height"], viewer.layers["negative"]])
+    session.part(Values).choose([viewer.layers["height"], viewer.layers["negative"]])
     return session
 
 
@@ -79,7 +80,7 @@ def three(viewer: Any, stack: Image) -> Session:
     viewer.add_image(waves(3, 40, 48).astype(np.float32), name="height")
     session.choose([stack])
     session.task = "regression"
-    session.choose_targets([viewer.layers["height"]])
+    session.part(Values).choose([viewer.layers["height"]])
     return session
 
 
@@ -167,12 +168,12 @@ def test_a_long_list_stays_where_it_was_scrolled_to(viewer, dock, image, press) 
     found = dock.findChild(ValueList)
     found.verticalScrollBar().setValue(4)
     tick(dock, "number 4")
-    assert [target.name for target in dock.session.target_layers] == ["number 4"]
+    assert [target.name for target in dock.session.part(Values).chosen] == ["number 4"]
     assert found.verticalScrollBar().value() == 4
     viewer.layers["number 4"].name = "another name"
     assert found.findItems("another name", Qt.MatchFlag.MatchExactly)
     tick(dock, "another name")
-    assert not dock.session.target_layers
+    assert not dock.session.part(Values).chosen
 
 
 def test_pixels_with_nan_in_any_value_do_not_count(viewer, chosen) -> None:
@@ -249,7 +250,7 @@ def test_switching_what_is_learnt_loses_nothing(viewer, dock, chosen, press) -> 
     assert chosen.task == "regression"
     assert not labels.visible
     assert viewer.layers.selection.active is chosen.image_layers[0]
-    assert [t.name for t in chosen.target_layers] == ["height", "negative"]
+    assert [t.name for t in chosen.part(Values).chosen] == ["height", "negative"]
     assert not dock._new_cell.isVisible()
     assert not dock._complete.isVisible()
     assert dock._region.isVisible()
@@ -283,12 +284,12 @@ def test_each_image_has_values_of_its_own(viewer, dock, chosen) -> None:
     assert chosen.task == "instances"
     chosen.choose(first)
     assert chosen.task == "regression"
-    assert len(chosen.target_layers) == 2
+    assert len(chosen.part(Values).chosen) == 2
 
 
 def test_a_channel_is_no_value(viewer, dock, chosen) -> None:
     chosen.set_channels([*chosen.image_layers, viewer.layers["height"]])
-    assert [t.name for t in chosen.target_layers] == ["negative"]
+    assert [t.name for t in chosen.part(Values).chosen] == ["negative"]
     channels = [dock._channels.item(n).text() for n in range(dock._channels.count())]
     assert channels == ["height"]
 
@@ -356,8 +357,8 @@ def test_a_layer_that_cannot_be_learnt_says_why(viewer, dock, chosen, data, opti
     assert not item.flags() & Qt.ItemFlag.ItemIsEnabled
     assert what in item.toolTip()
     with pytest.raises(LayerError, match=what):
-        chosen.choose_targets([wrong])
-    assert len(chosen.target_layers) == 2
+        chosen.part(Values).choose([wrong])
+    assert len(chosen.part(Values).chosen) == 2
 
 
 @pytest.mark.parametrize(
@@ -437,7 +438,7 @@ def test_a_model_of_cells_goes_on_with_values_and_that_one_with_more(
     units = chosen.model.standardisation
     assert chosen.model.network.geometry == cells_model().network.geometry
     # Layers in another order are brought to that of the model.
-    chosen.choose_targets([viewer.layers["negative"], viewer.layers["height"]])
+    chosen.part(Values).choose([viewer.layers["negative"], viewer.layers["height"]])
     press(train, "Start training")
     part = trained(chosen, qtbot)
     assert not part.problem
@@ -480,7 +481,7 @@ def test_regions_and_choice_come_back_after_a_crash(make_napari_viewer, qtbot) -
 
     session = open_window()
     session.task = "regression"
-    session.choose_targets([session.viewer.layers["height"]])
+    session.part(Values).choose([session.viewer.layers["height"]])
     draw(session, layers.REGIONS, (5, 5), (5, 20), (20, 20), (20, 5))
     with qtbot.waitSignal(session.part(Autosave).saved, timeout=10_000):
         pass
@@ -492,5 +493,5 @@ def test_regions_and_choice_come_back_after_a_crash(make_napari_viewer, qtbot) -
     saved.restore()
     qtbot.waitUntil(lambda: saved.offer is None, timeout=10_000)
     assert again.task == "regression"
-    assert [target.name for target in again.target_layers] == ["height"]
+    assert [target.name for target in again.part(Values).chosen] == ["height"]
     np.testing.assert_array_equal(counted(again), before)

@@ -30,6 +30,7 @@ from napari_unet.gui.recovery import Autosave
 from napari_unet.gui.survey import Survey
 from napari_unet.gui.tools import KEYS, Tools
 from napari_unet.gui.value_list import ValueList
+from napari_unet.gui.values import Values
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -257,7 +258,7 @@ class AnnotateDock(Dock):
 
     def _show_channels(self) -> None:
         chosen = self.session.image_layers
-        targets = self.session.target_layers
+        targets = self.session.part(Values).chosen
         others = [i for i in self._candidates if chosen and _belongs(i, chosen[0])]
         others = [i for i in others if i not in targets]
         with QSignalBlocker(self._channels):
@@ -313,7 +314,7 @@ class AnnotateDock(Dock):
         session = self.session
         others = [i for i in self._candidates if i not in session.image_layers]
         listed = others if session.task == "regression" else []
-        self._values.show_layers(listed, session.target_layers, session.image_layers)
+        self._values.show_layers(listed, session.part(Values).chosen, session.image_layers)
 
     def _show_counts(self) -> None:
         session, survey = self.session, self._survey
@@ -342,7 +343,7 @@ class AnnotateDock(Dock):
         self._share.setText(counts)
 
     def _count_values(self) -> None:
-        session, chosen = self.session, self.session.target_layers
+        session, chosen = self.session, self.session.part(Values).chosen
         problems = [layers.target_problem(target, session.image_layers) for target in chosen]
         problem = next(filter(None, problems), "")
         here = self._survey.by_slice.get(session.current_slice)
@@ -477,7 +478,7 @@ class AnnotateDock(Dock):
 
     def _on_values(self, targets: list[Image]) -> None:
         try:
-            self.session.choose_targets(targets)
+            self.session.part(Values).choose(targets)
             self.say("")
         except LayerError as problem:
             self.warn(str(problem))

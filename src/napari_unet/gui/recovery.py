@@ -18,7 +18,7 @@ from qtpy.QtWidgets import QApplication
 
 from napari_unet.gui import layers
 from napari_unet.gui.copies import Copy, Replaced, Waiting, Written, pack
-from napari_unet.gui.layers import CLASSES, CORRECTED, PREDICTION, TASK
+from napari_unet.gui.layers import CLASSES, CORRECTED, PREDICTION
 from napari_unet.gui.restoring import restore
 
 if TYPE_CHECKING:
@@ -203,9 +203,9 @@ class Autosave(QObject):
     def _targets_of(self, labels: Labels) -> list[str] | None:
         """Name the layers whose values are learnt for the image; None where labels are."""
         images = layers.linked_images(self._session.viewer, labels)
-        if not images or layers.fact(images[0], TASK) != "regression":
+        if not layers.learns_values(images):
             return None
-        return [target.name for target in self._session.targets_of(images)]
+        return [target.name for target in layers.targets_of(self._session.viewer, images)]
 
     def _key(self, labels: Labels) -> str:
         return f"{self._stamp} {layers.identity(labels)}"

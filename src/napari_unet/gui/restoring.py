@@ -9,6 +9,7 @@ import numpy as np
 from napari_unet.gui import layers
 from napari_unet.gui.class_names import ClassNames
 from napari_unet.gui.copies import unpack
+from napari_unet.gui.values import Values
 
 if TYPE_CHECKING:
     from napari.layers import Labels
@@ -55,7 +56,7 @@ def restore(session: Session, recovery: Recovery) -> Labels:
         session.task = "regression"
         there = {image.name: image for image in layers.image_layers(session.viewer)}
         named = [there[name] for name in facts["values"] if name in there]
-        session.choose_targets([i for i in named if not layers.target_problem(i, images)])
+        session.part(Values).choose([i for i in named if not layers.target_problem(i, images)])
     return session.create_annotation()
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-import numpy as np
 from napari.layers import Image, Labels, Layer, Shapes
 from napari.utils.notifications import show_info, show_warning
 from qtpy.QtCore import QEvent, QObject, QTimer, Signal
@@ -24,12 +23,12 @@ from napari_unet.gui.layers import (
     IGNORED,
     LABELS,
     REGIONS,
-    TARGETS,
     TASK,
     LayerError,
 )
 from napari_unet.gui.marks import RIM, Marks, Snapshot
 from napari_unet.gui.recovery import Autosave
+from napari_unet.gui.values import Values
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -178,8 +177,7 @@ class Session(QObject):
         if list(images) != self._images:
             self.image_changing.emit()
             self._images = list(images)
-            self._watch()
-            self._notify_image()
+            self.refresh()
 
     def set_channels(self, images: Sequence[Image]) -> None:
         """Choose other channels for the same annotation. Raises LayerError as `choose`."""
@@ -270,8 +268,7 @@ class Session(QObject):
         layers.link(self.viewer, labels, LABELS, self._images)
         layers.set_fact(labels, COMPLETE, layers.fact(labels, COMPLETE, []))
         self.region_layer(REGIONS)
-        self._watch()
-        self._notify_image()
+        self.refresh()
 
     def create_annotation(self) -> Labels:
         """Return the labels layer of the chosen image, made (with regions) if need be.
@@ -311,7 +308,7 @@ class Session(QObject):
     @property
     def task(self) -> Task:
         """What is learnt: "instances" (single cells), "classes", or "regression" (values)."""
-        return "regression" if self._fact_of_image(TASK) == "regression" else self.painted_task
+        return "regression" if layers.learns_values(self._images) else self.painted_task
 
     @task.setter
     def task(self, task: Task) -> None:
@@ -323,45 +320,12 @@ class Session(QObject):
             self.touch()
             return
         layers.set_fact(self._images[0], TASK, task if task == "regression" else None)
-        self._watch()
-        self._notify_image()
+        self.refresh()
 
     @property
     def painted_task(self) -> Task:
         """What the numbers in the labels mean, whether they or values are learnt."""
         return cast("Task", self._remembered(TASK, "instances"))
-
-    @property
-    def target_layers(self) -> tuple[Image, ...]:
-        """The layers that hold the values to learn, those that are still there and no channel."""
-        return self.targets_of(self._images)
-
-    def targets_of(self, images: Sequence[Image]) -> tuple[Image, ...]:
-        """Return the layers with the values learnt for an image; empty for another task."""
-        if not images or layers.fact(images[0], TASK) != "regression":
-            return ()
-        there = {layers.identity(image): image for image in layers.image_layers(self.viewer)}
-        chosen = [there.get(key) for key in layers.fact(images[0], TARGETS) or ()]
-        return tuple(image for image in chosen if image is not None and image not in images)
-
-    def choose_targets(self, targets: Sequence[Image]) -> None:
-        """Learn the values of these layers, one output for each.
-
-        Raises
-        ------
-        LayerError
-            With a sentence, when one cannot be used; the choice then stays what it was.
-        """
-        self.check_chosen()
-        for target in targets:
-            layers.check_target(target, self._images)
-        chosen = [layers.identity(target) for target in targets]
-        layers.set_fact(self._images[0], TARGETS, chosen)
-        self._watch()
-        self._notify_image()
-
-    def _fact_of_image(self, name: str) -> Any:
-        return layers.fact(self._images[0], name) if self._images else None
 
     @property
     def task_is_open(self) -> bool:
@@ -387,6 +351,11 @@ class Session(QObject):
         """Grows with every change of the annotation; to see whether a copy is still the newest."""
         return self._revision
 
+    def refresh(self) -> None:
+        """Listen to the layers that belong to the image now, and tell everybody of them."""
+        self._watch()
+        self._notify_image()
+
     def touch(self) -> None:
         """Count a change of the annotation, and tell everybody when it has settled."""
         self._revision += 1
@@ -411,25 +380,11 @@ class Session(QObject):
         """
         self.check_chosen()
         if self.task == "regression":
-            return self._snapshot_of_values(before)
+            return self.part(Values).snapshot(before)
         labels = self.labels_layer
         if labels is None:
             raise LayerError(f"“{self.name}” has no labels yet; start with “Annotate”.")
         return layers.snapshot_of(self.viewer, labels, self._images, before)
-
-    def _snapshot_of_values(self, before: Snapshot | None) -> Snapshot:
-        targets = self.target_layers
-        values = layers.target_stack(targets, self._images)
-        if before is not None and before.values is not None and values.reads_as(before.values):
-            values = before.values
-        return Snapshot(
-            image=self.image_stack() if before is None else before.image,
-            values=values,
-            outputs=tuple(target.name for target in targets),
-            **self._drawn_for_values(),
-            name=self.name,
-            pixel_size=layers.pixel_size(self._images[0]),
-        )
 
     def other_annotations(self) -> list[Labels]:
         """List what is painted on the other images of this viewer that can be learnt from as well.
@@ -466,29 +421,11 @@ class Session(QObject):
         None without labels or values, or when they do not fit the image.
         """
         if self.task == "regression":
-            try:
-                values = layers.target_stack(self.target_layers, self._images)
-            except LayerError:
-                return None
-            return Marks(values=values, **self._drawn_for_values())
+            return self.part(Values).marks()
         labels = self.labels_layer
         if labels is None or not self._images or not layers.fits(labels, self._images[0]):
             return None
         return layers.marks_of(self.viewer, labels)
-
-    def _drawn_for_values(self) -> dict[str, Any]:
-        """Everything of `Marks` but the values; regions stay when the labels are removed."""
-        like = self._images[0]
-        regions = layers.outlines(self.regions_layer, like)
-        shape = layers.volume_shape(like)
-        return {
-            "labels": np.broadcast_to(np.int32(0), shape),
-            "region_outlines": regions,
-            "ignored_outlines": layers.outlines(self.ignored_layer, like),
-            "complete": np.zeros(shape[0], dtype=bool),
-            "task": "regression",
-            "confined": bool(regions),
-        }
 
     # ------------------------------------------------------------------------ model and jobs
 
@@ -610,9 +547,10 @@ class Session(QObject):
         """Listen to what is painted and drawn on any image, and to the names of all layers."""
         for layer in self.viewer.layers:
             layer.events.name.connect(self._on_name)
-        found = (self.labels_layer, self.regions_layer, self.ignored_layer, *self.target_layers)
+        targets = layers.targets_of(self.viewer, self._images)
+        found = (self.labels_layer, self.regions_layer, self.ignored_layer, *targets)
         self._own = [layer for layer in found if layer is not None]
-        now = [*layers.annotation_layers(self.viewer), *self.target_layers]
+        now = [*layers.annotation_layers(self.viewer), *targets]
         for layer in self._watched:
             if layer not in now:
                 _disconnect(layer, self._on_edit, self._on_refresh, self._on_replaced)

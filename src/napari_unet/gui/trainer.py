@@ -19,6 +19,7 @@ from napari_unet.gui.class_names import given_names, nameless
 from napari_unet.gui.file_dialog import plain_name
 from napari_unet.gui.layers import LayerError
 from napari_unet.gui.settings import home
+from napari_unet.gui.values import Values
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -193,7 +194,7 @@ class Trainer(QObject):
         self.report, self.curve, self.notes, self.problem = None, Curve(), [], ""
         self._model, self._slot = None, _Slot()
         self._snapshots = {self._session.image_layers: snapshot, **further}
-        self._targets = self._session.target_layers
+        self._targets = self._session.part(Values).chosen
         self.checkpoint = None
         self.task = snapshot.task
         names = given_names(*others, self._session.labels_layer)
@@ -263,7 +264,7 @@ class Trainer(QObject):
         self._hand_over_others()
         if before is None:
             return
-        if session.revision == self._copied or session.target_layers != self._targets:
+        if session.revision == self._copied or session.part(Values).chosen != self._targets:
             return
         began, self._copied = time.monotonic(), session.revision
         try:

@@ -14,6 +14,8 @@ from napari_unet.gui.layers.tags import (
     PAINTED,
     PREDICTION,
     REGIONS,
+    TARGETS,
+    TASK,
     VALUES,
     annotation_role,
     fact,
@@ -40,10 +42,12 @@ __all__ = [
     "find_image",
     "image_layers",
     "labels_layers",
+    "learns_values",
     "linked_images",
     "newest_result",
     "outputs",
     "painted_labels",
+    "targets_of",
     "unwrap",
     "value_layers",
 ]
@@ -188,6 +192,23 @@ def value_layers(viewer: ViewerModel) -> list[Image]:
         for layer in reversed(viewer.layers)
         if isinstance(layer, Image) and (annotation_role(layer) or "").startswith(VALUES)
     ]
+
+
+def learns_values(images: Sequence[Image]) -> bool:
+    """Tell whether values are learnt for an image, by its channels, instead of its labels."""
+    return bool(images) and fact(images[0], TASK) == "regression"
+
+
+def targets_of(viewer: ViewerModel, images: Sequence[Image]) -> tuple[Image, ...]:
+    """Return the layers with the values learnt for an image; empty for another task.
+
+    Those that are still there and no channel of it.
+    """
+    if not learns_values(images):
+        return ()
+    there = {identity(image): image for image in image_layers(viewer)}
+    chosen = [there.get(key) for key in fact(images[0], TARGETS) or ()]
+    return tuple(image for image in chosen if image is not None and image not in images)
 
 
 def outputs(viewer: ViewerModel, kind: str, images: Sequence[Image]) -> list[Image]:
