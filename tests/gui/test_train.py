@@ -15,6 +15,7 @@ from napari_unet.files import load_model, save_model
 from napari_unet.gui import trainer
 from napari_unet.gui.class_names import ClassNames, given_names
 from napari_unet.gui.layers import ImageStack
+from napari_unet.gui.teaching import other_annotations
 from napari_unet.gui.train import TrainDock
 from napari_unet.gui.trainer import Curve, Trainer
 from napari_unet.network import ClassLabel, TrainedModel, UNet
@@ -419,11 +420,11 @@ def test_names_of_classes_come_from_every_image_and_do_not_contradict(viewer, pa
         painted.task = "classes"
         painted.part(ClassNames).choose(names)
     painted.choose([viewer.layers["cells"]])
-    assert [layer.name for layer in painted.other_annotations()] == ["second labels"]
-    assert given_names(*painted.other_annotations(), painted.labels_layer) == {2: "nucleus"}
+    assert [layer.name for layer in other_annotations(painted)] == ["second labels"]
+    assert given_names(*other_annotations(painted), painted.labels_layer) == {2: "nucleus"}
     painted.part(ClassNames).choose({2: "membrane"})
-    assert [layer.name for layer in painted.other_annotations()] == ["third labels"]
-    assert given_names(*painted.other_annotations(), painted.labels_layer) == {
+    assert [layer.name for layer in other_annotations(painted)] == ["third labels"]
+    assert given_names(*other_annotations(painted), painted.labels_layer) == {
         2: "membrane",
         3: "dirt",
     }
@@ -438,17 +439,17 @@ def test_an_image_is_taught_by_one_layer_whatever_was_removed(viewer, painted):
     viewer.layers.remove(second)
     painted.choose([third])
     own = painted.labels_layer
-    assert [layer for layer in painted.other_annotations() if layer is own] == []
-    assert [layer.name for layer in painted.other_annotations()] == ["cells labels"]
+    assert [layer for layer in other_annotations(painted) if layer is own] == []
+    assert [layer.name for layer in other_annotations(painted)] == ["cells labels"]
 
 
 def test_only_what_means_the_same_is_learnt_together(viewer, dock, painted):
     image = paint_another(viewer, painted, "tissue")
     painted.choose([image])
     painted.task = "classes"
-    assert painted.other_annotations() == []
+    assert other_annotations(painted) == []
     painted.choose([viewer.layers["cells"]])
-    assert painted.other_annotations() == []
+    assert other_annotations(painted) == []
     assert dock._others.isHidden()
 
 

@@ -16,7 +16,6 @@ from qtpy.QtCore import QEvent, QObject, QTimer, Signal
 from qtpy.QtWidgets import QApplication
 
 from napari_unet.gui import layers
-from napari_unet.gui.class_names import given_names
 from napari_unet.gui.jobs import Job
 from napari_unet.gui.layers import (
     COMPLETE,
@@ -385,34 +384,6 @@ class Session(QObject):
         if labels is None:
             raise LayerError(f"“{self.name}” has no labels yet; start with “Annotate”.")
         return layers.snapshot_of(self.viewer, labels, self._images, before)
-
-    def other_annotations(self) -> list[Labels]:
-        """List what is painted on the other images of this viewer that can be learnt from as well.
-
-        It means the same as what is painted on the chosen image, on as many channels; no class has
-        another name there.
-        """
-        if self.labels_layer is None or self.task != self.painted_task:
-            return []
-        found: list[Labels] = []
-        for labels in layers.painted_labels(self.viewer):
-            if self._teaches_too(labels) and self._named_alike([*found, labels]):
-                found.append(labels)
-        return found
-
-    def _teaches_too(self, labels: Labels) -> bool:
-        images = layers.linked_images(self.viewer, labels)
-        if images[0] in self._images or layers.find(self.viewer, LABELS, images) is not labels:
-            return False
-        same = [image.rgb for image in images] == [image.rgb for image in self._images]
-        means = layers.fact(labels, TASK, "instances") == self.task
-        painted = layers.is_painted(labels) or bool(layers.fact(labels, COMPLETE, ()))
-        return same and means and layers.fits(labels, images[0]) and painted
-
-    def _named_alike(self, others: Sequence[Labels]) -> bool:
-        """Whether the last of the annotations calls no class otherwise than those before it."""
-        known, names = given_names(*others[:-1], self.labels_layer), given_names(others[-1])
-        return all(known.get(value, name) == name for value, name in names.items())
 
     def marks(self) -> Marks | None:
         """Return the annotation without copying the labels: for reading soon, one slice or all.

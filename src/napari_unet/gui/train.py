@@ -18,6 +18,7 @@ from napari_unet.gui.jobs import Job
 from napari_unet.gui.loss_plot import DARK, LIGHT, LossPlot
 from napari_unet.gui.settings import remember, remembered
 from napari_unet.gui.start_choice import StartChoice
+from napari_unet.gui.teaching import other_annotations
 from napari_unet.gui.trainer import Trainer
 from napari_unet.training import (
     PRESETS,
@@ -134,7 +135,7 @@ class TrainDock(Dock):
 
     def _show_others(self) -> None:
         """Offer the other annotated images, where there are any."""
-        count = len(self.session.other_annotations())
+        count = len(other_annotations(self.session))
         self._others.setVisible(count > 0)
         also = "another annotated image" if count == 1 else f"{count} other annotated images"
         self._others.setText(f"Also learn from {also}")
@@ -315,7 +316,7 @@ class TrainDock(Dock):
         self.say("")
         self._on_task()
         try:
-            others = self.session.other_annotations() if self._others.isChecked() else []
+            others = other_annotations(self.session) if self._others.isChecked() else []
             self._trainer.start(self._config(), self._from.start, self._from.name, others)
         except ValueError as error:
             self.warn(str(error))
