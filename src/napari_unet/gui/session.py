@@ -28,6 +28,7 @@ from napari_unet.gui.layers import (
 from napari_unet.gui.marks import RIM, Marks, Snapshot
 from napari_unet.gui.recovery import Autosave
 from napari_unet.gui.values import Values
+from napari_unet.gui.watching import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,7 +89,6 @@ class Session(QObject):
         super().__init__(parent)
         self._viewer = weakref.ref(viewer)
         self._images: list[Image] = []
-        self._watched: list[Layer] = []
         self._own: list[Layer] = []
         self._jobs: dict[str, Job] = {}
         self._model: TrainedModel | None = None
@@ -97,11 +97,13 @@ class Session(QObject):
         self._revision = 0
         self._closed = False
         self._warned: set[str] = set()
-        self._seen_at: dict[str, tuple[Any, ...]] = {}
         self._settle = QTimer(self)
         self._settle.setSingleShot(True)
         self._settle.setInterval(_SETTLE_MS)
         self._settle.timeout.connect(self.annotations_changed)
+        self._watched = Watch(self)
+        self._watched.edited.connect(self._on_edited)
+        self._watched.replaced.connect(self._on_replaced)
         viewer.layers.events.inserted.connect(self._on_layers)
         viewer.layers.events.removed.connect(self._on_layers)
         viewer.layers.events.reordered.connect(self._on_layers)
@@ -521,52 +523,23 @@ class Session(QObject):
         targets = layers.targets_of(self.viewer, self._images)
         found = (self.labels_layer, self.regions_layer, self.ignored_layer, *targets)
         self._own = [layer for layer in found if layer is not None]
-        now = [*layers.annotation_layers(self.viewer), *targets]
-        for layer in self._watched:
-            if layer not in now:
-                _disconnect(layer, self._on_edit, self._on_refresh, self._on_replaced)
-        for layer in now:
-            if isinstance(layer, Image):  # nobody paints on it, but it may get another array
-                layer.events.data.connect(self._on_replaced)
-                continue
-            layer.events.set_data.connect(self._on_refresh)
-            if isinstance(layer, Labels):
-                layer.events.paint.connect(self._on_edit)
-                layer.events.data.connect(self._on_replaced)
-            else:
-                layer.events.data.connect(self._on_edit)
-        self._watched = [*now]
-        self._seen_at = {layers.identity(layer): self._where() for layer in now}
+        self._watched.follow([*layers.annotation_layers(self.viewer), *targets])
 
     def _on_name(self, event: Any = None) -> None:
         self.layers_changed.emit()
 
-    def _on_edit(self, event: Any) -> None:
-        self._edit(event.source)
-
-    def _edit(self, layer: Layer) -> None:
+    def _on_edited(self, layer: Layer) -> None:
         """Take note of a change, on the chosen image or elsewhere."""
         if layer in self._own:
             self.touch()
         else:
             self.edited.emit(layer)
 
-    def _on_replaced(self, event: Any) -> None:
-        if event.source in self._own:
+    def _on_replaced(self, layer: Layer) -> None:
+        if layer in self._own:
             self._notify_image()
         else:
-            self.edited.emit(event.source)
-
-    def _on_refresh(self, event: Any) -> None:
-        """Notice undo and redo: napari only refreshes then, as it does for another slice."""
-        layer, at = layers.identity(event.source), self._where()
-        if at == self._seen_at.get(layer):
-            self._edit(event.source)
-        self._seen_at[layer] = at
-
-    def _where(self) -> tuple[Any, ...]:
-        dims = self.viewer.dims
-        return tuple(dims.point), dims.ndisplay, tuple(dims.order)
+            self.edited.emit(layer)
 
     def _on_slice(self, event: Any = None) -> None:
         self.slice_changed.emit()
@@ -578,10 +551,3 @@ def _usable(image: Image) -> bool:
     except LayerError:
         return False
     return True
-
-
-def _disconnect(layer: Layer, *slots: Any) -> None:
-    for emitter in (layer.events.data, layer.events.set_data, getattr(layer.events, "paint", None)):
-        for slot in slots:
-            if emitter is not None:
-                emitter.disconnect(slot)
