@@ -11,24 +11,15 @@ import weakref
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from napari.layers import Image, Labels, Layer, Shapes
-from napari.utils.notifications import show_info, show_warning
-from qtpy.QtCore import QEvent, QObject, QTimer, Signal
-from qtpy.QtWidgets import QApplication
+from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_unet.gui import layers
 from napari_unet.gui.jobs import Job
-from napari_unet.gui.layers import (
-    COMPLETE,
-    IGNORED,
-    LABELS,
-    REGIONS,
-    TASK,
-    LayerError,
-)
+from napari_unet.gui.layers import COMPLETE, IGNORED, LABELS, REGIONS, TASK, LayerError
 from napari_unet.gui.marks import RIM, Marks, Snapshot
-from napari_unet.gui.recovery import Autosave
 from napari_unet.gui.values import Values
 from napari_unet.gui.watching import Watch
+from napari_unet.gui.window import Window
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -95,8 +86,6 @@ class Session(QObject):
         self._model_path: Path | None = None
         self._border: tuple[float, float] | None = None
         self._revision = 0
-        self._closed = False
-        self._warned: set[str] = set()
         self._settle = QTimer(self)
         self._settle.setSingleShot(True)
         self._settle.setInterval(_SETTLE_MS)
@@ -127,14 +116,7 @@ class Session(QObject):
             if isinstance(child, cls):
                 return child
         session = cls(inner, parent=window)
-        window.installEventFilter(session)
-        application = QApplication.instance()
-        if application is not None:
-            application.aboutToQuit.connect(session.close)
-        # What is painted is saved whichever dock is open, and so is told when that fails.
-        autosave = session.part(Autosave)
-        autosave.failed.connect(session._on_unsaved)
-        autosave.recovered.connect(session._on_saved_again)
+        session.part(Window)
         return session
 
     @property
@@ -452,39 +434,9 @@ class Session(QObject):
 
     def close(self) -> None:
         """Stop all jobs; called when the viewer closes."""
-        self._closed = True
         self.closing.emit()
         for job in self._jobs.values():
             job.stop()
-
-    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
-        """See the window close; a close that the user cancels leaves it visible.
-
-        napari may ask first, which runs events: what waits for the close then comes too early, and
-        the next that is heard is that the window is destroyed. So the strokes are saved at once.
-        """
-        kind = None if event is None else event.type()
-        if kind == QEvent.Type.Close:
-            self.part(Autosave).save()
-            QTimer.singleShot(0, self._after_close)
-        elif kind == QEvent.Type.DeferredDelete and not self._closed:
-            self.close()
-        return False
-
-    def _after_close(self) -> None:
-        window = cast("Any", self.parent())
-        if window is not None and not window.isVisible():
-            self.close()
-
-    def _on_unsaved(self, why: str) -> None:
-        """Tell a reason once, not at every new attempt."""
-        if why not in self._warned:
-            self._warned.add(why)
-            show_warning(why)
-
-    def _on_saved_again(self, sentence: str) -> None:
-        self._warned.clear()
-        show_info(sentence)
 
     # -------------------------------------------------------------------------------- watching
 
