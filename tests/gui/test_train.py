@@ -13,6 +13,7 @@ import pytest
 
 from napari_unet.files import load_model, save_model
 from napari_unet.gui import trainer
+from napari_unet.gui.border import Border
 from napari_unet.gui.class_names import ClassNames, given_names
 from napari_unet.gui.layers import ImageStack
 from napari_unet.gui.teaching import other_annotations
@@ -528,10 +529,10 @@ def test_a_folder_that_takes_no_model_loses_nothing(dock, painted, press, qtbot,
 
 
 def test_weights_are_the_same_in_the_weight_map_and_here(dock, session):
-    session.border = (7.5, 3.0)
+    session.part(Border).choose(7.5, 3.0)
     assert (dock._form.value().w0, dock._form.value().sigma) == (7.5, 3.0)
     dock._form.widget("w0").setValue(4.0)
-    assert session.border == (4.0, 3.0)
+    assert session.part(Border).weights == (4.0, 3.0)
 
 
 def test_choices_are_remembered(viewer, dock):

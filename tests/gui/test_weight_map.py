@@ -11,6 +11,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
 from napari_unet.annotations import coverage, separate, weight_map
+from napari_unet.gui.border import Border
 from napari_unet.gui.marks import Marks
 from napari_unet.gui.weight_map import WeightMapDock
 
@@ -107,11 +108,11 @@ def test_a_typed_number_moves_a_slider_and_training_takes_its_value(
     QTest.keyClick(slider._label, Qt.Key.Key_A, Qt.KeyboardModifier.ControlModifier)
     QTest.keyClicks(slider._label, "12")
     QTest.keyClick(slider._label, Qt.Key.Key_Return)
-    assert session.border == (12.0, 5.0)
+    assert session.part(Border).weights == (12.0, 5.0)
     qtbot.waitUntil(lambda: layer.data.max() > before, timeout=20_000)
     assert layer.contrast_limits[1] == 13
     press(dock, "Reset")
-    assert session.border == (10.0, 5.0)
+    assert session.part(Border).weights == (10.0, 5.0)
     assert slider.value() == 10
     qtbot.waitUntil(lambda: layer.data.max() == before, timeout=20_000)
 

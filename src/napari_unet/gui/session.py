@@ -60,8 +60,6 @@ class Session(QObject):
         The viewer shows another slice.
     model_changed : Signal()
         `model` is another one.
-    border_changed : Signal()
-        `border` has other values.
     closing : Signal()
         The viewer is closing: last chance to write something.
     """
@@ -73,7 +71,6 @@ class Session(QObject):
     annotations_changed = Signal()
     slice_changed = Signal()
     model_changed = Signal()
-    border_changed = Signal()
     closing = Signal()
 
     def __init__(self, viewer: ViewerModel, parent: QObject | None = None) -> None:
@@ -84,7 +81,6 @@ class Session(QObject):
         self._jobs: dict[str, Job] = {}
         self._model: TrainedModel | None = None
         self._model_path: Path | None = None
-        self._border: tuple[float, float] | None = None
         self._revision = 0
         self._settle = QTimer(self)
         self._settle.setSingleShot(True)
@@ -398,22 +394,6 @@ class Session(QObject):
         """Predict with another network from now on."""
         self._model, self._model_path = model, path
         self.model_changed.emit()
-
-    @property
-    def border(self) -> tuple[float, float]:
-        """w0 and sigma (pixels) of the weight map, for its preview and for the training."""
-        if self._border is None:
-            from napari_unet.training import TrainingConfig
-
-            plain = TrainingConfig()
-            self._border = (plain.w0, plain.sigma)
-        return self._border
-
-    @border.setter
-    def border(self, values: tuple[float, float]) -> None:
-        if values != self.border:
-            self._border = values
-            self.border_changed.emit()
 
     def job(self, name: str) -> Job:
         """Return the job of that name; it outlives the dock that started it."""

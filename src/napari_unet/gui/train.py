@@ -11,6 +11,7 @@ from napari.utils.theme import get_theme
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QCheckBox, QProgressBar
 
+from napari_unet.gui.border import Border
 from napari_unet.gui.dock import Dock, add_field, button, combo, fields, row, words
 from napari_unet.gui.file_dialog import MODEL, ask_to_save, plain_name
 from napari_unet.gui.form import OptionsForm
@@ -68,6 +69,7 @@ class TrainDock(Dock):
     def __init__(self, napari_viewer: Any) -> None:
         super().__init__(napari_viewer)
         self._trainer = self.session.part(Trainer)
+        self._border = self.session.part(Border)
         self._saving = Job(self, name="save model")
         self._refusal = ""
         self._task = self.session.task
@@ -188,7 +190,7 @@ class TrainDock(Dock):
         self.session.annotations_changed.connect(self._on_painted)
         self.session.image_changed.connect(self._on_task)
         self.session.annotations_changed.connect(self._on_task)
-        self.session.border_changed.connect(self._on_border)
+        self._border.changed.connect(self._on_border)
         self.session.model_changed.connect(self._show_buttons)
         for changed in (
             self.session.layers_changed,
@@ -217,7 +219,7 @@ class TrainDock(Dock):
     def _from_preset(self) -> TrainingConfig:
         """Return the chosen preset, with what is remembered and what the session decides."""
         name = self._preset.currentData()
-        w0, sigma = self.session.border
+        w0, sigma = self._border.weights
         minutes = PRESETS[name].minutes or 1.0
         return TrainingConfig.from_preset(
             name,
@@ -303,10 +305,10 @@ class TrainDock(Dock):
         remember("train/until stopped", config.until_stopped)
         remember("train/device", config.device)
         self._show_choices()
-        self.session.border = (config.w0, config.sigma)
+        self._border.choose(config.w0, config.sigma)
 
     def _on_border(self) -> None:
-        for name, value in zip(("w0", "sigma"), self.session.border, strict=True):
+        for name, value in zip(("w0", "sigma"), self._border.weights, strict=True):
             widget: Any = self._form.widget(name)
             widget.setValue(value)
 

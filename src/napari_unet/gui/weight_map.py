@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QCheckBox
 from superqt import QLabeledDoubleSlider
 
 from napari_unet.gui import layers
+from napari_unet.gui.border import Border
 from napari_unet.gui.dock import Dock, add_field, button, fields, row, words
 from napari_unet.gui.jobs import Job
 from napari_unet.gui.layers import LayerError
@@ -79,6 +80,7 @@ class WeightMapDock(Dock):
 
     def __init__(self, napari_viewer: Any) -> None:
         super().__init__(napari_viewer)
+        self._border = self.session.part(Border)
         self._job = Job(self, name="weight map")
         self._stale = False
         self._contrast = 0.0
@@ -121,7 +123,7 @@ class WeightMapDock(Dock):
 
     def _connect(self) -> None:
         session = self.session
-        session.border_changed.connect(self._on_border)
+        self._border.changed.connect(self._on_border)
         session.annotations_changed.connect(self._on_followed)
         session.slice_changed.connect(self._on_followed)
         session.layers_changed.connect(self._on_layers)
@@ -146,7 +148,7 @@ class WeightMapDock(Dock):
 
     def _on_slider(self) -> None:
         w0, sigma = (round(slider.value(), 1) for slider in self._sliders.values())
-        self.session.border = (w0, sigma)
+        self._border.choose(w0, sigma)
 
     def _on_border(self) -> None:
         self._show_border()
@@ -155,7 +157,7 @@ class WeightMapDock(Dock):
 
     def _show_border(self) -> None:
         """Show the session's values, beyond the usual reach of the sliders if need be."""
-        for slider, value in zip(self._sliders.values(), self.session.border, strict=True):
+        for slider, value in zip(self._sliders.values(), self._border.weights, strict=True):
             slider.blockSignals(True)
             slider.setRange(slider.minimum(), max(slider.maximum(), value))
             slider.setValue(value)
@@ -163,7 +165,7 @@ class WeightMapDock(Dock):
 
     def _on_reset(self) -> None:
         paper = TrainingConfig()
-        self.session.border = (paper.w0, paper.sigma)
+        self._border.choose(paper.w0, paper.sigma)
 
     def _on_show(self) -> None:
         self.say("")
@@ -205,7 +207,7 @@ class WeightMapDock(Dock):
         if marks is None:
             raise LayerError(f"“{session.name}” has no labels yet; start with “Annotate”.")
         here = marks.slice(session.current_slice)
-        w0, sigma = session.border
+        w0, sigma = self._border.weights
         return _Request(
             images=session.image_layers,
             z=session.current_slice,
