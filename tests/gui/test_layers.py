@@ -43,8 +43,8 @@ PLACES = [
 def test_images_become_z_c_y_x(layer: Image, shape: tuple[int, ...]) -> None:
     array = layers.read_image([layer])
     assert array.shape == shape
-    assert layers.read_slice([layer], shape[0] - 1).shape == shape[1:]
-    assert np.array_equal(layers.read_slice([layer], shape[0] - 1), array[-1])
+    assert layers.image_stack([layer])[shape[0] - 1].shape == shape[1:]
+    assert np.array_equal(layers.image_stack([layer])[shape[0] - 1], array[-1])
     assert not np.shares_memory(array, layer.data)
 
 

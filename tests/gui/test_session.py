@@ -105,7 +105,7 @@ def test_the_current_slice_is_one_of_data_not_of_the_world(
     for z in (0, 2, 1):
         viewer.dims.set_current_step(0, z)
         assert session.current_slice == z
-        assert np.array_equal(session.image_slice(), stack.data[None, z])
+        assert np.array_equal(session.image_stack()[session.current_slice], stack.data[None, z])
 
 
 @pytest.mark.parametrize("what", ["paint", "undo", "redo", "fill", "region", "complete", "data"])
@@ -292,7 +292,7 @@ def test_channels_are_read_in_the_order_of_the_layer_list(
         assert session.name == images[0].name
         assert session.channels == (stack, second, third)
         np.testing.assert_array_equal(session.image_stack().whole, expected)
-        np.testing.assert_array_equal(session.image_slice(1), expected[1])
+        np.testing.assert_array_equal(session.image_stack()[1], expected[1])
     viewer.layers.move(0, 3)
     assert session.channels == (second, third, stack)
 

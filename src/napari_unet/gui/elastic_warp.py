@@ -188,7 +188,7 @@ class ElasticWarpDock(Dock):
             images=session.image_layers,
             channels=session.channels,
             z=z,
-            pixels=session.image_slice(z),
+            pixels=session.image_stack()[z],
             labels=layers.read_labels_slice(layer, z) if layer is not None and fits else None,
             config=self._form.value(),
             seed=self._seed.value(),

@@ -16,7 +16,6 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from napari_unet.gui import layers
 from napari_unet.gui.jobs import Job
 from napari_unet.gui.layers import COMPLETE, IGNORED, LABELS, REGIONS, TASK, LayerError
-from napari_unet.gui.marks import RIM, Marks, Snapshot
 from napari_unet.gui.values import Values
 from napari_unet.gui.watching import Watch
 from napari_unet.gui.window import Window
@@ -26,13 +25,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari.components import ViewerModel
-    from numpy.typing import NDArray
 
     from napari_unet.annotations import Task
     from napari_unet.gui.layers import ImageStack
+    from napari_unet.gui.marks import Marks, Snapshot
     from napari_unet.network import TrainedModel
 
-__all__ = ["RIM", "Session", "Snapshot"]
+__all__ = ["Session"]
 
 _Part = TypeVar("_Part", bound=QObject)
 
@@ -76,7 +75,6 @@ class Session(QObject):
     def __init__(self, viewer: ViewerModel, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._viewer = weakref.ref(viewer)
-        self._images: list[Image] = []
         self._own: list[Layer] = []
         self._jobs: dict[str, Job] = {}
         self._model: TrainedModel | None = None
@@ -93,7 +91,7 @@ class Session(QObject):
         viewer.layers.events.removed.connect(self._on_layers)
         viewer.layers.events.reordered.connect(self._on_layers)
         viewer.dims.events.point.connect(self._on_slice)
-        self._choose_first()
+        self._images: list[Image] = layers.first_choice(viewer)
         self._watch()
 
     @classmethod
@@ -160,13 +158,9 @@ class Session(QObject):
 
     def set_channels(self, images: Sequence[Image]) -> None:
         """Choose other channels for the same annotation. Raises LayerError as `choose`."""
-        known = {
-            LABELS: self.labels_layer,
-            REGIONS: self.regions_layer,
-            IGNORED: self.ignored_layer,
-        }
+        own = {LABELS: self.labels_layer, REGIONS: self.regions_layer, IGNORED: self.ignored_layer}
         layers.check_same_size(images)
-        for role, layer in known.items():
+        for role, layer in own.items():
             if layer is not None:
                 layers.assign(layer, role, images)
         self.choose(images)
@@ -198,11 +192,6 @@ class Session(QObject):
         """Return what reads the image slice by slice, in any thread. LayerError without one."""
         self.check_chosen()
         return layers.image_stack(self.channels)
-
-    def image_slice(self, z: int | None = None) -> NDArray[Any]:
-        """Copy one slice of the image, by default the current one, as (C, Y, X)."""
-        self.check_chosen()
-        return layers.read_slice(self.channels, self.current_slice if z is None else z)
 
     # ------------------------------------------------------------------------- the annotation
 
@@ -420,28 +409,14 @@ class Session(QObject):
 
     # -------------------------------------------------------------------------------- watching
 
-    def _choose_first(self) -> None:
-        """Begin with what was annotated before, else with the image in hand, else the topmost."""
-        candidates = layers.image_layers(self.viewer)
-        known = [image for image in candidates if layers.find(self.viewer, LABELS, [image])]
-        active = [i for i in candidates if i is self.viewer.layers.selection.active]
-        for image in [*known[-1:], *active, *reversed(candidates)]:
-            if _usable(image):
-                self._images = layers.channels_of(self.viewer, image)
-                return
-
     def _on_layers(self, event: Any = None) -> None:
-        present = set(layers.image_layers(self.viewer))
+        present = layers.image_layers(self.viewer)
         kept = [image for image in self._images if image in present]
-        changed = kept != self._images
-        self._images = kept
-        if not kept:
-            self._choose_first()
-            changed = changed or bool(self._images)
+        before, self._images = self._images, kept or layers.first_choice(self.viewer)
         own = self._own
         self._watch()
         self.layers_changed.emit()
-        if changed or own != self._own:
+        if before != self._images or own != self._own:
             self._notify_image()
 
     def _notify_image(self) -> None:
@@ -475,11 +450,3 @@ class Session(QObject):
 
     def _on_slice(self, event: Any = None) -> None:
         self.slice_changed.emit()
-
-
-def _usable(image: Image) -> bool:
-    try:
-        layers.check_image(image)
-    except LayerError:
-        return False
-    return True

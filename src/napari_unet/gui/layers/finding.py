@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image, Labels, Layer, Shapes
 
-from napari_unet.gui.layers.reading import fits
+from napari_unet.gui.layers.reading import LayerError, check_image, fits
 from napari_unet.gui.layers.tags import (
     CORRECTED,
     IGNORED,
@@ -40,6 +40,7 @@ __all__ = [
     "find",
     "find_all",
     "find_image",
+    "first_choice",
     "image_layers",
     "labels_layers",
     "learns_values",
@@ -126,6 +127,28 @@ def find_image(viewer: ViewerModel, role: str, images: Sequence[Image]) -> Image
     """Return the Image layer of `role` that belongs to the first of `images`; None without one."""
     found = find(viewer, role, images)
     return found if isinstance(found, Image) else None
+
+
+def first_choice(viewer: ViewerModel) -> list[Image]:
+    """List the channels to begin with; empty while there is no image that can be used.
+
+    Those that were annotated before, else the image in hand, else the topmost.
+    """
+    candidates = image_layers(viewer)
+    known = [image for image in candidates if find(viewer, LABELS, [image])]
+    active = [image for image in candidates if image is viewer.layers.selection.active]
+    for image in [*known[-1:], *active, *reversed(candidates)]:
+        if _usable(image):
+            return channels_of(viewer, image)
+    return []
+
+
+def _usable(image: Image) -> bool:
+    try:
+        check_image(image)
+    except LayerError:
+        return False
+    return True
 
 
 def annotation_layers(viewer: ViewerModel) -> list[Labels | Shapes]:

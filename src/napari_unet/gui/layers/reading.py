@@ -46,7 +46,6 @@ __all__ = [
     "read_image",
     "read_labels",
     "read_labels_slice",
-    "read_slice",
     "source_path",
     "target_problem",
     "target_stack",
@@ -133,11 +132,6 @@ def read_image(images: Sequence[Image]) -> NDArray[Any]:
         If there is none, one cannot be used, or their sizes differ.
     """
     return image_stack(images).whole
-
-
-def read_slice(images: Sequence[Image], z: int) -> NDArray[Any]:
-    """Copy one slice into a (C, Y, X) array; only this slice is loaded. Errors as `read_image`."""
-    return image_stack(images)[z]
 
 
 @dataclass(frozen=True, eq=False)
