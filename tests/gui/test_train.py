@@ -462,6 +462,41 @@ def test_an_image_without_paint_is_not_offered(viewer, dock, painted):
     assert dock._others.isHidden()
 
 
+def add_complete(viewer: Any, session: Session, name: str, task: str = "instances") -> Any:
+    """Add an image that is complete without anything painted, and choose the one before again."""
+    before = session.image_layers
+    image = viewer.add_image(np.random.default_rng(1).random((40, 48)), name=name)
+    session.choose([image])
+    session.task = task
+    session.set_complete(0, True)
+    session.choose(before)
+    return image
+
+
+def test_a_complete_image_without_cells_teaches_what_is_none(viewer, dock, painted, press, qtbot):
+    add_complete(viewer, painted, "empty")
+    assert dock._others.text() == "Also learn from another annotated image"
+    choose(dock, steps=2, minutes=None)
+    press(dock, "Start training")
+    wait(painted, qtbot)
+    assert painted.model.provenance["images"] == ["cells", "empty"]
+
+
+def test_of_scribbles_a_complete_image_says_nothing(viewer, dock, painted):
+    painted.task = "classes"
+    add_complete(viewer, painted, "empty", task="classes")
+    assert other_annotations(painted) == []
+    assert dock._others.isHidden()
+
+
+def test_complete_images_alone_name_no_cell(viewer, dock, session, press, qtbot):
+    session.choose([add_complete(viewer, session, "empty")])
+    choose(dock, steps=2, minutes=None)
+    press(dock, "Start training")
+    wait(session, qtbot)
+    assert "no cell is painted" in dock.message.lower()
+
+
 def test_painting_on_each_image_joins(viewer, dock, painted, press, qtbot, monkeypatch):
     seen: list[Any] = []
 

@@ -58,6 +58,15 @@ class Marks:
     values: ImageStack | NDArray[Any] | None = None
     confined: bool = False
 
+    def says_something(self) -> bool:
+        """Tell whether there is anything to learn from: paint, values or a complete slice.
+
+        What is complete and empty shows what is no cell, but says nothing of scribbled classes.
+        Whether values are numbers is seen when they are read.
+        """
+        told = self.values is not None or (self.task != "classes" and self.complete.any())
+        return bool(told or self.labels.any())
+
     def annotated(self) -> NDArray[Any]:
         """Compute the (Z, Y, X) mask of what counts; slow on stacks, so ask in a worker thread.
 

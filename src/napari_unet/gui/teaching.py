@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from napari_unet.gui import layers
 from napari_unet.gui.class_names import given_names
-from napari_unet.gui.layers import COMPLETE, LABELS, TASK
+from napari_unet.gui.layers import LABELS, TASK
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,8 +41,8 @@ def _teaches_too(session: Session, labels: Labels) -> bool:
         return False
     same = [image.rgb for image in images] == [image.rgb for image in chosen]
     means = layers.fact(labels, TASK, "instances") == session.task
-    painted = layers.is_painted(labels) or bool(layers.fact(labels, COMPLETE, ()))
-    return same and means and layers.fits(labels, images[0]) and painted
+    alike = same and means and layers.fits(labels, images[0])
+    return alike and layers.says_something(labels)
 
 
 def _named_alike(labels: Labels, before: Sequence[Labels]) -> bool:

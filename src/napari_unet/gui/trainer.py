@@ -186,7 +186,7 @@ class Trainer(QObject):
         self._copied = self._session.revision
         snapshot = self._session.snapshot()
         further = self._further(others)
-        if not (_says_something(snapshot) or further):
+        if not (snapshot.says_something() or further):
             raise LayerError(
                 f"Nothing is painted on “{self._session.name}” yet; paint a few cells with "
                 "“Annotate”, then start again."
@@ -208,7 +208,7 @@ class Trainer(QObject):
     def _further(self, others: Sequence[Labels]) -> dict[tuple[Image, ...], Snapshot]:
         """Copy what is painted on other images, by their layers."""
         found = {self._images_of(labels): self._copy(labels) for labels in others}
-        return {images: each for images, each in found.items() if _says_something(each)}
+        return {images: each for images, each in found.items() if each.says_something()}
 
     def _copy(self, labels: Labels, before: Snapshot | None = None) -> Snapshot:
         return layers.snapshot_of(self._session.viewer, labels, self._images_of(labels), before)
@@ -250,7 +250,7 @@ class Trainer(QObject):
                     self._leave(self._copy(labels, before), before)
 
     def _leave(self, snapshot: Snapshot, before: Snapshot) -> None:
-        if _says_something(snapshot) and snapshot.task == before.task:
+        if snapshot.says_something() and snapshot.task == before.task:
             # By its name the training knows what of the image it keeps for validation, and by its
             # pixel size at which scale it works; a person may change both meanwhile.
             self._slot.put(replace(snapshot, name=before.name, pixel_size=before.pixel_size))
@@ -315,11 +315,6 @@ class Trainer(QObject):
     def _on_finished(self) -> None:
         self._snapshots, self._elsewhere, self.checkpoint = {}, {}, None
         self.changed.emit()
-
-
-def _says_something(snapshot: Snapshot) -> bool:
-    """Whether there is paint, or values; whether these are numbers is seen when they are read."""
-    return snapshot.values is not None or bool(snapshot.labels.any())
 
 
 def _threads() -> int:

@@ -5,7 +5,7 @@ arrays out of layers and put them in, `annotation` takes out all that was said a
 them by this package: ``layers.find(...)``.
 """
 
-from napari_unet.gui.layers.annotation import marks_of, snapshot_of
+from napari_unet.gui.layers.annotation import marks_of, says_something, snapshot_of
 from napari_unet.gui.layers.finding import (
     all_labels,
     annotation_layers,
@@ -43,7 +43,6 @@ from napari_unet.gui.layers.reading import (
     fingerprint,
     fits,
     image_stack,
-    is_painted,
     outlines,
     painted_slices,
     pixel_size,
@@ -154,7 +153,6 @@ __all__ = [
     "identity",
     "image_layers",
     "image_stack",
-    "is_painted",
     "labels_layers",
     "learns_values",
     "lie_on",
@@ -178,6 +176,7 @@ __all__ = [
     "replace_labels",
     "replace_slice",
     "role_of",
+    "says_something",
     "select",
     "set_aside",
     "set_contrast",

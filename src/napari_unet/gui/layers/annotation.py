@@ -24,9 +24,10 @@ if TYPE_CHECKING:
 
     from napari.components import ViewerModel
     from napari.layers import Image, Labels
-    from numpy.typing import NDArray
 
-__all__ = ["marks_of", "snapshot_of"]
+__all__ = ["marks_of", "says_something", "snapshot_of"]
+
+_LOOKED_AT = 1 << 24  # pixels; more of them would hold up the window
 
 
 def marks_of(viewer: ViewerModel, labels: Labels) -> Marks:
@@ -72,20 +73,32 @@ def snapshot_of(
     )
 
 
+def says_something(labels: Labels) -> bool:
+    """Tell whether a network can learn from a Labels layer; see `Marks.says_something`.
+
+    A stack that is too large to look at counts as painted.
+    """
+    if labels.data.size > _LOOKED_AT:
+        return True
+    painted = Marks(
+        labels=view_labels(labels), region_outlines=(), ignored_outlines=(), **_said(labels)
+    )
+    return painted.says_something()
+
+
 def _drawn(viewer: ViewerModel, labels: Labels) -> dict[str, Any]:
     """Everything of `Marks` but the painted labels."""
     regions, ignored = (companion(viewer, labels, role) for role in (REGIONS, IGNORED))
     return {
         "region_outlines": outlines(regions, labels),
         "ignored_outlines": outlines(ignored, labels),
-        "complete": _complete(labels),
-        "task": fact(labels, TASK, "instances"),
+        **_said(labels),
     }
 
 
-def _complete(labels: Labels) -> NDArray[Any]:
-    """Tell, (Z,), which slices the user called complete."""
+def _said(labels: Labels) -> dict[str, Any]:
+    """Everything of `Marks` that is told, not drawn: what is complete, what labels mean."""
     slices = volume_shape(labels)[0]
     complete = np.zeros(slices, dtype=bool)
     complete[[z for z in fact(labels, COMPLETE, ()) if z < slices]] = True
-    return complete
+    return {"complete": complete, "task": fact(labels, TASK, "instances")}

@@ -120,9 +120,6 @@ def channel_looks(images: Sequence[Image]) -> list[dict[str, Any]]:
     return looks
 
 
-_LOOKED_AT = 1 << 24  # pixels; more of them would hold up the window
-
-
 def read_image(images: Sequence[Image]) -> NDArray[Any]:
     """Copy the layers into one (Z, C, Y, X) array; an RGB layer gives three channels.
 
@@ -178,11 +175,6 @@ def image_stack(images: Sequence[Image]) -> ImageStack:
     sources = tuple((layer.data, layer.ndim == 3, bool(layer.rgb)) for layer in images)
     shape = (z, len(channel_names(images)), y, x)
     return ImageStack(shape, np.result_type(*(layer.dtype for layer in images)), sources)
-
-
-def is_painted(labels: Labels) -> bool:
-    """Whether anything is painted; a stack that is too large to look at counts as painted."""
-    return labels.data.size > _LOOKED_AT or bool(np.any(labels.data))
 
 
 def check_same_size(images: Sequence[Image]) -> None:
