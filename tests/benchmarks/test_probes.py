@@ -166,7 +166,7 @@ def test_where_few_cells_are_labelled_only_they_count():
 def test_a_whole_run_on_real_slices():
     run = Run(
         dataset="em",
-        minutes=0.05,
+        minutes=0.1,
         images=2,
         changes=(("padding", "valid"), ("batch", 1), ("patch", 60), ("depth", 2), ("width", 4)),
         probes=tuple(PROBES),

@@ -24,7 +24,7 @@ from napari_unet.gui.demo import run_demo
 
 out = Path(sys.argv[1])
 write_inputs(out)
-done = run_demo(out, minutes=0.05, say=print, should_stop=lambda: False, grace=0)
+done = run_demo(out, minutes=0.4, say=print, should_stop=lambda: False, grace=0)
 print(f"found {done.scores.n_predicted} of {done.scores.n_true}")
 """
 
