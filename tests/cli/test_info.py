@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_unet.files import save_model
+from napari_unet.network import Ensemble
 from tests.cli.commands import Run, untrained
 
 if TYPE_CHECKING:
@@ -24,6 +26,14 @@ def test_info_shows_the_network_level_by_level(model: Path, run: Run) -> None:
     levels = json.loads(run("info", model, "--network", "--json").out)["levels"]
     assert [level["receptive_field"] for level in levels[:3]] == [5, 14, 32]
     assert "levels" not in json.loads(run("info", model, "--json").out)
+
+
+def test_info_tells_of_the_networks_of_an_ensemble(tmp_path: Path, run: Run) -> None:
+    model = untrained()
+    both = Ensemble([model.network, copy.deepcopy(model.network)])
+    path = save_model(dataclasses.replace(model, network=both), tmp_path / "two.safetensors")
+    assert "members 2" in run("info", path).out
+    assert "Each of 2 networks, for an input of" in run("info", path, "--network").out
 
 
 def test_info_shows_scores_that_apply(tmp_path: Path, run: Run) -> None:

@@ -20,7 +20,7 @@ from napari_unet.gui.class_names import ClassNames
 from napari_unet.gui.predict import PredictDock
 from napari_unet.gui.predictor import Predictor
 from napari_unet.gui.slices import in_words, shortcomings
-from napari_unet.network import ClassLabel, Standardisation, TrainedModel, UNet
+from napari_unet.network import ClassLabel, Ensemble, Standardisation, TrainedModel, UNet
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -122,6 +122,14 @@ def test_other_pixels_than_those_trained_on_are_told_and_can_be_ignored(
     again = PredictDock(viewer)
     viewer.window.add_dock_widget(again, name="again")
     assert not again._sizes.isChecked()
+
+
+def test_a_mean_of_networks_says_what_it_costs(dock, session):
+    model = bright()
+    assert "Mean of" not in dock._about.text()
+    both = Ensemble([model.network, copy.deepcopy(model.network)])
+    session.set_model(replace(model, network=both))
+    assert "Mean of 2 networks, 2 times slower" in dock._about.text()
 
 
 def test_the_channels_of_the_model_are_shown_and_another_order_is_told(

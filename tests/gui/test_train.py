@@ -139,6 +139,17 @@ def test_training_leaves_a_model_in_the_session_and_in_a_file(
     assert button(dock, "Start training").isEnabled()
 
 
+def test_it_says_which_of_several_networks_learns(dock, painted, press, qtbot):
+    choose(dock, steps=6, minutes=None, networks=2)
+    seen = []
+    painted.part(Trainer).changed.connect(lambda: seen.append(dock._clock.text()))
+    press(dock, "Start training")
+    wait(painted, qtbot)
+    assert any("network 1 of 2" in text for text in seen)
+    assert any("network 2 of 2" in text for text in seen)
+    assert load_model(painted.model_path).architecture["members"] == 2
+
+
 def test_stop_keeps_a_model(dock, painted, press, qtbot):
     choose(dock, minutes=60.0)
     press(dock, "Start training")

@@ -114,6 +114,8 @@ def test_progress_goes_on_over_all_networks_and_each_is_named():
     assert sum(report.loss is not None for report in reports) == 9
     said = [report.message for report in reports if report.message.startswith("Network")]
     assert [line[:14] for line in said] == [f"Network {n} of 3" for n in (1, 2, 3)]
+    assert [r.network for r in reports if r.loss is not None] == [1, 1, 1, 2, 2, 2, 3, 3, 3]
+    assert {report.networks for report in reports} == {3}
     assert [report.phase == "finished" for report in reports].count(True) == 1
 
 

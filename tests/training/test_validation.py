@@ -43,9 +43,9 @@ def _pictures(count):
     return [annotate(rng.random((48, 48)).astype(np.float32), labels) for _ in range(count)]
 
 
-def _validation(images, **length):
+def _validation(images, otherwise=(), **length):
     config = TrainingConfig.from_preset("quick", device="cpu", **length)
-    return Validation(images, config, Clock(config).lap(1), torch.device("cpu"))
+    return Validation(images, config, Clock(config).lap(1), torch.device("cpu"), otherwise)
 
 
 def _counted(monkeypatch, seconds=0.0):
@@ -72,7 +72,7 @@ def test_a_slow_validation_looks_at_as_much_as_fits_into_a_tenth_of_the_time(mon
     assert len(taken) == 3, "6 seconds are over"
     validation.score(model, never)
     assert len(taken) == 6, "the same parts again, or scores could not be compared"
-    assert len(validation.last(model, [], never, hurried=False)) == 3
+    assert len(validation.last(model, never, hurried=False)) == 3
 
 
 def test_a_busier_computer_does_not_change_what_is_compared(monkeypatch):
@@ -84,7 +84,7 @@ def test_a_busier_computer_does_not_change_what_is_compared(monkeypatch):
     _counted(monkeypatch, seconds=9.0)
     validation.score(lively_model(), never)
     assert len(taken) == 7
-    assert len(validation.last(lively_model(), [], never, hurried=False)) == 1, "compared to none"
+    assert len(validation.last(lively_model(), never, hurried=False)) == 1, "compared to none"
 
 
 def test_where_steps_are_counted_the_clock_decides_nothing(monkeypatch):
@@ -108,11 +108,11 @@ def test_after_a_stop_networks_are_compared_on_two_parts(monkeypatch):
 
 
 def test_what_nobody_kept_back_is_examined_at_the_end_only():
-    validation = _validation([], steps=5)
+    validation = _validation([], otherwise=_pictures(1), steps=5)
     model = lively_model()
     assert validation.score(model, never) is None
     assert validation.best is None
-    [exam] = validation.last(model, _pictures(1), never, hurried=True)
+    [exam] = validation.last(model, never, hurried=True)
     assert exam.annotated.any()
 
 

@@ -34,8 +34,8 @@ def show_info(path: Path, *, network: bool, as_json: bool) -> None:
     console.print(_table(described))
     if levels:
         members = model.architecture.get("members")
-        console.print(f"\nEach of {members} networks:" if members else "", end="")
-        console.print(f"\nFor an input of {levels[0].sizes[0]} pixels:")
+        head = f"Each of {members} networks, for" if members else "For"
+        console.print(f"\n{head} an input of {levels[0].sizes[0]} pixels:")
         console.print(_level_table(levels))
     elif network:
         console.print("\nThere is no table of levels for this kind of network.")

@@ -114,6 +114,8 @@ class TrainingProgress(_Display):
 
     def _text(self, report: TrainingReport) -> str:
         parts = [f"step {report.step}"]
+        if report.networks > 1:
+            parts.insert(0, f"network {report.network} of {report.networks}")
         if self._loss is not None:
             parts.append(f"loss {self._loss:.3f}")
         if self._validation is not None:

@@ -368,6 +368,8 @@ class TrainDock(Dock):
         if trainer.running and report.message and report.phase == "training":
             return f"{report.message}…"
         past = f"{_clock(report.seconds)} · step {report.step}"
+        if trainer.running and report.networks > 1:
+            past = f"{past} · network {report.network} of {report.networks}"
         if trainer.running and report.seconds_left is not None:
             past = f"{past} · {_clock(report.seconds_left)} left"
         scores = trainer.curve.validation

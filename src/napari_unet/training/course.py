@@ -201,7 +201,7 @@ class Course:
             task=config.task,
             turn=turn / config.networks,
         )
-        self.validation = Validation(self.exams, config, lap, subject.device)
+        self.validation = Validation(self.exams, config, lap, subject.device, self.lessons)
         self._start = start
         self._known = known
         self._rng = np.random.default_rng(self.config.seed)
@@ -248,7 +248,7 @@ class Course:
             newest = self.subject.model(self._learner.snapshot())
             self.validation.score(newest, should_stop, hurried=stopped)
         model = self.subject.model(self.best_network())
-        return self.validation.last(model, self.lessons, should_stop, hurried=stopped)
+        return self.validation.last(model, should_stop, hurried=stopped)
 
     def best_network(self) -> Network:
         """Return the network that did best, or the newest where nothing was kept back.

@@ -42,6 +42,8 @@ class TrainingReport:
         In the last report: the best model.
     checkpoint : TrainedModel or None
         The best model so far, now and then: who keeps it loses little in a crash.
+    network, networks : int
+        Which network learns, from 1, and how many share the training.
     """
 
     phase: Literal["preparing", "training", "finished"]
@@ -54,6 +56,8 @@ class TrainingReport:
     message: str = ""
     model: TrainedModel | None = None
     checkpoint: TrainedModel | None = None
+    network: int = 1
+    networks: int = 1
 
 
 @dataclass
@@ -68,11 +72,19 @@ class Clock:
         When the training began, in seconds of `time.monotonic`.
     step : int
         Steps taken.
+    network : int
+        Which network takes them, from 1.
     """
 
     config: TrainingConfig
     started: float = field(default_factory=time.monotonic)
     step: int = 0
+    network: int = 1
+
+    @property
+    def networks(self) -> int:
+        """How many networks learn: one, where nobody knows the time that they would share."""
+        return 1 if self.config.until_stopped else self.config.networks
 
     @property
     def seconds(self) -> float:
@@ -113,16 +125,22 @@ class Clock:
             return None
         return self.seconds / self.step * (self.config.steps - self.step)
 
-    def lap(self, left: int) -> Lap:
-        """Begin the next of `left` equal parts of what is not used up yet."""
-        begin = (self.progress or 0.0) if self.step else 0.0  # what prepares all is in the first
+    def lap(self, network: int) -> Lap:
+        """Begin the part of a network, numbered from 1: as much as each after it will have."""
+        self.network, left = network, self.networks - network + 1
+        begin = (self.progress or 0.0) if network > 1 else 0.0  # what prepares all is in the first
         return Lap(self, begin, 1.0 if left == 1 else begin + (1 - begin) / left, self.step)
 
     def report(self, **values: Any) -> TrainingReport:
         """Return a report that says how late it is."""
         values = {"phase": "training", "progress": self.progress, **values}
         return TrainingReport(
-            step=self.step, seconds=self.seconds, seconds_left=self.seconds_left, **values
+            step=self.step,
+            seconds=self.seconds,
+            seconds_left=self.seconds_left,
+            network=self.network,
+            networks=self.networks,
+            **values,
         )
 
 

@@ -215,11 +215,11 @@ class _Training:
         )
 
     def run(self) -> Iterator[TrainingReport]:
-        for turn in range(self._networks):
+        for turn in range(self.clock.networks):
             course = self._course(turn)
             yield from self._introduction(course, turn)
             try:
-                yield from self._teach(course, last=turn == self._networks - 1)
+                yield from self._teach(course, last=turn == self.clock.networks - 1)
             except (TrainingError, *MISHAPS) as error:
                 if not self.passed:
                     raise
@@ -245,11 +245,6 @@ class _Training:
         self.passed.append(_Passed(course.best_network(), exams, course.exams, course.shown))
 
     @property
-    def _networks(self) -> int:
-        """How many networks learn: one, where nobody knows the time that they would share."""
-        return 1 if self.config.until_stopped else self.config.networks
-
-    @property
     def _ended(self) -> bool:
         return self.clock.over or self.should_stop()
 
@@ -262,7 +257,7 @@ class _Training:
         starts = members_of(self.start) if self.start else (None,)
         return Course(
             self.subject,
-            self.clock.lap(self._networks - turn),
+            self.clock.lap(turn + 1),
             turn=turn,
             start=starts[turn % len(starts)],
             known=self.passed[-1].shown if self.passed else (),
@@ -275,8 +270,8 @@ class _Training:
                 yield self.clock.report(phase="preparing", message=message)
         else:
             self.subject.painting.next_network()
-        if self._networks > 1:
-            yield self.clock.report(message=network_message(turn + 1, self._networks))
+        if self.clock.networks > 1:
+            yield self.clock.report(message=network_message(turn + 1, self.clock.networks))
 
     def _messages(self, first: Course) -> list[str]:
         """Return what is to be said before the first network."""
@@ -293,9 +288,9 @@ class _Training:
         elif self.config.encoder is not None:
             messages.append(encoder_message(self.config.encoder, self.config.encoder_weights))
         messages.append(without_effect_message(self.in_vain))
-        if self._networks < self.config.networks and "networks" not in self.in_vain:
+        if self.clock.networks < self.config.networks and "networks" not in self.in_vain:
             messages.append(one_network_message(self.config.networks))
-        if self._networks == 1:
+        if self.clock.networks == 1:
             messages.append(kept_back_message(first.kept_whole))
         if not first.exams:
             messages.append(no_validation_message(self.config.validation, self.config.task))

@@ -51,6 +51,8 @@ class Validation:
         How much of its time or steps this network has used up.
     device : torch.device
         What predicts.
+    otherwise : sequence of AnnotatedImage
+        What is predicted at the end where nothing was kept back.
 
     Attributes
     ----------
@@ -64,8 +66,10 @@ class Validation:
         config: TrainingConfig,
         lap: Lap,
         device: torch.device,
+        otherwise: Sequence[AnnotatedImage] = (),
     ) -> None:
-        self._images = images
+        self._kept_back = bool(images)
+        self._images = images or otherwise
         self.step = 0
         self._config = config
         self._lap = lap
@@ -112,9 +116,9 @@ class Validation:
         float or None
             None where it was given up, or nothing was kept back.
         """
-        if not self._images:
+        if not self._kept_back:
             return None
-        exams = self._sit(model, self._images, 1, should_stop, hurried=hurried)
+        exams = self._sit(model, 1, should_stop, hurried=hurried)
         if should_stop() or not exams:
             return None
         few = score_of(sit(model, exams[:_HURRIED_PARTS]))
@@ -126,31 +130,25 @@ class Validation:
         return score
 
     def last(
-        self,
-        model: TrainedModel,
-        otherwise: Sequence[AnnotatedImage],
-        should_stop: Callable[[], bool],
-        *,
-        hurried: bool,
+        self, model: TrainedModel, should_stop: Callable[[], bool], *, hurried: bool
     ) -> list[Exam]:
-        """Predict as a person will, what was kept back or, where nothing was, `otherwise`."""
-        return self._sit(model, self._images or otherwise, None, should_stop, hurried=hurried)
+        """Predict as a person will, what was kept back or, where nothing was, something else."""
+        return self._sit(model, None, should_stop, hurried=hurried)
 
     def _sit(
         self,
         model: TrainedModel,
-        images: Sequence[AnnotatedImage],
         views: int | None,
         should_stop: Callable[[], bool],
         *,
         hurried: bool,
     ) -> list[Exam]:
-        """Predict parts of images, as many as the time suffices for.
+        """Predict parts of the images, as many as the time suffices for.
 
         What is compared is the same every time: how many they are, the first time decides.
         """
         if self._parts is None:
-            self._parts = parts_of(images, model)
+            self._parts = parts_of(self._images, model)
         parts = self._parts[:_HURRIED_PARTS] if hurried else self._parts
         began, exams = time.monotonic(), []
         for exam in examine(model, parts, str(self._device), views=views, should_stop=should_stop):
