@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
+import time
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -13,12 +16,15 @@ from napari_unet.annotations import annotate
 from napari_unet.files import load_model, save_model
 from napari_unet.network import Ensemble
 from napari_unet.prediction import labels_from, predict
-from napari_unet.training import TrainingConfig, TrainingError, train
+from napari_unet.training import TrainingConfig, train
 from napari_unet.training.optimisation import Learner
 from tests.training.pictures import bright_discs, domes, small
 
 course_module = importlib.import_module("napari_unet.training.course")
+exams_module = importlib.import_module("napari_unet.training.exams")
+preparation_module = importlib.import_module("napari_unet.training.preparation")
 train_module = importlib.import_module("napari_unet.training.train")
+validation_module = importlib.import_module("napari_unet.training.validation")
 
 
 def _last(images, config, **more):
@@ -125,12 +131,43 @@ def _stopped_at(step, config):
     return seen[-1]
 
 
-def test_a_stop_keeps_what_was_learnt_by_then():
+def test_a_stop_keeps_the_networks_that_have_learnt_by_then():
     config = small(steps=90, networks=3)
     assert _stopped_at(5, config).model.architecture["kind"] == "unet"
-    second = _stopped_at(35, config).model
-    assert second.architecture["members"] == 2
-    assert second.instances
+    second = _stopped_at(50, config)
+    assert second.model.architecture["members"] == 2
+    assert second.model.instances
+    assert "2 of 3 networks" in second.message
+
+
+def test_a_network_that_has_just_begun_spoils_no_mean():
+    stopped = _stopped_at(33, small(steps=90, networks=3))
+    assert stopped.model.architecture["kind"] == "unet"
+    assert "1 of 3 networks" in stopped.message
+
+
+def test_a_stop_while_a_network_is_judged_still_judges_it(monkeypatch):
+    asked, tuned = [], []
+    real_examine, real_tune = exams_module.examine, train_module.tune
+
+    def slow(*arguments, **more):
+        for exam in real_examine(*arguments, **more):
+            asked.append(1)
+            yield exam
+
+    def spied(exams, *rest):
+        tuned.append(len(exams))
+        return real_tune(exams, *rest)
+
+    monkeypatch.setattr(validation_module, "examine", slow)
+    monkeypatch.setattr(train_module, "tune", spied)
+    reports = []
+    judging = lambda: any("network 1" in report.message for report in reports)  # noqa: E731
+    for report in train(_images(), small(steps=6, networks=3), should_stop=judging):
+        reports.append(report)  # noqa: PERF402
+    assert asked
+    assert tuned[0] > 0
+    assert reports[-1].model.architecture["kind"] == "unet"
 
 
 def test_what_a_crash_would_leave_holds_the_networks_before():
@@ -156,7 +193,7 @@ def test_a_network_that_fails_does_not_cost_those_before(monkeypatch):
     monkeypatch.setattr(Learner, "learn", fails_later)
     reports = list(train(_images(), small(steps=15, networks=3)))
     assert reports[-1].model.architecture["kind"] == "unet"
-    assert any("the cable was pulled" in report.message for report in reports)
+    assert any(r.message == "Network 2 ended early (the cable was pulled)" for r in reports)
 
 
 def test_a_network_that_diverges_does_not_cost_those_before(monkeypatch):
@@ -172,7 +209,7 @@ def test_a_network_that_diverges_does_not_cost_those_before(monkeypatch):
     assert last.model.architecture["kind"] == "unet"
 
 
-def test_time_is_shared_and_not_exceeded():
+def test_time_is_shared_by_the_networks():
     last = _last(_images(), small(steps=None, minutes=0.12, networks=2))
     assert last.model.architecture["members"] == 2
 
@@ -221,6 +258,33 @@ def test_going_on_from_an_ensemble_goes_on_with_each_of_its_networks(finished, m
         assert all(torch.equal(weights[name], v) for name, v in network.state_dict().items())
 
 
+def test_a_stop_loses_none_of_the_networks_that_are_gone_on_from(finished):
+    seen = []
+    stop = lambda: bool(seen) and seen[-1].step >= 3  # noqa: E731
+    seen.extend(train(_images(), small(steps=90), start=finished.model, should_stop=stop))
+    before, after = finished.model.network.networks, seen[-1].model.network.networks
+    assert [_equal(*pair) for pair in zip(before, after, strict=True)] == [False, True, True]
+    assert "1 of 3 networks went on, the others stay" in seen[-1].message
+
+
+def test_without_an_end_the_first_of_several_goes_on(finished):
+    seen = []
+    stop = lambda: bool(seen) and seen[-1].step >= 3  # noqa: E731
+    config = small(steps=None, until_stopped=True)
+    seen.extend(train(_images(), config, start=finished.model, should_stop=stop))
+    assert seen[-1].model.architecture["members"] == 3
+
+
+def test_another_kind_of_picture_begins_with_each_network_anew(finished):
+    images = [
+        annotate(np.stack([i.image[0, 0]] * 2), i.labels[0], channel_axis=0, name=i.name)
+        for i in _images()
+    ]
+    last = _last(images, small(steps=6), start=finished.model)
+    assert last.model.channels == 2
+    assert last.model.architecture["members"] == 3
+
+
 def test_going_on_from_one_network_is_one_network(finished):
     alone = _alone(finished.model)[0]
     last = _last(_images(), small(steps=6, networks=3), start=alone)
@@ -252,11 +316,67 @@ def test_few_cells_teach_every_network(monkeypatch):
     assert all(not kept for kept, _ in seen)
 
 
-def test_nothing_to_learn_from_is_said_once():
-    empty = annotate(np.zeros((64, 64), np.float32), np.zeros((64, 64), int), annotated=None)
-    blank = replace(empty, annotated=np.zeros_like(empty.annotated))
-    with pytest.raises(TrainingError):
-        _last([blank], small(networks=2))
+def test_preparing_for_long_costs_no_network_its_time(monkeypatch):
+    real = course_module.prepare
+
+    def slow(*arguments, known=(), **more):
+        if not known:
+            time.sleep(1.5)  # more than a third of the time
+        return real(*arguments, known=known, **more)
+
+    monkeypatch.setattr(course_module, "prepare", slow)
+    rates = []
+    real_learn = Learner.learn
+
+    def spied(learner, patches, progress):
+        rates.append(progress)
+        return real_learn(learner, patches, progress)
+
+    monkeypatch.setattr(Learner, "learn", spied)
+    last = _last(_images(), small(steps=None, minutes=0.07, networks=3))
+    assert last.model is not None
+    assert rates[0] < 0.2, "the schedule begins with the first step"
+
+
+def test_what_the_network_before_was_shown_is_not_prepared_again(monkeypatch):
+    made = []
+    real = preparation_module._scaled_slice
+
+    def spied(image, *rest):
+        made.append(image.name)
+        return real(image, *rest)
+
+    monkeypatch.setattr(preparation_module, "_scaled_slice", spied)
+    old = [bright_discs(20), bright_discs(21)]
+    _last(_images(), small(steps=6, networks=3), old_images=old)
+    assert [made.count(image.name) for image in old] == [1, 1]
+    assert len(made) <= 2 + 6 + 1, "one was kept back from the second network in between"
+
+
+def test_a_network_that_has_learnt_leaves_the_memory(monkeypatch):
+    learners, alive = [], []
+    real = Learner.__init__
+
+    def spied(learner, *arguments, **more):
+        alive.append([each() is not None for each in learners])
+        learners.append(weakref.ref(learner))
+        real(learner, *arguments, **more)
+
+    monkeypatch.setattr(Learner, "__init__", spied)
+    gc.collect()
+    gc.disable()
+    try:
+        _last(_images(), small(steps=6, networks=3))
+    finally:
+        gc.enable()
+    assert alive == [[], [False], [False, False]]
+
+
+def test_a_checkpoint_says_in_which_precision_it_was_learnt():
+    reports = list(train(_images(), small(steps=24)))
+    kept = [report.checkpoint for report in reports if report.checkpoint is not None]
+    wanted = reports[-1].model.provenance["precision"]
+    assert {model.provenance["precision"] for model in kept} == {wanted}
 
 
 def test_the_configuration_limits_how_many_there_are():

@@ -47,7 +47,8 @@ def test_networks_share_what_steps_are_left():
     clock = Clock(small(steps=10, networks=3))
     taken = []
     for network in (1, 2, 3):
-        lap = clock.lap(network)
+        clock.network = network
+        lap = clock.lap()
         assert (lap.step, lap.progress) == (0, 0)
         while not lap.over:
             clock.step += 1
@@ -58,9 +59,10 @@ def test_networks_share_what_steps_are_left():
 
 def test_networks_share_what_time_is_left():
     clock = Clock(small(steps=None, minutes=1.0, networks=3))
-    assert clock.lap(1).minutes == pytest.approx(1 / 3)
+    assert clock.lap().minutes == pytest.approx(1 / 3)
     clock.started -= 24
-    lap = clock.lap(2)
+    clock.network = 2
+    lap = clock.lap()
     assert lap.minutes == pytest.approx(0.3, abs=0.01)
     clock.started -= 9
     assert lap.progress == pytest.approx(0.5, abs=0.02)
@@ -72,6 +74,6 @@ def test_networks_share_what_time_is_left():
 def test_a_lap_without_an_end_is_never_over():
     clock = Clock(small(steps=None, until_stopped=True, networks=3))
     clock.started -= 100
-    lap = clock.lap(1)
+    lap = clock.lap()
     assert (lap.progress, lap.over) == (None, False)
     assert lap.used == pytest.approx(100, abs=1)

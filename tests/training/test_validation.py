@@ -45,7 +45,7 @@ def _pictures(count):
 
 def _validation(images, otherwise=(), **length):
     config = TrainingConfig.from_preset("quick", device="cpu", **length)
-    return Validation(images, config, Clock(config).lap(1), torch.device("cpu"), otherwise)
+    return Validation(images, config, Clock(config).lap(), torch.device("cpu"), otherwise)
 
 
 def _counted(monkeypatch, seconds=0.0):
@@ -129,7 +129,7 @@ def test_a_training_of_minutes_is_told_by_the_clock_and_one_of_steps_by_steps():
     assert validation.due
     endless = replace(validation._config, steps=None, until_stopped=True)
     clock = Clock(endless)
-    waiting = Validation([], endless, clock.lap(1), torch.device("cpu"))
+    waiting = Validation([], endless, clock.lap(), torch.device("cpu"))
     assert not waiting.due
     clock.started -= 31
     assert waiting.due

@@ -101,7 +101,7 @@ class _Chance:
         return np.roll(self.rng.permutation(number), -self._moved(number))
 
     def _moved(self, number: int) -> int:
-        return int(self.turn * number)
+        return round(self.turn * number)
 
 
 def _within_one(

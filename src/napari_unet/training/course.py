@@ -16,7 +16,12 @@ from napari_unet.prediction import PredictionError, never, out_of_memory
 from napari_unet.training.batches import Batches
 from napari_unet.training.checks import check_annotations, painted_values
 from napari_unet.training.errors import TrainingError
-from napari_unet.training.messages import late_classes_message, no_step_message, stopped_early
+from napari_unet.training.messages import (
+    late_classes_message,
+    network_ended_message,
+    no_step_message,
+    stopped_early,
+)
 from napari_unet.training.optimisation import Learner
 from napari_unet.training.patches import PatchSource
 from napari_unet.training.preparation import prepare
@@ -34,7 +39,7 @@ if TYPE_CHECKING:
     from napari_unet.training.configuration import TrainingConfig
     from napari_unet.training.exams import Exam
     from napari_unet.training.preparation import Lesson
-    from napari_unet.training.reports import Lap, TrainingReport
+    from napari_unet.training.reports import Clock, TrainingReport
 
 __all__ = ["MISHAPS", "Course", "Painting", "Subject"]
 
@@ -44,6 +49,7 @@ MISHAPS = (RuntimeError, MemoryError, ValueError, ArithmeticError, PredictionErr
 _PATCH_THREADS = 4  # prepare the next batch while a GPU takes a step
 _SEEDS_APART = 1_000_003  # so that neighbouring seeds share no network
 _SEEDS = 2**31
+_RIPE = 0.5  # share of its time after which an unfinished network may join others
 
 
 def _threads_for_patches(device: torch.device) -> int:
@@ -165,14 +171,14 @@ class Course:
     ----------
     subject : Subject
         What is learnt.
-    lap : Lap
-        The share of time or steps that this network has.
+    clock : Clock
+        Of the whole training.
     turn : int
         Which network of the training it is, from 0; each keeps back another part.
     start : TrainedModel or None
         Begin with its network.
     known : sequence of Lesson
-        What an earlier network was shown; nothing is prepared twice.
+        What the network before was shown, and need not be prepared again.
 
     Attributes
     ----------
@@ -183,7 +189,7 @@ class Course:
     def __init__(
         self,
         subject: Subject,
-        lap: Lap,
+        clock: Clock,
         *,
         turn: int,
         start: TrainedModel | None,
@@ -192,7 +198,8 @@ class Course:
         config = subject.config
         self.subject = subject
         self.config = replace(config, seed=(config.seed + turn * _SEEDS_APART) % _SEEDS)
-        self.lap = lap
+        self.clock = clock
+        self.turn = turn
         self.lessons, self.exams = split(
             subject.images,
             fraction=config.validation,
@@ -201,7 +208,6 @@ class Course:
             task=config.task,
             turn=turn / config.networks,
         )
-        self.validation = Validation(self.exams, config, lap, subject.device, self.lessons)
         self._start = start
         self._known = known
         self._rng = np.random.default_rng(self.config.seed)
@@ -209,8 +215,14 @@ class Course:
 
     @property
     def shown(self) -> Sequence[Lesson]:
-        """What the network was shown of the images, for the next network."""
-        return self._source.lessons
+        """What the network was shown, for the next network."""
+        old = self._old_source.lessons if self._old_source else []
+        return [*self._source.lessons, *old]
+
+    @property
+    def ripe(self) -> bool:
+        """Whether what it knows by now is worth being averaged with other networks."""
+        return (self.lap.progress or 0.0) >= _RIPE
 
     @property
     def kept_whole(self) -> list[str]:
@@ -226,17 +238,23 @@ class Course:
         TrainingError
             If it never took a step.
         """
+        old = self.subject.old
         self._source = self._prepare(self.lessons, self._known)
-        self._old_source = self._prepare(self.subject.old) if self.subject.old else None
-        with self.lap.clock.paused():
+        self._old_source = self._prepare(old, self._known) if old else None
+        self.lap = self.clock.lap()
+        self.validation = Validation(
+            self.exams, self.config, self.lap, self.subject.device, self.lessons
+        )
+        with self.clock.paused():
             network = self._new_network()
         self._learner = Learner(network, self.config, self.subject.device, self._rate_share)
         threads = _threads_for_patches(self.subject.device)
-        with Batches(self._draw_patch, threads=threads) as self._batches:
-            yield from self._take_steps()
+        # Not kept: it knows this object, which would live on with all its memory.
+        with Batches(self._draw_patch, threads=threads) as batches:
+            yield from self._take_steps(batches)
         if self.lap.step == 0:
             stopped = self.subject.should_stop()
-            raise TrainingError(no_step_message(self.lap.clock.seconds, stopped=stopped))
+            raise TrainingError(no_step_message(self.clock.seconds, stopped=stopped))
 
     def examine(self, *, stopped: bool) -> list[Exam]:
         """Predict as a person will: what was kept back, or else what was trained on.
@@ -259,11 +277,6 @@ class Course:
             If there is none that still holds numbers.
         """
         return self.validation.best or self._learner.snapshot()
-
-    @property
-    def dtype(self) -> torch.dtype | None:
-        """In which precision the steps were computed; None: float32."""
-        return self._learner.dtype
 
     def _prepare(
         self, images: Sequence[AnnotatedImage], known: Sequence[Lesson] = ()
@@ -307,7 +320,7 @@ class Course:
             _load_encoder(network, self.config)
         return network
 
-    def _take_steps(self) -> Iterator[TrainingReport]:
+    def _take_steps(self, batches: Batches) -> Iterator[TrainingReport]:
         """Take steps until the end; whatever goes wrong after the first, what is learnt stays."""
         self.validation.plan(0.0, 0.0)  # preparing took time
         if self.subject.goes_on and self.exams:  # so that a good model never becomes a worse one
@@ -315,34 +328,39 @@ class Course:
         while not self.lap.over and not self.subject.should_stop():
             yield from self._join_updates()
             try:
-                loss = self._step()
-                self.lap.clock.step += 1
-                yield self.lap.clock.report(loss=loss)
+                loss = self._step(batches)
+                self.clock.step += 1
+                yield self.clock.report(loss=loss)
                 if self.validation.due and not self.lap.over:
                     yield from self._validate()
             except MISHAPS as error:
                 if self.lap.step == 0:
                     raise
-                yield self.lap.clock.report(message=stopped_early(error))
+                yield self.clock.report(message=self._ended_early(error))
                 return
+
+    def _ended_early(self, error: BaseException) -> str:
+        if self.clock.networks == 1:
+            return stopped_early(error)
+        return network_ended_message(self.clock.network, error)
 
     def _validate(self) -> Iterator[TrainingReport]:
         """Validate, hand out the best network so far, and say when the next time is."""
-        used, seconds, before = self.lap.used, self.lap.clock.seconds, self.validation.best
+        used, seconds, before = self.lap.used, self.clock.seconds, self.validation.best
         if self.exams:  # or a snapshot is in vain
             model = self.subject.model(self._learner.snapshot())
             score = self.validation.score(model, self.subject.should_stop)
             if score is not None:
-                yield self.lap.clock.report(validation=score)
+                yield self.clock.report(validation=score)
         if self.lap.step > 0 and (self.validation.best is not before or not self.exams):
-            yield self.lap.clock.report(checkpoint=self.subject.model(self.best_network()))
-        self.validation.plan(self.lap.used - used, self.lap.clock.seconds - seconds)
+            yield self.clock.report(checkpoint=self.subject.model(self.best_network()))
+        self.validation.plan(self.lap.used - used, self.clock.seconds - seconds)
 
-    def _step(self) -> float:
+    def _step(self, batches: Batches) -> float:
         """Take one step, with a smaller batch when the memory is used up."""
         while True:
             try:
-                patches = self._batches.take(self._batch)
+                patches = batches.take(self._batch)
                 return self._learner.learn(patches, self.lap.progress)
             except (RuntimeError, MemoryError) as error:
                 if not out_of_memory(error) or self._batch == 1:
@@ -381,7 +399,7 @@ class Course:
                 self._source = self._prepare(joined, self._source.lessons)
         except (TrainingError, PredictionError, ValueError, MemoryError) as error:
             if not subject.should_stop():
-                yield self.lap.clock.report(message=f"The newest painting cannot join yet: {error}")
+                yield self.clock.report(message=f"The newest painting cannot join yet: {error}")
 
     def _refuse_late_classes(self, fresh: Sequence[AnnotatedImage]) -> Iterator[TrainingReport]:
         """Say once of each class that it came too late: the network has no output for it."""
@@ -392,7 +410,7 @@ class Course:
         if late:
             told.update(late)
             names = [subject.class_names.get(value, f"class {value}") for value in sorted(late)]
-            yield self.lap.clock.report(message=late_classes_message(names))
+            yield self.clock.report(message=late_classes_message(names))
 
 
 def _load_encoder(network: EncoderUNet, config: TrainingConfig) -> None:

@@ -19,6 +19,7 @@ __all__ = [
     "encoder_message",
     "kept_back_message",
     "late_classes_message",
+    "network_ended_message",
     "network_message",
     "no_step_message",
     "no_validation_message",
@@ -161,11 +162,14 @@ def no_step_message(seconds: float, *, stopped: bool) -> str:
 
 
 def network_message(number: int, of: int) -> str:
-    """Say which network of a training learns now, and why there are several."""
+    """Say which network of a training learns now, and what several are for."""
     told = f"Network {number} of {of}"
-    if number > 1:
-        return told
-    return f"{told}; each keeps another part back to be judged on, and their mean predicts"
+    return told if number > 1 else f"{told}; they share the time, and their mean predicts"
+
+
+def network_ended_message(number: int, error: BaseException) -> str:
+    """Say why one of several networks ended before its time."""
+    return f"Network {number} ended early ({_reason(error)})"
 
 
 def one_network_message(of: int) -> str:
@@ -180,10 +184,25 @@ def not_measured_message(error: BaseException) -> str:
 
 def stopped_early(error: BaseException) -> str:
     """Say why a training ended before its time; what it learnt so far is kept."""
-    reason = "the memory is used up" if out_of_memory(error) else str(error)
-    return f"The training stopped early ({reason}); what it learnt until then is kept"
+    return f"The training stopped early ({_reason(error)}); what it learnt until then is kept"
 
 
-def trained_message(steps: int, seconds: float) -> str:
-    """Say how long a training was."""
-    return f"Trained for {steps} steps in {duration(seconds)}"
+def _reason(error: BaseException) -> str:
+    return "the memory is used up" if out_of_memory(error) else str(error)
+
+
+def trained_message(
+    steps: int, seconds: float, *, networks: int = 1, of: int = 1, others_stay: bool = False
+) -> str:
+    """Say how long a training was, and how many of several networks learnt.
+
+    `others_stay` tells that those which did not are in the model as they were before.
+    """
+    told = f"Trained for {steps} steps in {duration(seconds)}"
+    if of == 1:
+        return told
+    if others_stay:
+        return f"{told}; {networks} of {of} networks went on, the others stay as they were"
+    if networks == of:
+        return f"{told}; the mean of {of} networks predicts"
+    return f"{told}; {networks} of {of} networks got far enough to predict"

@@ -125,10 +125,9 @@ class Clock:
             return None
         return self.seconds / self.step * (self.config.steps - self.step)
 
-    def lap(self, network: int) -> Lap:
-        """Begin the part of a network, numbered from 1: as much as each after it will have."""
-        self.network, left = network, self.networks - network + 1
-        begin = (self.progress or 0.0) if network > 1 else 0.0  # what prepares all is in the first
+    def lap(self) -> Lap:
+        """Begin the part of the network in turn: as much as each after it will have."""
+        begin, left = self.progress or 0.0, self.networks - self.network + 1
         return Lap(self, begin, 1.0 if left == 1 else begin + (1 - begin) / left, self.step)
 
     def report(self, **values: Any) -> TrainingReport:
@@ -174,12 +173,13 @@ class Lap:
         whole = self.clock.progress
         if whole is None:
             return None
-        return min(1.0, (whole - self.begin) / max(self.end - self.begin, 1e-9))
+        share = (whole - self.begin) / max(self.end - self.begin, 1e-9)
+        return 1.0 if share > 1 - 1e-9 else share  # so many steps are all, rounded or not
 
     @property
     def over(self) -> bool:
         """Whether the lap is used up."""
-        return self.progress is not None and self.progress >= 1
+        return self.clock.over or (self.progress is not None and self.progress >= 1)
 
     @property
     def used(self) -> float:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from napari_unet.network import Ensemble, TrainedModel, choose_device
+from napari_unet.network import Ensemble, TrainedModel, choose_device, fast_dtype
 from napari_unet.prediction import PredictionError, never, out_of_memory
 from napari_unet.training.checks import check_annotations, painted_values
 from napari_unet.training.course import MISHAPS, Course, Painting, Subject, taken
@@ -20,6 +21,7 @@ from napari_unet.training.fingerprints import fingerprint
 from napari_unet.training.messages import (
     encoder_message,
     kept_back_message,
+    network_ended_message,
     network_message,
     no_validation_message,
     not_measured_message,
@@ -27,7 +29,6 @@ from napari_unet.training.messages import (
     pixel_message,
     scale_message,
     start_message,
-    stopped_early,
     trained_message,
     unpainted_message,
     without_effect_message,
@@ -47,7 +48,7 @@ from napari_unet.training.transfer import (
 from napari_unet.training.tuning import as_mapping, tune
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 
     from napari_unet.annotations import AnnotatedImage
     from napari_unet.network import ClassLabel, Network, Standardisation
@@ -145,12 +146,15 @@ def _sentences() -> Iterator[None]:
 
 @dataclass(frozen=True, eq=False)
 class _Passed:
-    """A network that has learnt, what it says of its exams, and of which images these are."""
+    """A network that has learnt, what it says of its exams, and of which images these are.
 
+    `turn` counts the networks of the training from 0.
+    """
+
+    turn: int
     network: Network
     exams: Sequence[Exam]
     kept_back: Sequence[AnnotatedImage]
-    shown: Sequence[Lesson]
 
 
 class _Training:
@@ -181,8 +185,9 @@ class _Training:
                 "images that are painted further are told apart by their names; give each its own"
             )
         self.subject = self._subject(images, old_images, class_names, Painting(updates))
+        self.starts = members_of(start) if start else ()
         self.passed: list[_Passed] = []
-        self.dtype: torch.dtype | None = None
+        self.shown: Sequence[Lesson] = ()  # what the network before was shown
 
     def _subject(
         self,
@@ -215,52 +220,64 @@ class _Training:
         )
 
     def run(self) -> Iterator[TrainingReport]:
+        stopped = False
         for turn in range(self.clock.networks):
+            self.clock.network = turn + 1
             course = self._course(turn)
             yield from self._introduction(course, turn)
             try:
-                yield from self._teach(course, last=turn == self.clock.networks - 1)
+                stopped = yield from self._teach(course)
             except (TrainingError, *MISHAPS) as error:
                 if not self.passed:
                     raise
-                if not self.should_stop():
-                    yield self.clock.report(message=stopped_early(error))
-                break
+                stopped = self.should_stop()
+                if not self._ended:
+                    yield self.clock.report(message=network_ended_message(turn + 1, error))
             if self._ended:
                 break
-        yield from self._finish()
+        yield from self._finish(stopped=stopped)
 
-    def _teach(self, course: Course, *, last: bool) -> Iterator[TrainingReport]:
-        """Let one network learn, and ask what it says of what was kept back from it."""
+    def _teach(self, course: Course) -> Generator[TrainingReport, None, bool]:
+        """Let one network learn, and ask what it says of what was kept back from it.
+
+        Returns whether it was stopped before it was asked.
+        """
         for report in course.learn():
-            yield self._joined(report)
-        if last or self._ended:
-            yield self.clock.report(message=self._last_words)
+            yield from self._joined(report, course)
+        stopped, last = self.should_stop(), self.clock.network == self.clock.networks
+        if self.passed and not course.ripe:
+            return stopped
+        yield self.clock.report(message=self._what_comes)
         exams: Sequence[Exam] = ()
         try:
-            exams = course.examine(stopped=self.should_stop())
+            exams = course.examine(stopped=stopped)
+            if not last and not stopped and self.should_stop():
+                stopped, exams = True, course.examine(stopped=True)
         except MISHAPS as error:
             yield self.clock.report(message=not_measured_message(error))
-        self.dtype = course.dtype
-        self.passed.append(_Passed(course.best_network(), exams, course.exams, course.shown))
+        self.passed.append(_Passed(course.turn, course.best_network(), exams, course.exams))
+        self.shown = course.shown
+        return stopped
 
     @property
     def _ended(self) -> bool:
         return self.clock.over or self.should_stop()
 
     @property
-    def _last_words(self) -> str:
+    def _what_comes(self) -> str:
+        if self.clock.network < self.clock.networks and not self._ended:
+            return f"Measuring the quality of network {self.clock.network}"
         return "Choosing how probabilities become cells" if self.cells else "Measuring the quality"
 
     def _course(self, turn: int) -> Course:
-        """Return the next network's course, in an equal share of what time is left."""
-        starts = members_of(self.start) if self.start else (None,)
+        """Return the course of the next network."""
+        starts = self.starts or (None,)
         return Course(
             self.subject,
-            self.clock.lap(turn + 1),
+            self.clock,
             turn=turn,
             start=starts[turn % len(starts)],
-            known=self.passed[-1].shown if self.passed else (),
+            known=self.shown,
         )
 
     def _introduction(self, course: Course, turn: int) -> Iterator[TrainingReport]:
@@ -271,7 +288,9 @@ class _Training:
         else:
             self.subject.painting.next_network()
         if self.clock.networks > 1:
-            yield self.clock.report(message=network_message(turn + 1, self.clock.networks))
+            phase = "preparing" if turn == 0 else "training"
+            message = network_message(turn + 1, self.clock.networks)
+            yield self.clock.report(phase=phase, message=message)
 
     def _messages(self, first: Course) -> list[str]:
         """Return what is to be said before the first network."""
@@ -308,28 +327,42 @@ class _Training:
         """Whether the network finds single cells, not classes."""
         return self.config.task == "instances"
 
-    def _joined(self, report: TrainingReport) -> TrainingReport:
-        """Add the networks before to what would be lost in a crash."""
-        if report.checkpoint is None:
-            return report
-        model = self._model([report.checkpoint.network])
-        return replace(report, checkpoint=replace(model, provenance=self._provenance({})))
+    def _joined(self, report: TrainingReport, course: Course) -> Iterator[TrainingReport]:
+        """Add the networks before to what would be lost in a crash.
 
-    def _model(self, more: Sequence[Network] = ()) -> TrainedModel:
+        They are not given up for the mean with one that knows little yet.
+        """
+        if report.checkpoint is None:
+            yield report
+        elif not self.passed or course.ripe:
+            model = self._model({course.turn: report.checkpoint.network})
+            yield replace(report, checkpoint=replace(model, provenance=self._provenance({})))
+
+    def _model(self, more: Mapping[int, Network] = MappingProxyType({})) -> TrainedModel:
         """Return the networks so far as one model; how cells are cut is not tuned yet."""
-        networks = [*(each.network for each in self.passed), *more]
+        networks = list(
+            {**self._begun, **{each.turn: each.network for each in self.passed}, **more}.values()
+        )
         average: Averaged = "values" if self.config.task == "regression" else "probabilities"
         together = networks[0] if len(networks) == 1 else Ensemble(networks, average=average)
-        return self.subject.model(together)
+        return self.subject.model(together.eval())
 
-    def _finish(self) -> Iterator[TrainingReport]:
+    @property
+    def _begun(self) -> dict[int, Network]:
+        """The networks that are gone on from, by turn: what a stop leaves out stays as it was."""
+        fits = self.starts and self.starts[0].channels == self.subject.images[0].image.shape[1]
+        if not fits or not self.subject.goes_on:
+            return {}
+        return {turn: start.network for turn, start in enumerate(self.starts)}
+
+    def _finish(self, *, stopped: bool) -> Iterator[TrainingReport]:
         """Tune how cells are cut, and write down where the model is from.
 
         Every network speaks of what was kept back from it, so the tuning sees the parts of all.
         After a stop this goes on; a stop in the middle of it ends it.
         """
         model, scores = self._model(), None
-        should_stop = never if self.should_stop() else self.should_stop
+        should_stop = never if stopped else self.should_stop
         exams = [exam for each in self.passed for exam in each.exams]
         try:
             if self.cells and exams:
@@ -345,7 +378,17 @@ class _Training:
             progress=1.0,
             validation=score_of(scores) if scores and kept_back else None,
             model=replace(model, provenance=facts),
-            message=trained_message(self.clock.step, self.clock.seconds),
+            message=self._last_words,
+        )
+
+    @property
+    def _last_words(self) -> str:
+        return trained_message(
+            self.clock.step,
+            self.clock.seconds,
+            networks=len(self.passed),
+            of=max(self.clock.networks, len(self._begun)),
+            others_stay=len(self._begun) > len(self.passed),
         )
 
     @cached_property
@@ -364,7 +407,7 @@ class _Training:
             [*subject.images, *subject.old],
             data=self._data,
             device=subject.device,
-            dtype=self.dtype,
+            dtype=fast_dtype(subject.device),
             steps=self.clock.step,
             seconds=self.clock.seconds,
             cells=cells,
