@@ -16,12 +16,7 @@ from napari_unet.prediction import PredictionError, never, out_of_memory
 from napari_unet.training.batches import Batches
 from napari_unet.training.checks import check_annotations, painted_values
 from napari_unet.training.errors import TrainingError
-from napari_unet.training.messages import (
-    late_classes_message,
-    network_ended_message,
-    no_step_message,
-    stopped_early,
-)
+from napari_unet.training.messages import late_classes_message, no_step_message
 from napari_unet.training.optimisation import Learner
 from napari_unet.training.patches import PatchSource
 from napari_unet.training.preparation import prepare
@@ -184,6 +179,8 @@ class Course:
     ----------
     lessons, exams : list of AnnotatedImage
         What is trained on, and what was kept back.
+    mishap : Exception or None
+        What ended it before its time.
     """
 
     def __init__(
@@ -200,6 +197,7 @@ class Course:
         self.config = replace(config, seed=(config.seed + turn * _SEEDS_APART) % _SEEDS)
         self.clock = clock
         self.turn = turn
+        self.mishap: Exception | None = None
         self.lessons, self.exams = split(
             subject.images,
             fraction=config.validation,
@@ -336,13 +334,8 @@ class Course:
             except MISHAPS as error:
                 if self.lap.step == 0:
                     raise
-                yield self.clock.report(message=self._ended_early(error))
+                self.mishap = error
                 return
-
-    def _ended_early(self, error: BaseException) -> str:
-        if self.clock.networks == 1:
-            return stopped_early(error)
-        return network_ended_message(self.clock.network, error)
 
     def _validate(self) -> Iterator[TrainingReport]:
         """Validate, hand out the best network so far, and say when the next time is."""

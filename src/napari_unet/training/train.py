@@ -29,6 +29,7 @@ from napari_unet.training.messages import (
     pixel_message,
     scale_message,
     start_message,
+    stopped_early,
     trained_message,
     unpainted_message,
     without_effect_message,
@@ -187,6 +188,7 @@ class _Training:
         self.subject = self._subject(images, old_images, class_names, Painting(updates))
         self.starts = members_of(start) if start else ()
         self.passed: list[_Passed] = []
+        self.mishaps: list[str] = []
         self.shown: Sequence[Lesson] = ()  # what the network before was shown
 
     def _subject(
@@ -232,7 +234,7 @@ class _Training:
                     raise
                 stopped = self.should_stop()
                 if not self._ended:
-                    yield self.clock.report(message=network_ended_message(turn + 1, error))
+                    self._note(error)
             if self._ended:
                 break
         yield from self._finish(stopped=stopped)
@@ -244,6 +246,8 @@ class _Training:
         """
         for report in course.learn():
             yield from self._joined(report, course)
+        if course.mishap:
+            self._note(course.mishap)
         stopped, last = self.should_stop(), self.clock.network == self.clock.networks
         if self.passed and not course.ripe:
             return stopped
@@ -258,6 +262,12 @@ class _Training:
         self.passed.append(_Passed(course.turn, course.best_network(), exams, course.exams))
         self.shown = course.shown
         return stopped
+
+    def _note(self, error: Exception) -> None:
+        """Remember what ended a network before its time, to tell it at the end."""
+        several = self.clock.networks > 1
+        told = network_ended_message(self.clock.network, error) if several else stopped_early(error)
+        self.mishaps.append(told)
 
     @property
     def _ended(self) -> bool:
@@ -383,13 +393,14 @@ class _Training:
 
     @property
     def _last_words(self) -> str:
-        return trained_message(
+        told = trained_message(
             self.clock.step,
             self.clock.seconds,
             networks=len(self.passed),
             of=max(self.clock.networks, len(self._begun)),
             others_stay=len(self._begun) > len(self.passed),
         )
+        return ". ".join([told, *self.mishaps])
 
     @cached_property
     def _data(self) -> str:
