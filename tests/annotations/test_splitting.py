@@ -72,6 +72,17 @@ def test_pictures_that_say_nothing_are_left_out():
     assert {image.name for image in [*training, *validation]} == {"a", "b"}
 
 
+@pytest.mark.parametrize("empty", range(9))
+def test_empty_pictures_keep_no_cell_from_being_measured(empty):
+    nothing = np.zeros((96, 96), int)
+    images = [picture(grid_of_cells(), name="cells")]
+    images += [picture(nothing, np.ones((96, 96)), name="empty") for _ in range(empty)]
+    training, validation = halves(images)
+    assert [image.name for image in validation] == ["cells"]
+    assert validation[0].annotated.sum() == pytest.approx(96 * 96 / 4, rel=0.05)
+    assert [image.name for image in training] == ["cells"] + ["empty"] * empty
+
+
 def test_slices_of_a_stack_are_never_mixed():
     stack = picture(
         np.stack([grid_of_cells()] * 10), np.arange(10)[:, None, None] + np.zeros((10, 96, 96))
@@ -210,6 +221,13 @@ def test_a_class_at_one_side_is_never_kept_back():
 def test_classes_that_each_have_their_own_picture_all_teach():
     images = [picture(np.full((16, 16), value), name=str(value)) for value in (1, 2, 3)]
     assert halves(images, task="classes") == (images, [])
+
+
+def test_many_pictures_that_each_have_a_class_of_their_own_are_split_within():
+    images = [picture(np.full((40, 40), value), name=str(value)) for value in range(1, 7)]
+    training, validation = halves(images, task="classes")
+    for part in (training, validation):
+        assert [image.name for image in part] == ["1", "2", "3", "4", "5", "6"]
 
 
 def test_the_slices_of_a_stack_are_not_copied_to_be_counted(monkeypatch):

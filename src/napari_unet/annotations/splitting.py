@@ -38,12 +38,13 @@ def split(
 ) -> Split:
     """Keep a part of the annotation for validation.
 
-    Whole pictures are kept back where one is no more than the fraction. Of fewer pictures, so
-    that each of them teaches, slices of each stack, and of a single slice a contiguous quarter
-    behind a gap; or one of them after all, where they are too small for a gap. Pictures and slices
-    are kept in one run, because neighbours in a stack or sequence resemble each other. Pixels
-    that are not in a part are blanked in its `annotated`; nothing is cropped or copied, so
-    positions and the normalisation of a whole stack stay.
+    Whole pictures are kept back where one is no more than the fraction of those that can measure
+    anything: an empty one has no cell to find. Of fewer pictures, so that each of them teaches,
+    slices of each stack, and of a single slice a contiguous quarter behind a gap; or one of them
+    after all, where they are too small for a gap. Pictures and slices are kept in one run,
+    because neighbours in a stack or sequence resemble each other. Pixels that are not in a part
+    are blanked in its `annotated`; nothing is cropped or copied, so positions and the
+    normalisation of a whole stack stay.
 
     Parameters
     ----------
@@ -74,10 +75,13 @@ def split(
     used = [image for image in images if image.annotated.any()]
     if not used or fraction == 0:
         return used, []
-    if task == "instances" and sum(_worth(image, task) for image in used) < FEWEST_CELLS:
+    worth = [_worth(image, task) for image in used]
+    if task == "instances" and sum(worth) < FEWEST_CELLS:
         return used, []
-    if len(used) * fraction > _ONE_PICTURE:
-        return _by_image(used, fraction, chance, task)
+    if np.count_nonzero(worth) * fraction > _ONE_PICTURE:
+        training, validation = _by_image(used, fraction, chance, task)
+        if validation:
+            return training, validation
     each = [_within_one(image, fraction, gap, chance, task) for image in used]
     training, validation = ([part for parts in each for part in parts[n]] for n in (0, 1))
     if len(used) > 1 and not validation:
