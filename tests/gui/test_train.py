@@ -473,19 +473,30 @@ def test_an_image_without_paint_is_not_offered(viewer, dock, painted):
     assert dock._others.isHidden()
 
 
-def add_complete(viewer: Any, session: Session, name: str, task: str = "instances") -> Any:
-    """Add an image that is complete without anything painted, and choose the one before again."""
+def add_empty(
+    viewer: Any, session: Session, name: str, *, task: str = "instances", said: str = "complete"
+) -> Any:
+    """Add an image on which nothing is painted, and choose the one before again.
+
+    It is called complete, or a region says the same of a part of it.
+    """
     before = session.image_layers
     image = viewer.add_image(np.random.default_rng(1).random((40, 48)), name=name)
     session.choose([image])
     session.task = task
-    session.set_complete(0, True)
+    if said == "complete":
+        session.set_complete(0, True)
+    else:
+        session.region_layer("regions").add_rectangles(np.array([[0, 0], [39, 30]]))
     session.choose(before)
     return image
 
 
-def test_a_complete_image_without_cells_teaches_what_is_none(viewer, dock, painted, press, qtbot):
-    add_complete(viewer, painted, "empty")
+@pytest.mark.parametrize("said", ["complete", "region"])
+def test_an_image_that_is_said_to_hold_no_cell_teaches_what_is_none(
+    viewer, dock, painted, press, qtbot, said
+):
+    add_empty(viewer, painted, "empty", said=said)
     assert dock._others.text() == "Also learn from another annotated image"
     choose(dock, steps=2, minutes=None)
     press(dock, "Start training")
@@ -493,15 +504,16 @@ def test_a_complete_image_without_cells_teaches_what_is_none(viewer, dock, paint
     assert painted.model.provenance["images"] == ["cells", "empty"]
 
 
-def test_of_scribbles_a_complete_image_says_nothing(viewer, dock, painted):
+@pytest.mark.parametrize("said", ["complete", "region"])
+def test_of_scribbles_an_image_without_any_says_nothing(viewer, dock, painted, said):
     painted.task = "classes"
-    add_complete(viewer, painted, "empty", task="classes")
+    add_empty(viewer, painted, "empty", task="classes", said=said)
     assert other_annotations(painted) == []
     assert dock._others.isHidden()
 
 
 def test_complete_images_alone_name_no_cell(viewer, dock, session, press, qtbot):
-    session.choose([add_complete(viewer, session, "empty")])
+    session.choose([add_empty(viewer, session, "empty")])
     choose(dock, steps=2, minutes=None)
     press(dock, "Start training")
     wait(session, qtbot)

@@ -59,12 +59,13 @@ class Marks:
     confined: bool = False
 
     def says_something(self) -> bool:
-        """Tell whether there is anything to learn from: paint, values or a complete slice.
+        """Tell whether there is anything to learn from: paint, values, a complete slice, a region.
 
-        What is complete and empty shows what is no cell, but says nothing of scribbled classes.
-        Whether values are numbers is seen when they are read.
+        What is complete, or a region, and empty shows what is no cell, but says nothing of
+        scribbled classes. Whether values are numbers is seen when they are read.
         """
-        told = self.values is not None or (self.task != "classes" and self.complete.any())
+        looked_at = self.complete.any() or bool(self.region_outlines)
+        told = self.values is not None or (self.task != "classes" and looked_at)
         return bool(told or self.labels.any())
 
     def annotated(self) -> NDArray[Any]:

@@ -42,7 +42,7 @@ def _teaches_too(session: Session, labels: Labels) -> bool:
     same = [image.rgb for image in images] == [image.rgb for image in chosen]
     means = layers.fact(labels, TASK, "instances") == session.task
     alike = same and means and layers.fits(labels, images[0])
-    return alike and layers.says_something(labels)
+    return alike and layers.says_something(session.viewer, labels)
 
 
 def _named_alike(labels: Labels, before: Sequence[Labels]) -> bool:

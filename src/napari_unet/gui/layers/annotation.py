@@ -73,32 +73,23 @@ def snapshot_of(
     )
 
 
-def says_something(labels: Labels) -> bool:
-    """Tell whether a network can learn from a Labels layer; see `Marks.says_something`.
+def says_something(viewer: ViewerModel, labels: Labels) -> bool:
+    """Tell whether a network can learn from what belongs to labels; see `Marks.says_something`.
 
     A stack that is too large to look at counts as painted.
     """
-    if labels.data.size > _LOOKED_AT:
-        return True
-    painted = Marks(
-        labels=view_labels(labels), region_outlines=(), ignored_outlines=(), **_said(labels)
-    )
-    return painted.says_something()
+    return labels.data.size > _LOOKED_AT or marks_of(viewer, labels).says_something()
 
 
 def _drawn(viewer: ViewerModel, labels: Labels) -> dict[str, Any]:
     """Everything of `Marks` but the painted labels."""
     regions, ignored = (companion(viewer, labels, role) for role in (REGIONS, IGNORED))
-    return {
-        "region_outlines": outlines(regions, labels),
-        "ignored_outlines": outlines(ignored, labels),
-        **_said(labels),
-    }
-
-
-def _said(labels: Labels) -> dict[str, Any]:
-    """Everything of `Marks` that is told, not drawn: what is complete, what labels mean."""
     slices = volume_shape(labels)[0]
     complete = np.zeros(slices, dtype=bool)
     complete[[z for z in fact(labels, COMPLETE, ()) if z < slices]] = True
-    return {"complete": complete, "task": fact(labels, TASK, "instances")}
+    return {
+        "region_outlines": outlines(regions, labels),
+        "ignored_outlines": outlines(ignored, labels),
+        "complete": complete,
+        "task": fact(labels, TASK, "instances"),
+    }
