@@ -512,12 +512,14 @@ def test_of_scribbles_an_image_without_any_says_nothing(viewer, dock, painted, s
     assert dock._others.isHidden()
 
 
-def test_complete_images_alone_name_no_cell(viewer, dock, session, press, qtbot):
-    session.choose([add_empty(viewer, session, "empty")])
-    choose(dock, steps=2, minutes=None)
+@pytest.mark.parametrize("said", ["complete", "region"])
+def test_images_without_a_cell_alone_are_refused_at_once(viewer, dock, session, press, said):
+    for name in ("empty", "as empty"):
+        session.choose([add_empty(viewer, session, name, said=said)])
+    assert dock._others.text() == "Also learn from another annotated image"
     press(dock, "Start training")
-    wait(session, qtbot)
-    assert "no cell is painted" in dock.message.lower()
+    assert "Nothing is painted on “as empty” yet" in dock.message
+    assert not session.part(Trainer).running
 
 
 def test_painting_on_each_image_joins(viewer, dock, painted, press, qtbot, monkeypatch):

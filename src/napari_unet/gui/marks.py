@@ -65,8 +65,11 @@ class Marks:
         scribbled classes. Whether values are numbers is seen when they are read.
         """
         looked_at = self.complete.any() or bool(self.region_outlines)
-        told = self.values is not None or (self.task != "classes" and looked_at)
-        return bool(told or self.labels.any())
+        return bool(self.task != "classes" and looked_at) or self.is_painted()
+
+    def is_painted(self) -> bool:
+        """Tell whether there is paint, or values in its place: without, all is background."""
+        return self.values is not None or bool(self.labels.any())
 
     def annotated(self) -> NDArray[Any]:
         """Compute the (Z, Y, X) mask of what counts; slow on stacks, so ask in a worker thread.

@@ -186,7 +186,7 @@ class Trainer(QObject):
         self._copied = self._session.revision
         snapshot = self._session.snapshot()
         further = self._further(others)
-        if not (snapshot.says_something() or further):
+        if not any(each.is_painted() for each in (snapshot, *further.values())):
             raise LayerError(
                 f"Nothing is painted on “{self._session.name}” yet; paint a few cells with "
                 "“Annotate”, then start again."
