@@ -750,6 +750,29 @@ def test_touching_cells_that_join_a_single_one_stay_apart(session, lessons):
     assert seen[1].labels[1, 8, 8] != seen[1].labels[1, 8, 13]
 
 
+def test_erasing_all_of_a_complete_slice_does_not_make_it_background(session, lessons):
+    seen, meanwhile = lessons
+    labels = session.create_annotation()
+    session.set_complete(1, True)
+    square(labels, 1, 5, 5, 1)
+    meanwhile.append(lambda: square(labels, 1, 5, 5, 0))
+    meanwhile.append(lambda: square(labels, 1, 20, 5, 1))
+    session.part(Trainer).start(TrainingConfig())
+    assert [np.flatnonzero(lesson.labels[1, :, 7]).min() for lesson in seen] == [5, 20]
+
+
+def test_more_of_an_image_that_was_without_a_cell_joins(viewer, session, stack, lessons):
+    seen, meanwhile = lessons
+    labels = session.create_annotation()
+    square(labels, 1, 5, 5, 1)
+    session.choose([add_empty(viewer, session, "empty", said="region")])
+    meanwhile.append(lambda: session.set_complete(0, True))
+    session.part(Trainer).start(TrainingConfig(), others=[labels])
+    before, after = (lesson for lesson in seen if lesson.name == "empty")
+    assert after.annotated.all()
+    assert not before.annotated.all()
+
+
 def test_a_pixel_size_corrected_meanwhile_counts_from_the_next_training_on(session, stack, lessons):
     seen, meanwhile = lessons
     labels = session.create_annotation()

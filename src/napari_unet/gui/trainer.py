@@ -250,7 +250,9 @@ class Trainer(QObject):
                     self._leave(self._copy(labels, before), before)
 
     def _leave(self, snapshot: Snapshot, before: Snapshot) -> None:
-        if snapshot.says_something() and snapshot.task == before.task:
+        # Who erases all to paint it anew has not said yet that there is nothing but background.
+        erased = before.is_painted() and not snapshot.is_painted()
+        if snapshot.says_something() and snapshot.task == before.task and not erased:
             # By its name the training knows what of the image it keeps for validation, and by its
             # pixel size at which scale it works; a person may change both meanwhile.
             self._slot.put(replace(snapshot, name=before.name, pixel_size=before.pixel_size))
