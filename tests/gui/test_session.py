@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from napari.utils._proxies import PublicOnlyProxy
+from qtpy.QtCore import QObject
 
 from napari_unet.gui.class_names import ClassNames
 from napari_unet.gui.layers import LayerError, channels_of
@@ -226,6 +227,22 @@ def test_deleted_layers_are_let_go(qtbot: Any, viewer: Any, session: Session) ->
     del image
     gc.collect()
     assert gone() is None
+
+
+def test_a_session_is_freed_with_its_window_without_a_collection(qtbot: Any, viewer: Any) -> None:
+    viewer.add_image(picture(20, 30))
+    window = QObject()
+    session = Session(viewer, window)
+    session.create_annotation()
+    gone = weakref.ref(session)
+    gc.collect()
+    gc.disable()
+    try:
+        del session
+        window.deleteLater()
+        qtbot.waitUntil(lambda: gone() is None, timeout=2000)
+    finally:
+        gc.enable()
 
 
 def test_closing_the_viewer_stops_the_jobs(

@@ -84,9 +84,10 @@ class Session(QObject):
         self._settle.setSingleShot(True)
         self._settle.setInterval(_SETTLE_MS)
         self._settle.timeout.connect(self.annotations_changed)
-        self._watched = Watch(self)
-        self._watched.edited.connect(self._on_edited)
-        self._watched.replaced.connect(self._on_replaced)
+        # Not kept as an attribute: the two would keep each other, and layers, from being freed.
+        watch = self.part(Watch)
+        watch.edited.connect(self._on_edited)
+        watch.replaced.connect(self._on_replaced)
         viewer.layers.events.inserted.connect(self._on_layers)
         viewer.layers.events.removed.connect(self._on_layers)
         viewer.layers.events.reordered.connect(self._on_layers)
@@ -430,7 +431,7 @@ class Session(QObject):
         targets = layers.targets_of(self.viewer, self._images)
         found = (self.labels_layer, self.regions_layer, self.ignored_layer, *targets)
         self._own = [layer for layer in found if layer is not None]
-        self._watched.follow([*layers.annotation_layers(self.viewer), *targets])
+        self.part(Watch).follow([*layers.annotation_layers(self.viewer), *targets])
 
     def _on_name(self, event: Any = None) -> None:
         self.layers_changed.emit()
