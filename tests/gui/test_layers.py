@@ -41,7 +41,7 @@ PLACES = [
     ],
 )
 def test_images_become_z_c_y_x(layer: Image, shape: tuple[int, ...]) -> None:
-    array = layers.read_image([layer])
+    array = layers.image_stack([layer]).whole
     assert array.shape == shape
     assert layers.image_stack([layer])[shape[0] - 1].shape == shape[1:]
     assert np.array_equal(layers.image_stack([layer])[shape[0] - 1], array[-1])
@@ -52,7 +52,7 @@ def test_images_become_z_c_y_x(layer: Image, shape: tuple[int, ...]) -> None:
 def test_a_stack_reads_the_slices_that_the_layers_had(shape: tuple[int, ...]) -> None:
     image = Image(picture(*shape), rgb=shape[-1] == 3)
     other = Image(picture(*shape).astype(np.float32) / 2, rgb=shape[-1] == 3)
-    expected = layers.read_image([image, other])
+    expected = layers.image_stack([image, other]).whole
     stack = layers.image_stack([image, other])
     image.data = np.zeros_like(image.data)
     assert (stack.shape, stack.dtype) == (expected.shape, expected.dtype)
@@ -63,7 +63,7 @@ def test_a_stack_reads_the_slices_that_the_layers_had(shape: tuple[int, ...]) ->
 
 def test_several_layers_are_channels_in_order() -> None:
     red, green = Image(picture(4, 20, 30)), Image(picture(4, 20, 30) // 2)
-    array = layers.read_image([red, green])
+    array = layers.image_stack([red, green]).whole
     assert np.array_equal(array[:, 0], red.data)
     assert np.array_equal(array[:, 1], green.data)
 
@@ -79,7 +79,7 @@ def test_several_layers_are_channels_in_order() -> None:
 )
 def test_what_cannot_be_used_is_refused_in_a_sentence(images: list[Image], said: str) -> None:
     with pytest.raises(LayerError, match=said):
-        layers.read_image(images)
+        layers.image_stack(images)
 
 
 @pytest.mark.parametrize("place", PLACES)

@@ -43,7 +43,6 @@ __all__ = [
     "outlines",
     "painted_slices",
     "pixel_size",
-    "read_image",
     "read_labels",
     "read_labels_slice",
     "source_path",
@@ -89,7 +88,7 @@ def volume_shape(layer: Placed) -> tuple[int, int, int]:
 
 
 def channel_names(images: Sequence[Image]) -> list[str]:
-    """List what each channel of `read_image(images)` is called."""
+    """List what each channel of `image_stack(images)` is called."""
     names = []
     for layer in images:
         names += [f"{layer.name} {c}" for c in "RGB"] if layer.rgb else [layer.name]
@@ -118,17 +117,6 @@ def channel_looks(images: Sequence[Image]) -> list[dict[str, Any]]:
                 }
             )
     return looks
-
-
-def read_image(images: Sequence[Image]) -> NDArray[Any]:
-    """Copy the layers into one (Z, C, Y, X) array; an RGB layer gives three channels.
-
-    Raises
-    ------
-    LayerError
-        If there is none, one cannot be used, or their sizes differ.
-    """
-    return image_stack(images).whole
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,7 +157,13 @@ class ImageStack:
 
 
 def image_stack(images: Sequence[Image]) -> ImageStack:
-    """Return what reads the layers slice by slice, in any thread. Errors as `read_image`."""
+    """Return what reads the layers slice by slice, in any thread; an RGB layer is three channels.
+
+    Raises
+    ------
+    LayerError
+        If there is none, one cannot be used, or their sizes differ.
+    """
     check_same_size(images)
     z, y, x = volume_shape(images[0])
     sources = tuple((layer.data, layer.ndim == 3, bool(layer.rgb)) for layer in images)
