@@ -124,9 +124,10 @@ class TrainDock(Dock):
         self._others = QCheckBox()
         self._others.setToolTip(
             "<qt>Learn from every image of this window on which the same is painted, not from the "
-            "chosen one alone. A model that you start from does not forget the images that it "
-            "knows, if they are among them. Their channels have to be in the same order in the "
-            "layer list.</qt>"
+            "chosen one alone; for cells also from those without any that are called complete or "
+            "have a region. A model that you start from does not forget the images that it knows, "
+            "if they are among them. Their channels have to be in the same order in the layer "
+            "list.</qt>"
         )
         self._others.setChecked(remembered("train/other images", True))
         self._others.toggled.connect(lambda on: remember("train/other images", on))
