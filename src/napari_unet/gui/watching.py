@@ -20,7 +20,7 @@ __all__ = ["Watch"]
 
 
 class Watch(QObject):
-    """Listens to the layers that it is told to follow.
+    """Listens to the layers that it is told to follow; a part of the session.
 
     Attributes
     ----------
