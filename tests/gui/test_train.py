@@ -142,7 +142,7 @@ def test_training_leaves_a_model_in_the_session_and_in_a_file(
 def test_it_says_which_of_several_networks_learns(dock, painted, press, qtbot):
     choose(dock, steps=6, minutes=None, networks=2)
     seen = []
-    painted.part(Trainer).changed.connect(lambda: seen.append(dock._clock.text()))
+    painted.part(Trainer).changed.connect(lambda: seen.append(dock._times()))
     press(dock, "Start training")
     wait(painted, qtbot)
     assert any("network 1 of 2" in text for text in seen)
