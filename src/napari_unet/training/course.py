@@ -129,10 +129,6 @@ class Subject:
     should_stop: Callable[[], bool]
     painting: Painting
 
-    def taken(self, image: AnnotatedImage) -> AnnotatedImage:
-        """Return an image with nothing in it that must not decide anything."""
-        return taken(image, self.config)
-
     def gap(self, image: AnnotatedImage) -> int:
         """Return how far apart training and validation stay, in pixels of an image."""
         context = self.config.geometry.context
@@ -385,7 +381,7 @@ class Course:
             yield from self._refuse_late_classes(fresh)
             exams = {exam.name: exam for exam in self.exams}
             joined = [
-                subject.taken(without_exam(image, exams.get(image.name), subject.gap(image)))
+                taken(without_exam(image, exams.get(image.name), subject.gap(image)), self.config)
                 for image in fresh
             ]
             if any(image.annotated.any() for image in joined):
