@@ -74,7 +74,7 @@ def main() -> None:
     chosen = parser.parse_args()
     end = {"steps": chosen.steps} if chosen.steps else {"minutes": chosen.minutes}
     config = TrainingConfig.from_preset(
-        "best",
+        "quick",
         task=DATASETS[chosen.dataset].task,
         networks=chosen.networks,
         seed=chosen.seed,

@@ -215,10 +215,9 @@ def test_time_is_shared_by_the_networks():
     assert last.model.architecture["members"] == 2
 
 
-@pytest.mark.parametrize("preset", ["quick", "best"])
-def test_without_an_end_one_network_learns_and_it_says_why(preset):
+def test_without_an_end_one_network_learns_and_it_says_why():
     seen = []
-    config = replace(small(steps=None, until_stopped=True, networks=3), preset=preset)
+    config = small(steps=None, until_stopped=True, networks=3)
     stop = lambda: bool(seen) and seen[-1].step >= 3  # noqa: E731
     seen.extend(train(_images(), config, should_stop=stop))
     assert seen[-1].model.architecture["kind"] == "unet"

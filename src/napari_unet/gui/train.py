@@ -45,7 +45,6 @@ _REDRAW_MS = 250
 _PLAIN_WORDS = {
     "quick": "A small network, useful after minutes on any computer.",
     "balanced": "A larger network: better with a GPU, or over lunch.",
-    "best": "Three small networks that share the time; their mean predicts, three times slower.",
     "paper": "The network of 2015, literally; needs a GPU and hours.",
 }
 _GOING_ON = (

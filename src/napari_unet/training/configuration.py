@@ -117,8 +117,8 @@ class TrainingConfig:
     networks: int = option(
         1,
         "Train so many networks one after the other, each with another part kept back, and "
-        "predict the mean of what they say: better, and as many times slower to predict. They "
-        "share the time.",
+        "predict the mean of what they say: less a matter of chance, and as many times slower to "
+        "predict. They share the time, so give them more of it.",
         title="Networks averaged",
         min=1,
         max=MOST_MEMBERS,
@@ -495,7 +495,6 @@ PRESETS: Mapping[str, TrainingConfig] = MappingProxyType(
         "balanced": TrainingConfig(
             preset="balanced", minutes=15.0, width=32, patch=256, batch=4, averaging=0.995, views=4
         ),
-        "best": TrainingConfig(preset="best", minutes=30.0, networks=3),
         "paper": TrainingConfig(
             preset="paper",
             minutes=600.0,
@@ -516,5 +515,5 @@ PRESETS: Mapping[str, TrainingConfig] = MappingProxyType(
         ),
     }
 )
-"""quick: a useful network in minutes on a laptop. balanced: larger, for a GPU or over lunch. best:
-the mean of three networks as in quick. paper: Ronneberger et al. 2015, literally."""
+"""quick: a useful network in minutes on a laptop. balanced: better, on a GPU or over lunch.
+paper: Ronneberger et al. 2015, literally."""

@@ -24,7 +24,6 @@ __all__ = [
     "no_step_message",
     "no_validation_message",
     "not_measured_message",
-    "one_network_message",
     "pixel_message",
     "scale_message",
     "start_message",
@@ -170,11 +169,6 @@ def network_message(number: int, of: int) -> str:
 def network_ended_message(number: int, error: BaseException) -> str:
     """Say why one of several networks ended before its time."""
     return f"Network {number} ended early ({_reason(error)})"
-
-
-def one_network_message(of: int) -> str:
-    """Say why a training without an end has one network, and not as many as its preset."""
-    return f"One network learns, not {of}: nobody knows the time that they would share"
 
 
 def not_measured_message(error: BaseException) -> str:

@@ -25,7 +25,6 @@ from napari_unet.training.messages import (
     network_message,
     no_validation_message,
     not_measured_message,
-    one_network_message,
     pixel_message,
     scale_message,
     start_message,
@@ -317,8 +316,6 @@ class _Training:
         elif self.config.encoder is not None:
             messages.append(encoder_message(self.config.encoder, self.config.encoder_weights))
         messages.append(without_effect_message(self.in_vain))
-        if self.clock.networks < self.config.networks and "networks" not in self.in_vain:
-            messages.append(one_network_message(self.config.networks))
         if self.clock.networks == 1:
             messages.append(kept_back_message(first.kept_whole))
         if not first.exams:
