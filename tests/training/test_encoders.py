@@ -33,7 +33,9 @@ def weights(tmp_path_factory):
     import timm
 
     path = tmp_path_factory.mktemp("weights") / "resnet18.safetensors"
-    save_file(timm.create_model("resnet18", pretrained=False).state_dict(), path)
+    torch.manual_seed(0)
+    network = timm.create_model("resnet18", pretrained=False, zero_init_last=False)
+    save_file(network.state_dict(), path)  # no weight of zero keeps what is before it from learning
     return path
 
 
