@@ -72,7 +72,7 @@ class LossPlot(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._plot)
-        self.setMinimumHeight(190)
+        self.setMinimumHeight(130)  # beside a long message, in a window of 800 pixels
         self.setAccessibleName("Training curves")
         self.setToolTip(
             "Loss (left axis, lower is better): the error on patches that the network is learning "

@@ -166,7 +166,7 @@ class TrainDock(Dock):
         self.column.addWidget(self._clock)
         self._plot = LossPlot()
         self._plot.setMaximumHeight(280)
-        self.column.addWidget(self._plot, 1)
+        self.column.addWidget(self._plot, 100)  # before the empty room at the end
         self._save = button(
             "Save model as…",
             "Keep the model under a name of your own. Every trained model is kept in the "

@@ -297,9 +297,7 @@ class _Training:
         else:
             self.subject.painting.next_network()
         if self.clock.networks > 1:
-            phase = "preparing" if turn == 0 else "training"
-            message = network_message(turn + 1, self.clock.networks)
-            yield self.clock.report(phase=phase, message=message)
+            yield self.clock.report(message=network_message(turn + 1, self.clock.networks))
 
     def _messages(self, first: Course) -> list[str]:
         """Return what is to be said before the first network."""
