@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
 
 from napari_unet.files import load_model, save_model
 from napari_unet.gui import trainer
@@ -137,6 +139,24 @@ def test_training_leaves_a_model_in_the_session_and_in_a_file(
     assert "Trained for 3 steps" in dock.message
     assert button(dock, "Save model as").isEnabled()
     assert button(dock, "Start training").isEnabled()
+
+
+def test_what_follows_a_start_by_key_is_seen_below_all_options(dock, painted, press, qtbot):
+    choose(dock, minutes=1.0)
+    dock._form.advanced.expand(animate=False)
+    qtbot.waitUntil(lambda: dock._plot.visibleRegion().isEmpty())
+    QTest.keyClick(dock._preset, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
+    qtbot.waitUntil(lambda: not dock._plot.visibleRegion().isEmpty())
+    press(dock, "Stop")
+    wait(painted, qtbot)
+
+
+def test_why_nothing_follows_a_start_by_key_is_seen_below_all_options(dock, qtbot):
+    dock._form.advanced.expand(animate=False)
+    qtbot.waitUntil(lambda: dock._plot.visibleRegion().isEmpty())
+    QTest.keyClick(dock._preset, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
+    assert dock.warned
+    qtbot.waitUntil(lambda: not dock._message.visibleRegion().isEmpty())
 
 
 def test_it_says_which_of_several_networks_learns(dock, painted, press, qtbot):

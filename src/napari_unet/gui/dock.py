@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from qtpy.QtCore import QEvent, QSize, Qt
+from qtpy.QtCore import QEvent, QSize, Qt, QTimer
 from qtpy.QtGui import QKeyEvent, QKeySequence
 from qtpy.QtWidgets import (
     QAbstractButton,
@@ -44,6 +44,7 @@ class Dock(QWidget):
         super().__init__()
         self.session = Session.of(viewer)
         self._keys: dict[str, QAbstractButton] = {}
+        self._area = QScrollArea()
         self._body = QWidget()
         self.column = QVBoxLayout(self._body)
         self.column.setContentsMargins(6, 6, 6, 6)
@@ -53,20 +54,23 @@ class Dock(QWidget):
         self._message.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._message.setAccessibleName("Message")
         self._message.hide()
+        self._sought: QWidget = self._message
+        self._seek = QTimer(self)
+        self._seek.setSingleShot(True)
+        self._seek.timeout.connect(self._scroll)
 
     def finish(self, *, stretch: bool = True) -> None:
         """Put the line of words under the controls; called last in a dock's constructor."""
         self.column.addWidget(self._message)
         if stretch:
             self.column.addStretch(1)
-        area = QScrollArea()
-        area.setWidget(self._body)
-        area.setWidgetResizable(True)
-        area.setFrameShape(QFrame.Shape.NoFrame)
-        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._area.setWidget(self._body)
+        self._area.setWidgetResizable(True)
+        self._area.setFrameShape(QFrame.Shape.NoFrame)
+        self._area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
-        outer.addWidget(area)
+        outer.addWidget(self._area)
 
     def sizeHint(self) -> QSize:
         """Ask for the room in which nothing has to be scrolled."""
@@ -85,6 +89,14 @@ class Dock(QWidget):
     def warn(self, sentence: str) -> None:
         """Tell the user what went wrong, and what to do."""
         self.say(f"{_WARNING}{sentence[:1].upper()}{sentence[1:]}")
+
+    def scroll_to(self, control: QWidget | None = None) -> None:
+        """Bring a control into view, or what the user is being told, once it has its place."""
+        self._sought = control or self._message
+        self._seek.start(0)
+
+    def _scroll(self) -> None:
+        self._area.ensureWidgetVisible(self._sought)
 
     @property
     def warned(self) -> bool:

@@ -322,6 +322,7 @@ class TrainDock(Dock):
             self._trainer.start(self._config(), self._from.start, self._from.name, others)
         except ValueError as error:
             self.warn(str(error))
+        self.scroll_to(None if self.warned else self._plot)
 
     def _on_training(self) -> None:
         """Show the beginning and the end at once, what lies between now and then."""
