@@ -167,6 +167,8 @@ def test_it_says_which_of_several_networks_learns(dock, painted, press, qtbot):
     wait(painted, qtbot)
     assert any("network 1 of 2" in text for text in seen)
     assert any("network 2 of 2" in text for text in seen)
+    assert "mean of 2 networks" in dock.message
+    assert "Network 1" not in dock.message, "that was for the beginning"
     assert load_model(painted.model_path).architecture["members"] == 2
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from qtpy.QtWidgets import QLabel, QPushButton, QScrollArea, QWidget
 
+from napari_unet.gui.train import TrainDock
 from napari_unet.gui.workbench import Workbench
 
 if TYPE_CHECKING:
@@ -69,3 +70,19 @@ def test_it_fits_a_small_screen_and_cuts_nothing_off(
     assert window.width() <= 1280
     assert window.height() <= 800
     assert bench.width() <= 400
+
+
+def test_what_a_training_says_is_seen_on_a_small_screen(
+    qtbot: Any, viewer: Any, bench: Workbench
+) -> None:
+    viewer.add_image(np.zeros((3, 64, 64), dtype=np.uint8), name="cells")
+    viewer.window._qt_window.resize(1280, 800)
+    bench.pages.setCurrentIndex(ORDER.index("Train"))
+    dock = bench.findChild(TrainDock)
+    qtbot.wait(50)
+    empty = dock._plot.height()
+    dock.say("Trained for so many steps in so many minutes, and what to do then. " * 3)
+    qtbot.wait(100)
+    message = dock._message
+    assert message.visibleRegion().boundingRect() == message.rect()
+    assert empty > dock._plot.height(), "the curves give way"

@@ -332,8 +332,8 @@ class TrainingConfig:
     working_scale: float | None = option(
         None,
         "Pixels that the network sees per pixel of the image; chosen from the size of the "
-        "annotated cells when empty. Classes stay at 1: try 0.25 to 0.5 for structures of a "
-        "hundred pixels or more.",
+        "annotated cells when empty. Classes stay at 1: try 0.25 for structures of a hundred "
+        "pixels or more.",
         title="Working scale",
         min=0.02,
         max=4.0,
