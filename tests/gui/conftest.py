@@ -25,10 +25,13 @@ def picture(*shape: int) -> np.ndarray:
 
 @pytest.fixture
 def button(qtbot: Any) -> Callable[[QWidget, str], Any]:
-    """Find the visible button that starts with a text."""
+    """Find the visible button that starts with a text, once it has its place."""
+
+    def placed(button: QAbstractButton) -> bool:
+        return button.isVisible() and button.height() >= button.minimumSizeHint().height()
 
     def named(root: QWidget, text: str) -> list[Any]:
-        found = [b for b in root.findChildren(QAbstractButton) if b.isVisible()]
+        found = [b for b in root.findChildren(QAbstractButton) if placed(b)]
         return [b for b in found if b.text().startswith(text)]
 
     def find(root: QWidget, text: str) -> Any:

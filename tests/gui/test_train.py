@@ -141,19 +141,24 @@ def test_training_leaves_a_model_in_the_session_and_in_a_file(
     assert button(dock, "Start training").isEnabled()
 
 
-def test_what_follows_a_start_by_key_is_seen_below_all_options(dock, painted, press, qtbot):
+def test_start_progress_and_curves_stay_in_sight_below_all_options(dock, painted, press, qtbot):
+    dock.resize(340, 500)
     choose(dock, minutes=1.0)
+    bar = dock._controls.verticalScrollBar()
     dock._form.advanced.expand(animate=False)
-    qtbot.waitUntil(lambda: dock._plot.visibleRegion().isEmpty())
+    qtbot.waitUntil(lambda: bar.maximum() > 0)
+    assert not dock._plot.isVisible(), "the room is for the options before there are curves"
     QTest.keyClick(dock._preset, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
-    qtbot.waitUntil(lambda: not dock._plot.visibleRegion().isEmpty())
+    qtbot.waitUntil(dock._plot.isVisible)
+    for shown in (dock._start, dock._stop, dock._progress, dock._clock, dock._plot, dock._so_far):
+        assert shown.visibleRegion().boundingRect() == shown.rect()
     press(dock, "Stop")
     wait(painted, qtbot)
 
 
 def test_why_nothing_follows_a_start_by_key_is_seen_below_all_options(dock, qtbot):
     dock._form.advanced.expand(animate=False)
-    qtbot.waitUntil(lambda: dock._plot.visibleRegion().isEmpty())
+    qtbot.waitUntil(lambda: dock._controls.verticalScrollBar().maximum() > 0)
     QTest.keyClick(dock._preset, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
     assert dock.warned
     qtbot.waitUntil(lambda: not dock._message.visibleRegion().isEmpty())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -11,9 +11,9 @@ import torch
 from napari_unet.augmentation.intensity import Intensity, change_intensity, draw_intensity
 from napari_unet.augmentation.warping import (
     draw_controls,
-    interpolate_controls,
     resample,
     sampling_grid,
+    spline_rank,
 )
 
 if TYPE_CHECKING:
@@ -81,6 +81,16 @@ class Augmentation:
     controls: NDArray[np.float64] | None
     intensity: Intensity
     interpolation: Literal["linear", "cubic"] = "cubic"
+    _offsets: dict[Shape, NDArray[np.float32]] = field(default_factory=dict, init=False, repr=False)
+
+    def offsets(self, shape: Shape) -> NDArray[np.float32]:
+        """Say from where, relative to the centre, each output pixel is read: (2, Y, X) float32.
+
+        They are computed once for each shape: how large a patch must be depends on them, too.
+        """
+        if shape not in self._offsets:
+            self._offsets[shape] = _offsets(self, shape)
+        return self._offsets[shape]
 
 
 def draw(config: AugmentationConfig, shape: Shape, rng: np.random.Generator) -> Augmentation:
@@ -142,10 +152,8 @@ def apply(augmentation: Augmentation, patch: Patch, *, output_shape: Shape | Non
     shape = (size[0], size[1]) if output_shape is None else output_shape
     if shape[0] > size[0] or shape[1] > size[1]:
         raise ValueError(f"the output {shape} is larger than the patch {size}; read a larger one")
-    read = _offsets(augmentation, shape)
-    for axis in (0, 1):
-        read[axis] += (size[axis] - shape[axis]) // 2 + (shape[axis] - 1) / 2
-    grid = sampling_grid(read, size)
+    centre = [(size[axis] - shape[axis]) // 2 + (shape[axis] - 1) / 2 for axis in (0, 1)]
+    grid = sampling_grid(augmentation.offsets(shape), size, centre)
     image = _read(
         patch.image, grid, "bicubic" if augmentation.interpolation == "cubic" else "bilinear"
     )
@@ -177,15 +185,15 @@ _KNOWN = 0.5
 
 
 def _offsets(augmentation: Augmentation, shape: Shape) -> NDArray[np.float32]:
-    """Say from where, relative to the centre, each output pixel is read: (2, Y, X)."""
-    matrix = augmentation.matrix
-    y = np.arange(shape[0])[:, np.newaxis] - (shape[0] - 1) / 2
-    x = np.arange(shape[1]) - (shape[1] - 1) / 2
+    """Add the affine and the elastic part, each of them columns times rows: one product."""
+    y, x = (np.arange(size) - (size - 1) / 2 for size in shape)
     offsets = np.empty((2, *shape), dtype=np.float32)
-    for axis, (of_y, of_x) in enumerate(matrix):
-        np.add(of_y * y, of_x * x, out=offsets[axis], casting="same_kind")
-    if augmentation.controls is not None:
-        offsets += interpolate_controls(augmentation.controls, shape)
+    for axis, (of_y, of_x) in enumerate(augmentation.matrix):
+        columns, rows = [of_y * y, np.ones_like(y)], [np.ones_like(x), of_x * x]
+        if augmentation.controls is not None:
+            down, right = spline_rank(augmentation.controls[axis], shape)
+            columns, rows = [*columns, *down], [*rows, *right]
+        np.matmul(np.array(columns, np.float32).T, np.array(rows, np.float32), out=offsets[axis])
     return offsets
 
 
@@ -204,7 +212,8 @@ def source_shape(augmentation: Augmentation, output_shape: Shape) -> Shape:
     tuple of int
         Height and width, at least those of the output and larger by even numbers.
     """
-    reach = np.abs(_offsets(augmentation, output_shape)).max(axis=(1, 2))
+    offsets = augmentation.offsets(output_shape)
+    reach = np.maximum(offsets.max(axis=(1, 2)), -offsets.min(axis=(1, 2)))
     margins = np.ceil(reach - (np.array(output_shape) - 1) / 2).astype(int).clip(0)
     # Cubic interpolation reads two pixels to each side.
     height, width = (

@@ -70,9 +70,23 @@ def interpolate_controls(controls: NDArray[np.float64], shape: Shape) -> NDArray
     """
     if min(shape) < 1:
         raise ValueError(f"a displacement has at least one pixel, got shape {tuple(shape)}")
-    down = _spline_basis(shape[0], controls.shape[1])
-    right = _spline_basis(shape[1], controls.shape[2])
-    return (down @ controls @ right.T).astype(np.float32)
+    planes = [down.T @ right for down, right in (spline_rank(axis, shape) for axis in controls)]
+    return np.stack(planes).astype(np.float32)
+
+
+def spline_rank(
+    controls: NDArray[np.float64], shape: Shape
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Write a cubic spline through control points (grid, grid) as a sum of columns times rows.
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        (grid, Y) and (grid, X): the first, transposed, times the second is the spline.
+    """
+    down = _spline_basis(shape[0], controls.shape[0])
+    right = _spline_basis(shape[1], controls.shape[1])
+    return (down @ controls).T, right.T
 
 
 @lru_cache(maxsize=64)
@@ -254,26 +268,29 @@ def _taps(at: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
 
 
 def sampling_grid(
-    read: NDArray[np.float32] | tuple[NDArray[Any], NDArray[Any]], size: Sequence[int]
+    offsets: NDArray[np.float32], size: Sequence[int], centre: Sequence[float]
 ) -> torch.Tensor:
     """Write places in pixels as `torch.nn.functional.grid_sample` wants them.
 
     Parameters
     ----------
-    read
-        (2, y, x): the places, in y and x.
+    offsets
+        (2, y, x) float32: the places relative to `centre`, in y and x.
     size
         Height and width of what is read.
+    centre
+        In pixels from the first one, in y and x.
 
     Returns
     -------
     torch.Tensor
         (y, x, 2) float32, x first, -1 and 1 on the centres of the first and the last pixel.
     """
-    grid = np.empty((*read[0].shape, 2), dtype=np.float32)
+    scale = [2 / max(pixels - 1, 1) for pixels in size]
+    grid = np.empty((*offsets.shape[1:], 2), dtype=np.float32)
     for axis, into in ((0, 1), (1, 0)):
-        np.multiply(read[axis], np.float32(2 / max(size[axis] - 1, 1)), out=grid[..., into])
-    grid -= 1
+        np.multiply(offsets[axis], np.float32(scale[axis]), out=grid[..., into])
+        grid[..., into] += np.float32(centre[axis] * scale[axis] - 1)
     return torch.from_numpy(grid)
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from qtpy.QtCore import QEvent, QSize, Qt, QTimer
-from qtpy.QtGui import QKeyEvent, QKeySequence
+from qtpy.QtCore import QEvent, QObject, QSize, Qt
+from qtpy.QtGui import QKeyEvent, QKeySequence, QResizeEvent
 from qtpy.QtWidgets import (
     QAbstractButton,
     QComboBox,
@@ -28,11 +28,56 @@ if TYPE_CHECKING:
 __all__ = ["Dock", "add_field", "button", "combo", "fields", "row", "words"]
 
 _WIDTH = 300
+_LEAST_HEIGHT = 120  # of the controls that scroll
 _WARNING = "⚠ "
 
 
+class _Controls(QScrollArea):
+    """Controls in a column: they take the height they need, and scroll where there is less."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = QWidget()
+        self.column = QVBoxLayout(self.body)
+        self.column.setContentsMargins(6, 6, 6, 6)
+        self.column.setSpacing(6)
+        self.setWidget(self.body)
+        self.setWidgetResizable(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
+
+    def sizeHint(self) -> QSize:
+        """Ask for as much height as the controls have at this width."""
+        hint, room = self.body.sizeHint(), self.maximumViewportSize()
+        height = hint.height()
+        if self.column.hasHeightForWidth():
+            least = self.column.totalMinimumSize().height()
+            height = max(least, self.column.totalHeightForWidth(room.width()))
+        return QSize(hint.width(), height + self.height() - room.height())
+
+    def minimumSizeHint(self) -> QSize:
+        """Do with some height, or with less where there is not more to show."""
+        hint = super().minimumSizeHint()
+        return QSize(hint.width(), min(_LEAST_HEIGHT, self.sizeHint().height()))
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """Need another height at another width: words wrap."""
+        super().resizeEvent(event)
+        if event is not None and event.size().width() != event.oldSize().width():
+            self.updateGeometry()
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        """Make room where a control was shown, hidden or folded."""
+        if event is not None and event.type() == QEvent.Type.LayoutRequest:
+            self.updateGeometry()
+        return super().eventFilter(watched, event)
+
+
 class Dock(QWidget):
-    """A dock of one viewer: controls in `column`, and one sentence below them.
+    """A dock of one viewer: controls in `column`, what is always seen in `foot`, and one sentence.
+
+    Where the window is too low for all of it, the column scrolls; the foot and the sentence stay.
 
     Parameters
     ----------
@@ -44,42 +89,36 @@ class Dock(QWidget):
         super().__init__()
         self.session = Session.of(viewer)
         self._keys: dict[str, QAbstractButton] = {}
-        self._area = QScrollArea()
-        self._body = QWidget()
-        self.column = QVBoxLayout(self._body)
-        self.column.setContentsMargins(6, 6, 6, 6)
-        self.column.setSpacing(6)
+        self._controls = _Controls()
+        self.column = self._controls.column
+        self.foot = QVBoxLayout()
+        self.foot.setContentsMargins(6, 0, 6, 6)
+        self.foot.setSpacing(6)
         self._message = QLabel()
         self._message.setWordWrap(True)
         self._message.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._message.setAccessibleName("Message")
         self._message.hide()
-        self._sought: QWidget = self._message
-        self._seek = QTimer(self)
-        self._seek.setSingleShot(True)
-        self._seek.timeout.connect(self._scroll)
 
-    def finish(self, *, stretch: bool = True) -> None:
-        """Put the line of words under the controls; called last in a dock's constructor."""
-        self.column.addWidget(self._message)
-        if stretch:
-            self.column.addStretch(1)
-        self._area.setWidget(self._body)
-        self._area.setWidgetResizable(True)
-        self._area.setFrameShape(QFrame.Shape.NoFrame)
-        self._area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    def finish(self) -> None:
+        """Put the foot and the line of words under the controls; called last in a constructor."""
+        self.foot.addWidget(self._message)
+        self.foot.addStretch(1)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
-        outer.addWidget(self._area)
+        outer.setSpacing(0)
+        outer.addWidget(self._controls)
+        outer.addLayout(self.foot, 1)
 
     def sizeHint(self) -> QSize:
         """Ask for the room in which nothing has to be scrolled."""
-        hint = self._body.sizeHint()
+        hint = super().sizeHint()
         return QSize(max(hint.width(), _WIDTH), hint.height())
 
     def minimumSizeHint(self) -> QSize:
         """Never be narrower than the controls; what is too high can be scrolled."""
-        return QSize(self._body.minimumSizeHint().width(), 120)
+        width = self._controls.body.minimumSizeHint().width()
+        return QSize(width, super().minimumSizeHint().height())
 
     def say(self, sentence: str) -> None:
         """Tell the user something; an empty sentence hides the line."""
@@ -89,14 +128,6 @@ class Dock(QWidget):
     def warn(self, sentence: str) -> None:
         """Tell the user what went wrong, and what to do."""
         self.say(f"{_WARNING}{sentence[:1].upper()}{sentence[1:]}")
-
-    def scroll_to(self, control: QWidget | None = None) -> None:
-        """Bring a control into view, or what the user is being told, once it has its place."""
-        self._sought = control or self._message
-        self._seek.start(0)
-
-    def _scroll(self) -> None:
-        self._area.ensureWidgetVisible(self._sought)
 
     @property
     def warned(self) -> bool:

@@ -2,15 +2,7 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import (
-    QButtonGroup,
-    QFrame,
-    QPushButton,
-    QScrollArea,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QButtonGroup, QPushButton, QVBoxLayout, QWidget
 
 __all__ = ["Pages"]
 
@@ -23,7 +15,7 @@ class Pages(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._areas: list[QScrollArea] = []
+        self._pages: list[QWidget] = []
         self._titles: list[QPushButton] = []
         self._headings = QButtonGroup(self)
         self._headings.idClicked.connect(self.setCurrentIndex)
@@ -33,22 +25,22 @@ class Pages(QWidget):
 
     def addItem(self, page: QWidget, title: str, tooltip: str) -> int:
         """Add a page under a heading; the first one is open."""
-        index = len(self._areas)
+        index = len(self._pages)
         heading = QPushButton(title)
         heading.setCheckable(True)
         heading.setToolTip(f"<qt>{tooltip}</qt>")
         heading.setStyleSheet("text-align: left; padding: 4px 8px;")
         self._headings.addButton(heading, index)
         self._titles.append(heading)
-        self._areas.append(_scrolling(page))
+        self._pages.append(page)
         self._column.addWidget(heading)
-        self._column.addWidget(self._areas[index], 1)
+        self._column.addWidget(self._pages[index], 1)
         self.setCurrentIndex(max(self.currentIndex(), 0))
         return index
 
     def count(self) -> int:
         """Return the number of pages."""
-        return len(self._areas)
+        return len(self._pages)
 
     def itemText(self, index: int) -> str:
         """Return the heading of a page."""
@@ -61,15 +53,5 @@ class Pages(QWidget):
     def setCurrentIndex(self, index: int) -> None:
         """Open one page and close the others."""
         self._titles[index].setChecked(True)
-        for n, area in enumerate(self._areas):
-            area.setVisible(n == index)
-
-
-def _scrolling(page: QWidget) -> QScrollArea:
-    """Let a page scroll up and down where the window is too low for it."""
-    area = QScrollArea()
-    area.setWidget(page)
-    area.setWidgetResizable(True)
-    area.setFrameShape(QFrame.Shape.NoFrame)
-    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-    return area
+        for n, page in enumerate(self._pages):
+            page.setVisible(n == index)

@@ -151,7 +151,7 @@ class TrainDock(Dock):
         )
         self.bind_key("Ctrl+Return", self._start)
         self._stop = button("Stop", "End now and keep the best network so far.", self._trainer.stop)
-        self.column.addLayout(row(self._start, self._stop))
+        self.foot.addLayout(row(self._start, self._stop))
         self._progress = QProgressBar()
         self._progress.setRange(0, 1000)
         self._progress.setTextVisible(False)
@@ -160,13 +160,13 @@ class TrainDock(Dock):
         self._progress.setToolTip(
             "<qt>How much of the time is used up; it runs to and fro until you press Stop.</qt>"
         )
-        self.column.addWidget(self._progress)
+        self.foot.addWidget(self._progress)
         self._clock = words()
         self._clock.setToolTip("<qt>Time since the start, and time left.</qt>")
-        self.column.addWidget(self._clock)
+        self.foot.addWidget(self._clock)
         self._plot = LossPlot()
         self._plot.setMaximumHeight(280)
-        self.column.addWidget(self._plot, 100)  # before the empty room at the end
+        self.foot.addWidget(self._plot, 100)  # before the empty room at the end
         self._save = button(
             "Save model as…",
             "Keep the model under a name of your own. Every trained model is kept in the "
@@ -179,7 +179,7 @@ class TrainDock(Dock):
             "cells are cut is tuned at the end.",
             self._trainer.use_checkpoint,
         )
-        self.column.addLayout(row(self._so_far, self._save))
+        self.foot.addLayout(row(self._so_far, self._save))
         self.finish()
 
     def _connect(self) -> None:
@@ -322,7 +322,6 @@ class TrainDock(Dock):
             self._trainer.start(self._config(), self._from.start, self._from.name, others)
         except ValueError as error:
             self.warn(str(error))
-        self.scroll_to(None if self.warned else self._plot)
 
     def _on_training(self) -> None:
         """Show the beginning and the end at once, what lies between now and then."""
@@ -348,6 +347,8 @@ class TrainDock(Dock):
         task = self._task if trainer.report is None else trainer.task
         self._plot.name_score(f"Validation {_SCORES.get(task, 'score')}")
         self._plot.show_curves(trainer.curve.loss, trainer.curve.validation)
+        # Before there are any, the room is for the options.
+        self._plot.setVisible(trainer.running or trainer.report is not None)
         self._show_progress()
         self._clock.setText(self._times())
         self._show_buttons()
