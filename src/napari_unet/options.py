@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import field, fields
 from functools import cache
+from numbers import Integral
 from typing import Any, get_args, get_type_hints
 
 __all__ = ["check_limits", "option"]
@@ -50,8 +51,11 @@ def check_limits(config: Any) -> None:
         if "choices" in limits and value not in limits["choices"]:
             choices = ", ".join(map(str, limits["choices"]))
             raise ValueError(f"{entry.name} is {value!r}; choose {choices}")
-        if "min" not in limits or (value is None and entry.name in _may_be_none(kind)):
+        kinds = _kinds(kind)[entry.name]
+        if "min" not in limits or (value is None and type(None) in kinds):
             continue
+        if value is not None and float not in kinds and not isinstance(value, Integral):
+            raise ValueError(f"{entry.name} is {value}; it must be a whole number")
         if value is None or not limits["min"] <= value <= limits["max"]:
             raise ValueError(
                 f"{entry.name} is {value}; it must be from {limits['min']} to {limits['max']}"
@@ -59,6 +63,6 @@ def check_limits(config: Any) -> None:
 
 
 @cache
-def _may_be_none(kind: type) -> frozenset[str]:
-    hints = get_type_hints(kind)
-    return frozenset(name for name, hint in hints.items() if type(None) in get_args(hint))
+def _kinds(kind: type) -> dict[str, tuple[Any, ...]]:
+    """Return what each field may hold."""
+    return {name: (hint, *get_args(hint)) for name, hint in get_type_hints(kind).items()}

@@ -208,3 +208,10 @@ def test_what_is_infinite_where_nothing_counts_is_left_out():
     values = np.array([[np.inf, 2.0]])
     made = annotate_values(np.zeros((1, 2)), values, annotated=[[0, 1]])
     assert made.labels.tolist() == [[[[0, 2]]]]
+
+
+def test_a_colour_picture_is_not_taken_for_thin_slices():
+    with pytest.raises(ValueError, match="channel_axis=-1"):
+        annotate(np.zeros((40, 50, 3)), np.zeros((40, 50), int))
+    thin = annotate(np.zeros((5, 50, 3)), np.zeros((5, 50, 3), int))
+    assert thin.image.shape == (5, 1, 50, 3)

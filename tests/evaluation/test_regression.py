@@ -142,3 +142,9 @@ def test_evaluate_knows_the_task() -> None:
 def test_what_cannot_be_compared_is_refused(pairs: Any, about: str) -> None:
     with pytest.raises(ValueError, match=about):
         value_scores(pairs)
+
+
+@pytest.mark.parametrize("value", [0.1, 1e6 / 3, -7.3])
+def test_equal_true_values_have_no_coefficient_of_determination(value: float) -> None:
+    truth = np.full(1000, value)
+    assert np.isnan(r2(truth, truth + 0.5))

@@ -14,6 +14,7 @@ import zarr
 from PIL import Image
 
 from napari_unet.files import FileError, read_image, read_labels, write_labels, write_values
+from napari_unet.files.ome_zarr import write_ome_zarr
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -174,6 +175,16 @@ def test_ome_zarr_axes_and_pixel_size(tmp_path: Path, version: str) -> None:
     np.testing.assert_array_equal(image.data, data.swapaxes(0, 1))
     assert image.pixel_size == pytest.approx(0.25)
     assert image.name == "cells"
+
+
+def test_the_scales_of_an_ome_zarr_image_multiply(tmp_path: Path) -> None:
+    folder = tmp_path / "a.zarr"
+    write_ome_zarr(folder, numbers(8, 9), "YX", name="a", pixel_size=0.5)
+    group = zarr.open_group(folder, mode="r+")
+    multiscale = dict(group.attrs["multiscales"][0])
+    scale = {"type": "scale", "scale": [0.325, 0.325]}
+    group.attrs["multiscales"] = [{**multiscale, "coordinateTransformations": [scale]}]
+    assert read_image(folder).pixel_size == pytest.approx(0.5 * 0.325)
 
 
 def test_labels_inside_an_ome_zarr_image(tmp_path: Path) -> None:

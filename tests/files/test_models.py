@@ -197,6 +197,14 @@ def test_a_newer_format_asks_for_an_update(tmp_path: Path) -> None:
         {"standardisation": {"mean": [0, 0], "std": [1, 0]}},
         {"standardisation": {"mean": 0, "std": 1}},
         {"standardisation": "none"},
+        {"task": "panoptic"},
+        {"instances": None},
+        {"configuration": None},
+        {"normalisation": {}},
+        {"normalisation": {"low": 50.0, "high": 2.0}},
+        {"pixel_size": 0},
+        {"pixel_size": "0.5"},
+        {"classes": [[0, "background"], [2**40, "cell"]]},
     ],
 )
 def test_a_description_that_does_not_fit_is_refused(

@@ -8,6 +8,7 @@ import platform
 import subprocess
 import sys
 import time
+import zipfile
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -199,3 +200,19 @@ def test_a_released_file_is_in_nobody_s_use_and_holds_the_same(
     np.testing.assert_array_equal(load_recovery(tmp_path, "a").labels, np.ones((3, 20, 20)))
     release_recovery(tmp_path, "what is not there")
     assert len(list_recoveries(tmp_path).entries) == 1
+
+
+def test_one_damaged_file_hides_no_other(tmp_path: Path) -> None:
+    good = save_recovery(tmp_path, "good", LABELS)
+    odd = save_recovery(tmp_path, "odd", LABELS)
+    with np.load(odd) as file:
+        stored = dict(file)
+    header = json.loads(str(stored["header"]))
+    stored["header"] = np.array(json.dumps({**header, "saved": "2026-01-01T00:00:00"}))
+    np.savez_compressed(odd, **stored)
+    broken = tmp_path / "broken.npz"
+    with zipfile.ZipFile(broken, "w") as archive:
+        archive.writestr("header.npy", b"\x93NUMPY\x01\x00\x0c\x00{'descr': (((\n")
+    found = list_recoveries(tmp_path)
+    assert [entry.path for entry in found.entries] == [good]
+    assert {problem.path for problem in found.problems} == {odd, broken}

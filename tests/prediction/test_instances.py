@@ -7,7 +7,13 @@ import pytest
 from skimage.draw import disk
 
 from napari_unet.annotations import separate
-from napari_unet.prediction import InstanceOptions, instances, number_uniquely
+from napari_unet.prediction import (
+    InstanceOptions,
+    PredictionError,
+    instances,
+    number_uniquely,
+)
+from napari_unet.prediction.instances import stored_options
 
 
 def _probabilities(mask):
@@ -81,12 +87,22 @@ def test_a_place_to_start_that_is_smaller_than_a_cell_starts_none():
     assert instances(probabilities, options=clean).max() == 2
 
 
-def test_the_last_channel_says_where_a_cell_starts():
-    core = np.zeros((30, 60), np.float32)
-    core[10:20, 10:20] = core[10:20, 40:50] = 0.8
-    cell = np.full_like(core, 0.9)
-    probabilities = np.stack([1 - cell, cell - core, core])
-    assert instances(probabilities, options=InstanceOptions(core=0.5)).max() == 2
+def test_all_channels_but_the_background_are_cell_in_any_order():
+    first, second = np.zeros((2, 30, 60), np.float32)
+    first[10:20, 10:30] = 0.95
+    first[10:20, 18:22] = 0.6
+    second[10:20, 40:50] = 0.95
+    options = InstanceOptions(core=0.9)
+    for parts in ([first, second], [second, first]):
+        probabilities = np.stack([1 - first - second, *parts])
+        assert instances(probabilities, options=options).max() == 3
+
+
+def test_options_of_a_model_that_are_unknown_are_refused_in_a_sentence():
+    with pytest.raises(PredictionError, match="not understood"):
+        stored_options({"threshold": 0.5, "newer": 1})
+    with pytest.raises(PredictionError, match="not understood"):
+        stored_options({"threshold": 7.0})
 
 
 def test_splitting_a_disc_changes_nothing():

@@ -85,3 +85,17 @@ def test_an_unknown_preset_is_refused_with_the_known_ones():
 def test_a_configuration_survives_json():
     config = PRESETS["paper"]
     assert TrainingConfig(**json.loads(json.dumps(config.to_dict()))) == config
+
+
+@pytest.mark.parametrize("norm", ["batch", "instance"])
+def test_a_patch_of_which_a_single_pixel_is_left_is_refused(norm):
+    with pytest.raises(ValueError, match="single pixel"):
+        TrainingConfig.from_preset("quick", patch=16, depth=4, normalisation=norm)
+    TrainingConfig.from_preset("quick", patch=16, depth=4, normalisation="group")
+    TrainingConfig.from_preset("quick", patch=32, depth=4, normalisation=norm)
+
+
+def test_whole_numbers_are_asked_for_where_they_are_needed():
+    with pytest.raises(ValueError, match=r"width is 4\.0; it must be a whole number"):
+        TrainingConfig.from_preset("quick", width=4.0)
+    assert TrainingConfig.from_preset("quick", minutes=4).minutes == 4

@@ -112,3 +112,26 @@ def test_only_slices_that_were_painted_on_are_prepared_again(task, monkeypatch):
         assert np.array_equal(one.whole.image, other.whole.image)
         np.testing.assert_allclose(one.whole.weight, other.whole.weight, rtol=1e-5)
     assert prepare([painted], config, 0.5, classes, np.random.default_rng(0), known=again) == again
+
+
+@pytest.mark.parametrize("scale", [0.25, 0.3, 0.6])
+def test_no_stroke_is_too_narrow_for_the_working_scale(scale):
+    labels = np.zeros((64, 64), int)
+    labels[5, 4:60] = 1
+    labels[20:60, 33] = 2
+    labels[np.arange(10, 40), np.arange(10, 40)] = 3
+    image = annotate(np.zeros((64, 64)), labels, unlabelled=0)
+    [lesson] = _lessons(image, small(task="classes"), scale)
+    taught = lesson.whole.target[lesson.whole.weight > 0]
+    assert (np.bincount(taught, minlength=3) > 8 * scale).all()
+    places = np.argwhere(lesson.whole.weight > 0) / scale
+    painted = np.argwhere(labels > 0)
+    apart = np.abs(places[:, None] + 0.5 / scale - painted[None] - 0.5).max(axis=2).min(axis=1)
+    assert apart.max() <= 0.5 / scale + 0.5, "only what a stroke touches is annotated"
+
+
+def test_the_larger_part_of_a_pixel_decides_its_class():
+    labels = np.ones((16, 16), int)
+    labels[:, 11:] = 2
+    [lesson] = _lessons(annotate(np.zeros((16, 16)), labels), small(task="classes"), 0.25)
+    assert (lesson.whole.target == [0, 0, 0, 1]).all()

@@ -16,7 +16,6 @@ from tests.training.pictures import bright_discs
 
 def _facts(images, **more):
     values = {
-        "data": "0123",
         "device": torch.device("cpu"),
         "dtype": None,
         "steps": 3,
@@ -33,6 +32,7 @@ def _facts(images, **more):
 def test_what_was_not_there_is_not_told():
     facts = _facts([bright_discs(1)])
     assert (facts["device"], facts["precision"], facts["seconds"]) == ("cpu", "float32", 1.2)
+    assert facts["threads"] == torch.get_num_threads()
     assert facts["scored_on"] == "the training images"
     assert not {"parent", "cells"} & facts.keys()
     kept_back = _facts([bright_discs(1)], scored_on=[bright_discs(2)], dtype=torch.bfloat16)

@@ -263,6 +263,46 @@ def test_what_is_painted_during_a_training_joins_it():
     assert not torch.equal(_weights(with_update), _weights(without))
 
 
+def test_the_model_remembers_what_joined_its_training():
+    blank = annotate(np.zeros((64, 64), np.float32), np.zeros((64, 64), int), name="a")
+    labels = blank.labels.copy()
+    labels[0, 10:20, 10:20] = 1
+    later = bright_discs(shape=(64, 64), name="a"), bright_discs(1, name="b")
+    asked = []
+
+    def updates():
+        asked.append(1)
+        return later if len(asked) == 3 else None
+
+    config = small(validation=0.0)
+    facts = _last([replace(blank, labels=labels)], config, updates=updates).model.provenance
+    assert facts["images"] == ["a", "b"]
+    assert facts["cells"] > 2
+    assert facts["data"] == _last(later, config).model.provenance["data"]
+
+
+@pytest.mark.parametrize("where", ["asked", "prepared"])
+def test_no_memory_for_what_is_painted_does_not_end_the_training(monkeypatch, where):
+    asked = []
+
+    def updates():
+        asked.append(1)
+        if where == "asked" and len(asked) == 3:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+        return [bright_discs(1)] if len(asked) == 3 else None
+
+    def full(*args, **more):
+        if asked:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+        return prepare(*args, **more)
+
+    if where == "prepared":
+        monkeypatch.setattr("napari_unet.training.course.prepare", full)
+    reports = list(train([bright_discs()], small(validation=0.0), updates=updates))
+    assert reports[-1].model.provenance["steps"] == 6
+    assert any("cannot join yet: the memory is used up" in report.message for report in reports)
+
+
 def test_classes_are_learnt_by_their_painted_values():
     image = bright_discs()
     labels = np.where(image.labels > 0, 200, 50)

@@ -8,6 +8,7 @@ import numpy as np
 from skimage.draw import disk
 
 from napari_unet.prediction import instances
+from napari_unet.training import tuning
 from napari_unet.training.exams import Exam
 from napari_unet.training.tuning import tune, usual_options
 
@@ -139,3 +140,13 @@ def test_cells_far_from_the_middle_of_what_is_annotated_are_judged():
     exam = _exam(labels, cell)
     options = tune([replace(exam, annotated=corners)], 1.0)
     assert options.min_area == tune([exam], 1.0).min_area > 0
+
+
+def test_a_stop_in_the_middle_of_a_choice_keeps_the_best_that_was_tried(monkeypatch):
+    tried = []
+    agreement = tuning._agreement
+    monkeypatch.setattr(tuning, "_agreement", lambda *a: tried.append(a[1]) or agreement(*a))
+    exam = _exam(_merged_discs(), 0.9 * (_merged_discs() > 0))
+    found = tune([exam], 1.0, should_stop=lambda: len(tried) >= 2)
+    assert len(tried) == 2
+    assert found in tried

@@ -318,6 +318,9 @@ def _with_slices(array: NDArray[Any], what: str) -> NDArray[Any]:
     return array if array.ndim == 3 else array[np.newaxis]
 
 
+_THINNEST = 8  # pixels: pictures of so few rows beside 3 or 4 columns may be slices
+
+
 def to_stack(image: NDArray[Any], channel_axis: int | None = None) -> NDArray[Any]:
     """Bring an image to the axes (Z, C, Y, X).
 
@@ -346,6 +349,12 @@ def to_stack(image: NDArray[Any], channel_axis: int | None = None) -> NDArray[An
     if image.ndim == 2:
         return image[np.newaxis, np.newaxis]
     if image.ndim == 3:
+        if image.shape[-1] in (3, 4) and min(image.shape[:2]) > _THINNEST:
+            raise ValueError(
+                f"an image of shape {image.shape} looks like a colour picture (Y, X, RGB), not "
+                f"like {image.shape[0]} slices of {image.shape[1]} x {image.shape[2]} pixels; say "
+                "channel_axis=-1"
+            )
         return image[:, np.newaxis]
     if image.ndim == 4:
         return image

@@ -90,8 +90,10 @@ def r2(
         all true values that count are equal, or there is none.
     """
     difference, counted = _compared(truth, predicted, annotated)
-    spread = np.square(counted - counted.mean()).sum() if counted.size else 0.0
-    return float(1 - np.square(difference).sum() / spread) if spread else float("nan")
+    if not counted.size or not np.ptp(counted):  # the mean of equal values is not quite that value
+        return float("nan")
+    spread = np.square(counted - counted.mean()).sum()
+    return float(1 - np.square(difference).sum() / spread)
 
 
 def _compared(

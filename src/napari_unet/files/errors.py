@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import struct
+import tokenize
 import zipfile
 import zlib
 from contextlib import contextmanager
@@ -27,6 +28,8 @@ _BROKEN = (
     AssertionError,
     EOFError,
     SyntaxError,
+    SystemError,
+    tokenize.TokenError,
     struct.error,
     zlib.error,
     zipfile.BadZipFile,

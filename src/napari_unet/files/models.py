@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
+from napari_unet.annotations import Task
 from napari_unet.files.atomic import writing
 from napari_unet.files.errors import FileError, reading
 from napari_unet.network import (
+    PERCENTILES,
     ClassLabel,
     EncoderError,
     Standardisation,
@@ -128,6 +131,7 @@ def _built(
         raise FileError(f"{path} cannot be used here: {error}") from error
     if _shapes(network.state_dict()) != _shapes(state):
         raise FileError(f"{path} is damaged: its tensors do not fit the network it describes")
+    _check(description)
     network.load_state_dict(dict(state), assign=True)
     return TrainedModel(
         network=network.eval(),
@@ -135,6 +139,29 @@ def _built(
         standardisation=_standardisation(description.get("standardisation")),
         **{name: description[name] for name in (*_PLAIN, *_RECORDS)},
     )
+
+
+def _check(description: Mapping[str, Any]) -> None:
+    """Refuse what would only go wrong when a model is used.
+
+    Raises
+    ------
+    ValueError, TypeError or KeyError
+    """
+    if description["task"] not in get_args(Task):
+        raise ValueError(f"the task {description['task']!r} is unknown")
+    for name in ("normalisation", "instances", *_RECORDS):
+        if not isinstance(description[name], dict):
+            raise TypeError(f"{name} is no table")
+    low, high = (float(description["normalisation"][name]) for name in PERCENTILES)
+    if not 0 <= low < high <= 100:
+        raise ValueError(f"the percentiles {low} and {high} are none")
+    size = description["pixel_size"]
+    if size is not None and not 0 < size < math.inf:
+        raise ValueError(f"the pixel size is {size}")
+    for value, name in description["classes"]:
+        if not isinstance(name, str) or abs(value) > np.iinfo(np.int32).max:
+            raise ValueError(f"the class {value} is named {name!r}")
 
 
 def _standardisation(stored: Mapping[str, Any] | None) -> Standardisation | None:

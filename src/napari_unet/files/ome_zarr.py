@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -174,19 +175,23 @@ def _read_image(path: Path, group: zarr.Group) -> StoredArray:
     described = multiscale.get("axes") or [{"name": letter} for letter in "tczyx"]
     axes = [{"name": axis} if isinstance(axis, str) else axis for axis in described]
     letters = "".join(str(axis["name"])[0].upper() for axis in axes)
-    size = believable(_pixel_size(axes, letters, dataset))
+    size = believable(_pixel_size(axes, letters, dataset, multiscale))
     return StoredArray(np.asarray(array[...]), letters, size)
 
 
 def _pixel_size(
-    axes: list[Mapping[str, str | None]], letters: str, dataset: Mapping[str, Any]
+    axes: list[Mapping[str, str | None]], letters: str, *described: Mapping[str, Any]
 ) -> float | None:
+    """Multiply the scales of a dataset and of the multiscale that it belongs to."""
     x = letters.index("X")
     factor = MICROMETRES.get((axes[x].get("unit") or "").lower())
-    for transformation in dataset.get("coordinateTransformations", []):
-        if transformation.get("type") == "scale" and factor:
-            return float(transformation["scale"][x]) * factor
-    return None
+    scales = [
+        float(transformation["scale"][x])
+        for each in described
+        for transformation in each.get("coordinateTransformations", [])
+        if transformation.get("type") == "scale"
+    ]
+    return math.prod(scales) * factor if scales and factor else None
 
 
 def _unnamed(ndim: int) -> str:

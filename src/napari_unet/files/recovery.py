@@ -261,6 +261,8 @@ def _entry(path: Path) -> RecoveryEntry:
     with _opened(path) as file:
         header = json.loads(str(file[_HEADER]))
         saved = datetime.fromisoformat(header["saved"])
+        if saved.tzinfo is None:
+            raise ValueError("the time it was saved has no time zone")
         writer = header.get("process"), header.get("started")
         return RecoveryEntry(header["key"], path, saved, header["facts"], *writer)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,21 @@ _WRAPPINGS = ("state_dict", "model", "model_state_dict")
 _OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12])\.")
 _LEARNT = (".weight", ".bias", ".running_mean", ".running_var")  # others are tools' notes
 _COUNTER = "num_batches_tracked"  # missing in old files, and used by nothing
+
+
+# What safetensors and torch raise on bytes that are not what they should be.
+_BROKEN = (
+    SafetensorError,
+    UnpicklingError,
+    RuntimeError,
+    EOFError,
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    struct.error,
+)
 
 
 class EncoderError(ValueError):
@@ -110,7 +126,7 @@ def _read(path: Path) -> dict[str, Tensor]:
             f"{path} cannot be read as weights of an encoder: {reason}; give a file that exists, "
             f"{HUB!r} or nothing"
         ) from error
-    except (SafetensorError, UnpicklingError, RuntimeError, EOFError, LookupError) as error:
+    except _BROKEN as error:
         raise EncoderError(
             f"{path} is no file of tensors, or holds more than tensors ({_first_line(error)}); "
             "give a safetensors file or a state dict saved by torch"

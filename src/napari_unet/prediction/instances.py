@@ -12,13 +12,14 @@ from skimage.morphology import h_maxima
 from skimage.segmentation import expand_labels, watershed
 
 from napari_unet.options import option
+from napari_unet.prediction.errors import PredictionError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from numpy.typing import NDArray
 
-__all__ = ["InstanceOptions", "instances", "number_on", "number_uniquely"]
+__all__ = ["InstanceOptions", "instances", "number_on", "number_uniquely", "stored_options"]
 
 
 _POWERS = {"px": 1, "px²": 2}
@@ -104,6 +105,23 @@ class InstanceOptions:
         return replace(self, **changed)
 
 
+def stored_options(stored: Mapping[str, Any]) -> InstanceOptions:
+    """Return the options that a model holds.
+
+    Raises
+    ------
+    PredictionError
+        If some of them are unknown or outside their limits.
+    """
+    try:
+        return InstanceOptions(**stored)
+    except (TypeError, ValueError) as error:
+        raise PredictionError(
+            f"how this model cuts cells is not understood ({error}); it may come from a newer "
+            "napari-unet: update it"
+        ) from error
+
+
 def instances(
     probabilities: NDArray[np.floating], *, options: InstanceOptions | None = None
 ) -> NDArray[np.int32]:
@@ -155,7 +173,7 @@ def _separated(
     pieces: NDArray[np.integer] = label(mask, connectivity=1)
     if options.core <= 0 and options.split <= 0:
         return pieces
-    core = probabilities[-1]
+    core = probabilities[1:].sum(axis=0)
     seeded = mask & (core >= options.core)
     landscape = probabilities[0] - core
     seeds = label(seeded, connectivity=1)

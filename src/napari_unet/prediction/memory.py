@@ -15,14 +15,16 @@ if TYPE_CHECKING:
 __all__ = ["out_of_memory", "told_when_full"]
 
 
+_FULL = ("out of memory", "can't allocate memory", "not enough memory", "alloc_failed")
+"""What torch says of the main memory, and of a GPU's; the last is cuBLAS's and cuDNN's."""
+
+
 def out_of_memory(error: BaseException) -> bool:
     """Tell whether an error of torch or numpy means that the memory is used up."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
     text = str(error).lower()
-    return isinstance(error, RuntimeError) and (
-        "out of memory" in text or "can't allocate memory" in text or "not enough memory" in text
-    )
+    return isinstance(error, RuntimeError) and any(words in text for words in _FULL)
 
 
 @contextmanager

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from napari_unet.prediction.errors import PredictionError
-from napari_unet.prediction.instances import InstanceOptions
+from napari_unet.prediction.instances import stored_options
 
 if TYPE_CHECKING:
     from napari_unet.network import TrainedModel
@@ -37,6 +38,11 @@ def pixel_ratio(pixel_size: float | None, reference: float | None) -> float:
     """
     if pixel_size is None or reference is None:
         return 1.0
+    if not (0 < pixel_size < math.inf and 0 < reference < math.inf):
+        raise PredictionError(
+            f"pixels of {pixel_size:.3g} µm cannot be brought to the {reference:.3g} µm of the "
+            "training images; correct the pixel size, or ignore pixel sizes"
+        )
     ratio = pixel_size / reference
     if not 1 / _MOST <= ratio <= _MOST:
         larger, which = (ratio, "larger") if ratio > 1 else (1 / ratio, "smaller")
@@ -72,7 +78,7 @@ def at_pixel_size(model: TrainedModel, pixel_size: float | None) -> TrainedModel
         return model
     options = model.instances
     if options:
-        options = asdict(InstanceOptions(**options).scaled(1 / ratio))
+        options = asdict(stored_options(options).scaled(1 / ratio))
     return replace(model, scale=model.scale * ratio, pixel_size=pixel_size, instances=options)
 
 

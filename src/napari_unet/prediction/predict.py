@@ -11,7 +11,7 @@ import numpy as np
 from napari_unet.annotations import to_stack
 from napari_unet.network import TrainedModel, choose_device
 from napari_unet.prediction.errors import PredictionError
-from napari_unet.prediction.instances import InstanceOptions, instances
+from napari_unet.prediction.instances import InstanceOptions, instances, stored_options
 from napari_unet.prediction.memory import out_of_memory, told_when_full
 from napari_unet.prediction.normalisation import IntensityRange, SliceStack, measure_range
 from napari_unet.prediction.pixel_size import at_pixel_size, rescaling
@@ -186,12 +186,14 @@ def predict_slices(
     message = rescaling(model, pixel_size)
     model = at_pixel_size(model, pixel_size)
     plan = _Plan.of(model, (image.shape[-2], image.shape[-1]), tile)
-    runner = Runner(model, choose_device(device), _chosen_views(model, views))
-    ranged = normalisation or measure_range(image, model.normalisation, should_stop)
+    with told_when_full():
+        runner = Runner(model, choose_device(device), _chosen_views(model, views))
+        ranged = normalisation or measure_range(image, model.normalisation, should_stop)
     chosen = range(image.shape[0]) if slices is None else slices
     done = 0
     for position, index in enumerate(chosen):
-        read = tile_reader(image[index], ranged, plan.working)
+        with told_when_full():
+            read = tile_reader(image[index], ranged, plan.working)
         for report in _predict_slice(runner, read, plan, should_stop):
             total = report.total * len(chosen)
             done = position * report.total + report.done
@@ -207,7 +209,7 @@ def _chosen_views(model: TrainedModel, views: int | None) -> int:
     if chosen is None:
         # A network that was never shown a turned image knows nothing of one.
         turned = model.configuration.get("rotate", True)
-        chosen = int(model.configuration.get("views", 1)) if turned else 1
+        chosen = model.configuration.get("views", 1) if turned else 1
     check_views(chosen)
     return chosen
 
@@ -351,7 +353,7 @@ def labels_from(
         )
     if model.task == "instances":
         own = at_pixel_size(model, pixel_size).instances
-        return instances(probabilities, options=options or InstanceOptions(**own))
+        return instances(probabilities, options=options or stored_options(own))
     values = np.array([label.value for label in model.classes], dtype=np.int32)
     result: NDArray[np.int32] = values[np.argmax(probabilities, axis=0)]
     return result

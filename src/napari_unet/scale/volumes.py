@@ -25,7 +25,7 @@ from napari_unet.prediction import (
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -46,6 +46,18 @@ class LazyStack(Protocol):
 
     def __getitem__(self, index: Any) -> Any:
         """Read a part of the stack."""
+
+
+class _Some:
+    """Some slices of a stack, each read when it is asked for."""
+
+    def __init__(self, stack: LazyStack, chosen: Sequence[int]) -> None:
+        self._stack, self._chosen = stack, chosen
+        self.shape = (len(chosen), *stack.shape[1:])
+        self.dtype: np.dtype[Any] = self[0].dtype
+
+    def __getitem__(self, index: int) -> NDArray[Any]:
+        return np.asarray(self._stack[self._chosen[index]])
 
 
 @dataclass(frozen=True)
@@ -75,7 +87,7 @@ def sample_range(stack: LazyStack, model: TrainedModel) -> IntensityRange:
     """
     count = stack.shape[0]
     chosen = np.unique(np.linspace(0, count - 1, min(count, _SAMPLED_SLICES)).astype(int))
-    sample = np.stack([np.asarray(stack[int(index)]) for index in chosen])
+    sample = _Some(stack, [int(index) for index in chosen])
     check_image(model, sample)
     return measure_range(sample, model.normalisation)
 
@@ -130,7 +142,10 @@ def predict_volume(
     out = _open(Path(path), (stack.shape[0], *stack.shape[2:]), _fingerprint(model, ranged))
     first, last = (int(str(out.attrs[key])) for key in ("slices_done", "last_label"))
     for index in range(first, stack.shape[0]):
-        labels = _slice(model, np.asarray(stack[index]), ranged, tile, device, should_stop)
+        try:
+            labels = _slice(model, np.asarray(stack[index]), ranged, tile, device, should_stop)
+        except PredictionError as error:
+            raise PredictionError(f"slice {index} of the stack: {error}") from error
         if labels is None:
             return
         if model.task == "instances":
@@ -169,14 +184,13 @@ def _fingerprint(model: TrainedModel, ranged: IntensityRange) -> str:
 def _open(path: Path, shape: tuple[int, ...], fingerprint: str) -> zarr.Array[Any]:
     """Open an unfinished volume of this shape, model and stack, or make a new one."""
     if not path.exists():
-        made = zarr.create_array(
+        return zarr.create_array(
             path,
             shape=shape,
             dtype=np.uint32,
             chunks=(1, min(_CHUNK, shape[1]), min(_CHUNK, shape[2])),
+            attributes={"slices_done": 0, "last_label": 0, "fingerprint": fingerprint},
         )
-        made.attrs.update({"slices_done": 0, "last_label": 0, "fingerprint": fingerprint})
-        return made
     try:
         found = zarr.open_array(path, mode="r+")
     except (OSError, ValueError, KeyError) as error:

@@ -79,7 +79,7 @@ class TrainingConfig:
     )
     seed: int = option(
         0,
-        "The same seed and steps give the same network on the same CPU.",
+        "The same seed, steps and threads give the same network on the same CPU.",
         title="Seed",
         min=0,
         max=2**31 - 1,
@@ -393,6 +393,17 @@ class TrainingConfig:
         if self.encoder is not None:
             self._check_encoder()
         self.geometry.output_size(self.input_size)
+        self._check_bottom()
+
+    def _check_bottom(self) -> None:
+        """Refuse a deepest map of one pixel where its statistics are taken: there are none."""
+        measured = self.network == "unet" and self.normalisation in ("batch", "instance")
+        if measured and self.encoder is None and self.input_size <= 2**self.depth:
+            raise ValueError(
+                f"patch is {self.patch}; halved {self.depth} times a single pixel is left of it, "
+                f"too little for {self.normalisation} normalisation: choose a larger patch or a "
+                "smaller depth"
+            )
 
     def _check_encoder(self) -> None:
         if self.network != "unet":

@@ -16,7 +16,11 @@ from napari_unet.prediction import PredictionError, never, out_of_memory
 from napari_unet.training.batches import Batches
 from napari_unet.training.checks import check_annotations, painted_values
 from napari_unet.training.errors import TrainingError
-from napari_unet.training.messages import late_classes_message, no_step_message
+from napari_unet.training.messages import (
+    cannot_join_message,
+    late_classes_message,
+    no_step_message,
+)
 from napari_unet.training.optimisation import Learner
 from napari_unet.training.patches import PatchSource
 from napari_unet.training.preparation import prepare
@@ -64,6 +68,8 @@ class Painting:
     ----------
     late : set of int
         Classes that were first painted meanwhile, and told of.
+    learnt : sequence of AnnotatedImage or None
+        All images as they were when something joined last; None before.
     """
 
     def __init__(self, ask: Callable[[], Sequence[AnnotatedImage] | None] | None) -> None:
@@ -71,6 +77,7 @@ class Painting:
         self._newest: Sequence[AnnotatedImage] | None = None
         self._unheard = False
         self.late: set[int] = set()
+        self.learnt: Sequence[AnnotatedImage] | None = None
 
     def next_network(self) -> None:
         """Tell what was painted so far once more: another network listens now."""
@@ -386,9 +393,10 @@ class Course:
             ]
             if any(image.annotated.any() for image in joined):
                 self._source = self._prepare(joined, self._source.lessons)
-        except (TrainingError, PredictionError, ValueError, MemoryError) as error:
+            subject.painting.learnt = [taken(image, self.config) for image in fresh]
+        except (TrainingError, *MISHAPS) as error:
             if not subject.should_stop():
-                yield self.clock.report(message=f"The newest painting cannot join yet: {error}")
+                yield self.clock.report(message=cannot_join_message(error))
 
     def _refuse_late_classes(self, fresh: Sequence[AnnotatedImage]) -> Iterator[TrainingReport]:
         """Say once of each class that it came too late: the network has no output for it."""

@@ -262,14 +262,17 @@ def sit(model: TrainedModel, exams: Sequence[Exam]) -> Scores | ValueScores:
 def score_of(scores: Scores | ValueScores) -> float:
     """Return one number between 0 and 1, higher is better, to compare models of one training.
 
-    Instances: the mean of F1 at IoU 0.5 and SEG, so that both the count and the outlines matter.
+    Instances: the mean of F1 at IoU 0.5 and SEG, so that both the count and the outlines matter;
+    1 where there is no cell and none was found.
     Classes: the mean IoU of those that are painted, so that a rare one counts as much as a
     frequent one. Regression: R², or 0 where it is negative or
     all true values are equal.
     """
     if isinstance(scores, ValueScores):
         return max(0.0, scores.r2 or 0.0)
-    if scores.f1_50 is None:
-        found = [each.iou or 0.0 for each in scores.classes or () if each.true_pixels > 0]
+    if scores.classes is not None:
+        found = [each.iou or 0.0 for each in scores.classes if each.true_pixels > 0]
         return sum(found) / len(found) if found else 0.0
+    if scores.f1_50 is None:
+        return 1.0
     return (scores.f1_50 + (scores.seg or 0.0)) / 2

@@ -83,6 +83,11 @@ def kept_back_message(names: Sequence[str]) -> str:
     return f"Only to measure the quality: {shown}"
 
 
+def cannot_join_message(error: BaseException) -> str:
+    """Say why what was painted meanwhile is not learnt from; the training goes on without it."""
+    return f"The newest painting cannot join yet: {_reason(error)}"
+
+
 def late_classes_message(names: Sequence[str]) -> str:
     """Say that classes were painted too late for this training."""
     return (

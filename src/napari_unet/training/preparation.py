@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
+from torch.nn import functional
 
 from napari_unet.annotations import (
     AnnotatedImage,
@@ -145,13 +147,36 @@ def _scaled_slice(
         return replace(scaled, weights=nearest(image.weights[index], size))
     values = [label.value for label in classes]
     size = (shown.shape[1], shown.shape[2])
-    labels = nearest(image.labels[index], size)
-    annotated = nearest(image.annotated[index], size)
     if config.task != "instances":
-        target = class_target(labels, values)
-        return _Scaled(shown, labels, target, annotated & listed(labels, values))
-    labels = separate(labels)
+        ranks = class_target(image.labels[index], values)
+        annotated = image.annotated[index] & listed(image.labels[index], values)
+        target, annotated = _most_painted(ranks, annotated, size)
+        return _Scaled(shown, target, target, annotated)
+    labels = separate(nearest(image.labels[index], size))
+    annotated = nearest(image.annotated[index], size)
     return _Scaled(shown, labels, (labels > 0).astype(np.uint8), annotated)
+
+
+def _most_painted(
+    target: NDArray[np.uint8], annotated: NDArray[np.bool_], size: tuple[int, int]
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Bring classes (Y, X) to a size: what is annotated of most of a pixel's area counts.
+
+    A pixel of a smaller picture is annotated where at least half of what a stroke one pixel wide
+    covers of it is: no stroke is too narrow to teach.
+    """
+    scale = size[0] / target.shape[0]
+    if scale >= 1:
+        return nearest(target, size), nearest(annotated, size)
+    painted, most = np.zeros(size, np.float32), np.zeros(size, np.float32)
+    scaled = np.zeros(size, np.uint8)
+    for rank in np.unique(target[annotated]):
+        covered = torch.from_numpy((annotated & (target == rank)).astype(np.float32))
+        share = functional.adaptive_avg_pool2d(covered[None], size)[0].numpy()
+        larger = share > most
+        scaled[larger], most[larger] = rank, share[larger]
+        painted += share
+    return scaled, painted >= scale / 2
 
 
 def _with_values(
@@ -267,8 +292,9 @@ def _lesson(
     balance: tuple[float, ...],
     rng: np.random.Generator,
 ) -> Lesson:
-    centres = np.argwhere(part.annotated)
-    if len(centres) > _POSITIONS:
-        centres = rng.choice(centres, _POSITIONS, replace=False)
+    places = np.flatnonzero(part.annotated)
+    if len(places) > _POSITIONS:
+        places = rng.choice(places, _POSITIONS, replace=False)
+    centres = np.stack(np.unravel_index(places, part.annotated.shape), axis=1)
     cells = count_cells(part.labels * part.annotated) if task == "instances" else None
     return Lesson(Patch(part.image, part.target, weight), centres, balance, part.key, cells)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from napari_unet.annotations import count_cells, typical_diameter
+from napari_unet.training.fingerprints import fingerprint
 from napari_unet.training.sizes import FEWEST_SIZES, lengths_of_pixels
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ __all__ = ["cells_learnt", "provenance"]
 def provenance(
     images: Sequence[AnnotatedImage],
     *,
-    data: str,
     device: torch.device,
     dtype: torch.dtype | None,
     steps: int,
@@ -40,8 +40,6 @@ def provenance(
     ----------
     images : sequence of AnnotatedImage
         All that were given, with those that were kept back.
-    data : str
-        Their `napari_unet.training.fingerprints.fingerprint`.
     device, dtype
         Where and in which precision the steps were computed; None: float32.
     steps, seconds
@@ -64,9 +62,10 @@ def provenance(
         },
         "device": str(device),
         "precision": str(dtype or torch.float32).removeprefix("torch."),
+        "threads": torch.get_num_threads(),
         "steps": steps,
         "seconds": round(seconds, 1),
-        "data": data,
+        "data": fingerprint(images),
         "images": [image.name for image in images],
         **cells,
         **({"parent": parent} if parent else {}),

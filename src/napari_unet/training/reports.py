@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from napari_unet.network import TrainedModel
     from napari_unet.training.configuration import TrainingConfig
 
-__all__ = ["Clock", "Lap", "TrainingReport"]
+__all__ = ["Clock", "Lap", "TrainingReport", "soon"]
+
+_SOON = 5.0  # seconds
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -191,3 +193,9 @@ class Lap:
         """How long the lap is, where that is known."""
         minutes = self.clock.config.minutes
         return None if minutes is None else (self.end - self.begin) * minutes
+
+
+def soon() -> Callable[[], bool]:
+    """Return a `should_stop` that turns true after some seconds: a person waits for the end."""
+    latest = time.monotonic() + _SOON
+    return lambda: time.monotonic() > latest

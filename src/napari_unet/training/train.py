@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,6 @@ from napari_unet.training.course import MISHAPS, Course, Painting, Subject, take
 from napari_unet.training.effects import chosen_without_effect
 from napari_unet.training.errors import TrainingError
 from napari_unet.training.exams import score_of, sit
-from napari_unet.training.fingerprints import fingerprint
 from napari_unet.training.messages import (
     encoder_message,
     kept_back_message,
@@ -35,7 +33,7 @@ from napari_unet.training.messages import (
 )
 from napari_unet.training.provenance import cells_learnt, provenance
 from napari_unet.training.regression import alike, measure_standardisation
-from napari_unet.training.reports import Clock, TrainingReport
+from napari_unet.training.reports import Clock, TrainingReport, soon
 from napari_unet.training.selection import only_others
 from napari_unet.training.sizes import choose_scale, common_pixel_size
 from napari_unet.training.transfer import (
@@ -364,10 +362,10 @@ class _Training:
         """Tune how cells are cut, and write down where the model is from.
 
         Every network speaks of what was kept back from it, so the tuning sees the parts of all.
-        After a stop this goes on; a stop in the middle of it ends it.
+        After a stop it takes some seconds at most; a stop in the middle of it ends it.
         """
         model, scores = self._model(), None
-        should_stop = never if stopped else self.should_stop
+        should_stop = soon() if stopped else self.should_stop
         exams = [exam for each in self.passed for exam in each.exams]
         try:
             if self.cells and exams:
@@ -397,21 +395,21 @@ class _Training:
         )
         return ". ".join([told, *self.mishaps])
 
-    @cached_property
-    def _data(self) -> str:
-        return fingerprint([*self.subject.images, *self.subject.old])
+    @property
+    def _taught(self) -> Sequence[AnnotatedImage]:
+        """The images with what was painted while networks learnt."""
+        return self.subject.painting.learnt or self.subject.images
 
     def _provenance(self, scores: Mapping[str, Any]) -> dict[str, Any]:
         subject, start = self.subject, self.start
         cells: Mapping[str, float] = {}
         if self.cells:
             cells = cells_learnt(
-                subject.images, subject.old, subject.scale, subject.pixel_size, start
+                self._taught, subject.old, subject.scale, subject.pixel_size, start
             )
         kept_back = {exam.name: exam for each in self.passed for exam in each.kept_back}
         return provenance(
-            [*subject.images, *subject.old],
-            data=self._data,
+            [*self._taught, *subject.old],
             device=subject.device,
             dtype=fast_dtype(subject.device),
             steps=self.clock.step,

@@ -60,7 +60,7 @@ def tune(
     def better(
         best: InstanceOptions, changes: Sequence[Mapping[str, Any]], slack: float = one_cell
     ) -> InstanceOptions:
-        return best if should_stop() else _best(parts, best, changes, slack)
+        return best if should_stop() else _best(parts, best, changes, slack, should_stop)
 
     depths = _SPLITS_IN_CROWDS if crowded else _SPLITS
     splits = [{"split": depth / scale} for depth in depths]
@@ -97,15 +97,16 @@ def _best(
     options: InstanceOptions,
     changes: Sequence[Mapping[str, Any]],
     slack: float,
+    should_stop: Callable[[], bool],
 ) -> InstanceOptions:
     """Try some changes, and keep the first one that does at most so much worse than the best."""
-    choices = list(dict.fromkeys(replace(options, **change) for change in changes))
-    found = [_agreement(exams, choice) for choice in choices]
-    return next(
-        choice
-        for choice, agreement in zip(choices, found, strict=True)
-        if agreement >= max(found) - slack
-    )
+    found: dict[InstanceOptions, float] = {}
+    for choice in dict.fromkeys(replace(options, **change) for change in changes):
+        if found and should_stop():
+            break
+        found[choice] = _agreement(exams, choice)
+    best = max(found.values())
+    return next(choice for choice, agreement in found.items() if agreement >= best - slack)
 
 
 def _side(exams: int) -> int:
