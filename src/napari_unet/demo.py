@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import tifffile
 from PIL import Image, ImageDraw
 from skimage.segmentation import find_boundaries
 
 from napari_unet.annotations import AnnotatedImage, annotate
 from napari_unet.evaluation import Scores, evaluate, otsu_watershed
 from napari_unet.files import label_file, save_model, write_labels
+from napari_unet.files.tiff import write_tiff
 from napari_unet.prediction import labels_from, predict
 from napari_unet.samples import PIXEL_SIZE, SAMPLE_SEED, draw_touching_cells, touching_cells
 
@@ -55,7 +55,7 @@ picture.png                        image, truth and prediction side by side
 scores.json                        the scores of U-Net and of Otsu's threshold with a watershed
 screenshots                        napari while it worked, if it had a window
 
-Do it yourself:
+Do it yourself, in this folder:
 napari-unet train training/images training/labels --model mine.safetensors
 napari-unet predict mine.safetensors test/images --out mine
 napari-unet evaluate test/labels mine
@@ -151,7 +151,7 @@ def write_inputs(out: Path) -> None:
     for part, (image, labels) in pictures.items():
         for kind in ("images", "labels"):
             (out / part / kind).mkdir(parents=True, exist_ok=True)
-        tifffile.imwrite(out / part / "images" / f"{NAME}.tif", image, compression="zlib")
+        write_tiff(out / part / "images" / f"{NAME}.tif", image, "YX", pixel_size=PIXEL_SIZE)
         write_labels(
             out / part / "labels" / f"{NAME}.tif", labels, pixel_size=PIXEL_SIZE, overwrite=True
         )

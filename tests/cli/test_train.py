@@ -174,7 +174,7 @@ def test_what_cannot_be_gone_on_from_is_refused(
 
 def test_a_score_of_0_is_told_too() -> None:
     provenance = {"scores": {"ap50": 0.0, "pixel_error": None}, "scored_on": ["p0"]}
-    assert _score(provenance) == " (ap50 0 on validation images)"
+    assert _score(provenance) == " (ap50 0 on what was kept back)"
 
 
 def test_a_model_that_cannot_be_written_where_it_was_asked_for_is_not_lost(

@@ -285,6 +285,21 @@ def test_classes_are_named_and_picked(viewer: Any, dock: AnnotateDock, press: Pr
     assert labels_of(dock).mode == "paint"
 
 
+def test_the_class_that_the_brush_paints_is_marked(
+    viewer: Any, dock: AnnotateDock, press: Press
+) -> None:
+    viewer.add_image(picture(64, 64), name="cells")
+    press(dock, "Start annotating")
+    press(dock, "Classes")
+    press(dock, "Add class")
+    classes = dock._classes.findChild(QListWidget)
+    assert (labels_of(dock).selected_label, classes.currentRow()) == (3, 2)
+    labels_of(dock).selected_label = 1  # as napari's spinner does
+    assert classes.currentRow() == 0
+    labels_of(dock).selected_label = 9
+    assert classes.currentRow() == -1
+
+
 def test_a_class_that_is_painted_is_listed_by_its_number(
     viewer: Any, dock: AnnotateDock, press: Press, qtbot: Any
 ) -> None:

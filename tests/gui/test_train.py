@@ -247,6 +247,7 @@ def test_the_best_network_so_far_predicts_while_the_training_goes_on(
     early = part.checkpoint
     press(dock, "Predict with it so far")
     assert painted.model is early
+    assert "Predict dock has the best network so far" in dock.message
     assert part.running
     press(dock, "Stop")
     wait(painted, qtbot)

@@ -8,6 +8,7 @@ import torch
 from napari_unet.network.encoder_weights import HUB
 from napari_unet.training.messages import (
     encoder_message,
+    hardly_learnt_message,
     no_step_message,
     no_validation_message,
     pixel_message,
@@ -73,3 +74,10 @@ def test_another_error_is_told_as_it_is():
 @pytest.mark.parametrize(("seconds", "said"), [(4.4, "in 4 s"), (59.9, "in 1 min 00 s")])
 def test_how_long_it_took_is_said_in_minutes_and_seconds(seconds, said):
     assert trained_message(7, seconds) == f"Trained for 7 steps {said}"
+
+
+@pytest.mark.parametrize(("score", "told"), [(None, False), (0.05, True), (0.1, False)])
+def test_a_network_that_finds_hardly_anything_says_what_to_do(score, told):
+    message = hardly_learnt_message(score)
+    assert bool(message) == told
+    assert not told or ("0.05" in message and "minutes" in message)

@@ -472,5 +472,5 @@ def test_one_class_alone_is_no_task_for_any_model():
         _last([image], small(steps=1, task="classes"), start=model)
     cells = lively_model(depth=2, classes=(ClassLabel(0, "background"), ClassLabel(3, "cell")))
     for other in (None, cells):
-        with pytest.raises(TrainingError, match="1 classes are annotated"):
+        with pytest.raises(TrainingError, match="only one class is annotated"):
             _last([image], small(steps=1, task="classes"), start=other)

@@ -23,7 +23,7 @@ class AugmentationConfig:
     elastic_sigma: float = option(
         10.0,
         "How far the control points of the elastic warp move, as a standard deviation in pixels.",
-        title="Elastic warp",
+        title="Warp strength",
         min=0.0,
         max=100.0,
         unit="px",

@@ -239,4 +239,5 @@ def _score(provenance: Mapping[str, Any]) -> str:
     if not named:
         return ""
     trained = isinstance(provenance.get("scored_on"), str)
-    return f" ({', '.join(named)} on {'the training' if trained else 'validation'} images)"
+    where = "the training images" if trained else "what was kept back"
+    return f" ({', '.join(named)} on {where})"

@@ -37,8 +37,8 @@ def refuse_without_window() -> None:
         raise CommandError(f"napari needs a Qt binding and found none; {_INSTALL}") from error
     if not has_display():
         raise CommandError(
-            "there is no display to open napari on; the commands train, predict and evaluate work "
-            "without one"
+            "there is no display to open napari on; train, predict, evaluate, info and "
+            "demo --headless work without one"
         )
 
 

@@ -37,6 +37,7 @@ class ClassList(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
+        self._labels: Labels | None = None
         self._list = QListWidget()
         self._list.setToolTip(
             "<qt>Click a class to paint it; double-click to rename it. What stays unpainted says "
@@ -55,9 +56,12 @@ class ClassList(QWidget):
 
     def show_classes(self, names: Mapping[int, str], labels: Labels | None) -> None:
         """Show the classes, in the colours of the layer that they are painted on."""
-        if dict(names) == self._names() and self._list.count():
-            return
-        chosen = labels.selected_label if labels is not None else 1
+        self._follow(labels)
+        if dict(names) != self._names() or not self._list.count():
+            self._fill(names, labels)
+        self._mark()
+
+    def _fill(self, names: Mapping[int, str], labels: Labels | None) -> None:
         with QSignalBlocker(self._list):
             self._list.clear()
             for value, name in sorted(names.items()):
@@ -65,11 +69,27 @@ class ClassList(QWidget):
                 item.setData(Qt.ItemDataRole.UserRole, value)
                 item.setFlags(item.flags() | Qt.ItemFlag.ItemIsEditable)
                 self._list.addItem(item)
-                if value == chosen:
-                    self._list.setCurrentItem(item)
         rows = min(max(len(names), 2), _ROWS)
         height = max(self._list.sizeHintForRow(0), 18) * rows
         self._list.setFixedHeight(height + 2 * self._list.frameWidth() + 4)
+
+    def _follow(self, labels: Labels | None) -> None:
+        """Hear of another class that is chosen in napari's own controls."""
+        if labels is self._labels:
+            return
+        if self._labels is not None:
+            self._labels.events.selected_label.disconnect(self._mark)
+        self._labels = labels
+        if labels is not None:
+            labels.events.selected_label.connect(self._mark)
+
+    def _mark(self) -> None:
+        """Mark the class that the brush paints; none where it paints another number."""
+        painted = 1 if self._labels is None else self._labels.selected_label
+        rows = range(self._list.count())
+        values = [self._list.item(row).data(Qt.ItemDataRole.UserRole) for row in rows]
+        with QSignalBlocker(self._list):
+            self._list.setCurrentRow(values.index(painted) if painted in values else -1)
 
     def _names(self) -> dict[int, str]:
         items = [self._list.item(n) for n in range(self._list.count())]

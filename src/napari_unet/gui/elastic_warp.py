@@ -212,8 +212,8 @@ class ElasticWarpDock(Dock):
         self._put_grid(warped, z)
         self._on_layers()
         self.say(
-            f"Warp number {request.seed}, over the image; hide its layers to see what was there. "
-            "In training every patch gets its own."
+            f"Warp with seed {request.seed}, over the image; hide its layers to see what was "
+            "there. In training every patch gets its own."
         )
 
     def _put_channels(self, warped: _Warped, z: int | None) -> None:

@@ -177,7 +177,7 @@ class TrainDock(Dock):
             "Predict with it so far",
             "Let the Predict dock use the best network until now, while the training goes on. How "
             "cells are cut is tuned at the end.",
-            self._trainer.use_checkpoint,
+            self._on_so_far,
         )
         self.foot.addLayout(row(self._so_far, self._save))
         self.finish()
@@ -322,6 +322,10 @@ class TrainDock(Dock):
             self._trainer.start(self._config(), self._from.start, self._from.name, others)
         except ValueError as error:
             self.warn(str(error))
+
+    def _on_so_far(self) -> None:
+        self._trainer.use_checkpoint()
+        self.say("The Predict dock has the best network so far; the training goes on.")
 
     def _on_training(self) -> None:
         """Show the beginning and the end at once, what lies between now and then."""

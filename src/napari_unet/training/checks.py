@@ -81,9 +81,10 @@ def find_classes(
             "any more; paint some of the other classes too, or let the old images join in"
         )
     if not 2 <= len(values) <= 255:
+        count = "only one class is" if len(values) == 1 else f"{len(values)} classes are"
         raise TrainingError(
-            f"{len(values)} classes are annotated; paint at least two (the background is one) "
-            "and at most 255, or choose the task instances"
+            f"{count} annotated; paint at least two (the background is one) and at most 255, or "
+            "learn single cells (task instances)"
         )
     if values[-1] > np.iinfo(np.int32).max:
         raise TrainingError(f"a class has the value {values[-1]}; use values below 2147483648")

@@ -68,7 +68,11 @@ class TrainingConfig:
         max=10_000_000,
         advanced=True,
     )
-    device: str = option("auto", "The processor that trains; auto takes a GPU.", title="Device")
+    device: str = option(
+        "auto",
+        "The processor that trains; the fastest available is a GPU where there is one.",
+        title="Device",
+    )
     threads: int | None = option(
         None,
         "CPU threads; all by default. napari leaves one core to the window.",
@@ -332,7 +336,7 @@ class TrainingConfig:
     working_scale: float | None = option(
         None,
         "Pixels that the network sees per pixel of the image; chosen from the size of the "
-        "annotated cells when empty. Classes stay at 1: try 0.25 for structures of a hundred "
+        "annotated cells by itself. Classes stay at 1: try 0.25 for structures of a hundred "
         "pixels or more.",
         title="Working scale",
         min=0.02,

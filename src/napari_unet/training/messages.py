@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _SHOWN = 3  # names in a row
+_USELESS = 0.1  # a score below which a network hardly finds anything right
 
 __all__ = [
     "encoder_message",
@@ -188,6 +189,16 @@ def stopped_early(error: BaseException) -> str:
 
 def _reason(error: BaseException) -> str:
     return "the memory is used up" if out_of_memory(error) else str(error)
+
+
+def hardly_learnt_message(score: float | None) -> str:
+    """Say that a network is of no use yet; empty where it is, or nobody knows."""
+    if score is None or score >= _USELESS:
+        return ""
+    return (
+        f"It hardly finds anything right yet (score {score:.2f}): give it more minutes, or "
+        "annotate more"
+    )
 
 
 def trained_message(

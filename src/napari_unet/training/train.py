@@ -18,6 +18,7 @@ from napari_unet.training.errors import TrainingError
 from napari_unet.training.exams import score_of, sit
 from napari_unet.training.messages import (
     encoder_message,
+    hardly_learnt_message,
     kept_back_message,
     network_ended_message,
     network_message,
@@ -376,16 +377,16 @@ class _Training:
             yield self.clock.report(message=not_measured_message(error))
         facts = self._provenance(scores.to_dict() if scores else {})
         kept_back = any(each.kept_back for each in self.passed)
+        score = score_of(scores) if scores and kept_back else None
         yield self.clock.report(
             phase="finished",
             progress=1.0,
-            validation=score_of(scores) if scores and kept_back else None,
+            validation=score,
             model=replace(model, provenance=facts),
-            message=self._last_words,
+            message=self._last_words(score),
         )
 
-    @property
-    def _last_words(self) -> str:
+    def _last_words(self, score: float | None) -> str:
         told = trained_message(
             self.clock.step,
             self.clock.seconds,
@@ -393,7 +394,8 @@ class _Training:
             of=max(self.clock.networks, len(self._begun)),
             others_stay=len(self._begun) > len(self.passed),
         )
-        return ". ".join([told, *self.mishaps])
+        hardly = hardly_learnt_message(score)
+        return ". ".join([told, *self.mishaps, *([hardly] if hardly else [])])
 
     @property
     def _taught(self) -> Sequence[AnnotatedImage]:
