@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -96,6 +97,20 @@ def test_reset_goes_back_to_what_the_model_came_with(dock, session, predicted, p
     assert session.part(Cutter).options == tuned
     assert predicted.data[z].any()
     assert dock._options.value() == tuned
+
+
+def test_reset_goes_back_to_the_end_of_a_training_not_to_its_checkpoint(
+    dock, session, predicted, press, qtbot
+):
+    finished = replace(session.model, instances={**session.model.instances, "min_area": 7})
+    session.set_model(finished)
+    assert not dock._reset.isEnabled()
+    dock._options.widget("min_area").setValue(1000)
+    wait(session, qtbot)
+    session.set_model(session.model, Path("saved.safetensors"))
+    press(dock, "Reset")
+    wait(session, qtbot)
+    assert session.part(Cutter).options.min_area == 7
 
 
 def test_the_newest_of_many_wishes_counts(dock, session, predicted, qtbot):

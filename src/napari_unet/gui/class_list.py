@@ -86,8 +86,7 @@ class ClassList(QWidget):
     def _mark(self) -> None:
         """Mark the class that the brush paints; none where it paints another number."""
         painted = 1 if self._labels is None else self._labels.selected_label
-        rows = range(self._list.count())
-        values = [self._list.item(row).data(Qt.ItemDataRole.UserRole) for row in rows]
+        values = list(self._names())
         with QSignalBlocker(self._list):
             self._list.setCurrentRow(values.index(painted) if painted in values else -1)
 

@@ -81,7 +81,7 @@ class Cutter(QObject):
         self._session = session
         self._predictor = session.part(Predictor)
         self._job = session.job("cut")
-        self._network: Any = None
+        self._model: TrainedModel | None = None
         self._tuned: InstanceOptions | None = None
         self._waiting: list[int] = []
         self.share = 0.0
@@ -129,8 +129,8 @@ class Cutter(QObject):
         model = self._session.model
         if model is None or options == self.options:
             return
-        changed = replace(model, instances=asdict(options))
-        self._session.set_model(changed, self._session.model_path)
+        self._model = replace(model, instances=asdict(options))
+        self._session.set_model(self._model, self._session.model_path)
         self.cut([self._session.current_slice])
 
     def reset(self) -> None:
@@ -206,9 +206,10 @@ class Cutter(QObject):
     def _on_model(self) -> None:
         """Remember what a model came with; one whose options were changed is no other model."""
         model = self._session.model
-        network = None if model is None else model.network
-        if network is not self._network:
-            self._network, self._tuned = network, self.options
+        if (
+            model is not self._model
+        ):  # not by its network: a training ends with that of a checkpoint
+            self._model, self._tuned, self.outcome = model, self.options, ""
         self.changed.emit()
 
 
