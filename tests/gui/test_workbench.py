@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from napari.settings import get_settings
-from qtpy.QtWidgets import QLabel, QPushButton, QScrollArea, QWidget
+from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication, QLabel, QPushButton, QScrollArea, QWidget
 
 from napari_unet.gui.dock import Dock
 from napari_unet.gui.train import TrainDock
@@ -120,3 +122,19 @@ def test_large_letters_cut_nothing_off(qtbot: Any, viewer: Any, bench: Workbench
         assert not hidden_by_the_bar(bench)
     finally:
         appearance.reset()
+
+
+def test_tab_goes_from_control_to_control(qtbot: Any, viewer: Any, bench: Workbench) -> None:
+    viewer.window._qt_window.activateWindow()
+    qtbot.waitUntil(viewer.window._qt_window.isActiveWindow)
+    bench.pages.setCurrentIndex(ORDER.index("Train"))
+    at = bench.findChild(TrainDock)._preset
+    at.setFocus()
+    stops = []
+    while bench.isAncestorOf(at) and len(stops) < 40:
+        stops.append(at)
+        QTest.keyClick(at, Qt.Key.Key_Tab)
+        at = QApplication.focusWidget()
+    assert len(stops) > 3
+    assert not [stop for stop in stops if isinstance(stop, QScrollArea)]
+    assert not [stop for stop in stops if stop.visibleRegion().isEmpty()]
