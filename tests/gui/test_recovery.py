@@ -154,7 +154,7 @@ def test_what_is_not_restored_is_not_overwritten(
     assert labels.data.max() == 9
 
 
-def test_discarded_is_gone(
+def test_discarded_is_put_away_and_the_dock_says_where(
     qtbot: Any, viewer: Any, crashed: np.ndarray, dock: AnnotateDock, press: Press
 ) -> None:
     viewer.add_image(picture(), name="cells")
@@ -162,6 +162,8 @@ def test_discarded_is_gone(
     press(dock, "Discard")
     qtbot.waitUntil(lambda: not files(), timeout=5000)
     assert not dock._offer.isVisible()
+    (kept,) = recovery.recovery_folder().glob("discarded/*.npz")
+    assert f"kept for 30 days: {kept}." in dock.message
 
 
 @pytest.mark.parametrize("change", ["pixels", "size"])

@@ -209,6 +209,7 @@ class AnnotateDock(Dock):
         self._autosave.offered.connect(self._on_offer)
         self._autosave.failed.connect(self.warn)
         self._autosave.recovered.connect(self.say)
+        self._autosave.discarded.connect(self.say)
         self._image.activated.connect(self._on_image)
         self._channels.itemChanged.connect(self._on_channels)
         self._labels.activated.connect(self._on_labels)

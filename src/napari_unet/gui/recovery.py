@@ -55,12 +55,15 @@ class Autosave(QObject):
         Why it could not be saved or restored, in one sentence.
     recovered : Signal(str)
         What could not be saved before is saved now, in one sentence.
+    discarded : Signal(str)
+        Where what was discarded can still be had, in words.
     """
 
     offered = Signal(object)
     saved = Signal()
     failed = Signal(str)
     recovered = Signal(str)
+    discarded = Signal(str)
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
@@ -282,21 +285,27 @@ class Autosave(QObject):
         self._load_job.start(load)
 
     def discard(self) -> None:
-        """Remove the file that is offered."""
+        """Put the file that is offered away, and say where it can still be had."""
         entry = self.offer
         if entry is None:
             return
         self._settled.add(entry.key)
-        self._remove(entry.key)
+        self._put_away(entry.key)
         self._look()
 
-    def _remove(self, key: str) -> None:
+    def _put_away(self, key: str) -> None:
         from napari_unet.files import FileError, recovery
 
         try:
-            recovery.discard_recovery(recovery.recovery_folder(), key)
+            kept = recovery.discard_recovery(recovery.recovery_folder(), key)
         except FileError as problem:
             self.failed.emit(str(problem))
+            return
+        if kept is not None:
+            self.discarded.emit(
+                f"What you discarded is kept for {recovery.KEPT.days} days: {kept}. Moved one "
+                "folder up, it is offered again when the image is opened the next time."
+            )
 
     def _look(self) -> None:
         """Look in the background for what could be restored."""
