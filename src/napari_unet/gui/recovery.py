@@ -18,7 +18,8 @@ from qtpy.QtWidgets import QApplication
 
 from napari_unet.gui import layers
 from napari_unet.gui.copies import Copy, Replaced, Waiting, Written, pack
-from napari_unet.gui.layers import CLASSES, CORRECTED, PREDICTION
+from napari_unet.gui.layers import CLASSES, CORRECTED, IGNORED, PREDICTION, REGIONS
+from napari_unet.gui.removed_regions import RemovedRegions
 from napari_unet.gui.restoring import restore
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ class Autosave(QObject):
         self._images: dict[str, Mapping[str, str]] = {}
         self._fingerprints = layers.Fingerprints()
         self._settled: set[str] = set()
+        self._removed = session.part(RemovedRegions)
         self.offer: RecoveryEntry | None = None
         self._save_job = session.job("save a recovery file")
         self._look_job = session.job("look for recovery files")
@@ -168,14 +170,14 @@ class Autosave(QObject):
         if image is None:
             return None
         marks = layers.marks_of(self._session.viewer, layer)
-        key, labels = self._key(layer), marks.labels
+        key, labels, removed = self._key(layer), marks.labels, self._removed.outlines
         return Copy(
             key=key,
             # A big stack is read while it is written; a torn stroke is whole in the next file.
             labels=labels.copy() if labels.nbytes <= _COPY_BYTES else labels,
             arrays={
-                "regions": pack(marks.region_outlines),
-                "ignored": pack(marks.ignored_outlines),
+                "regions": pack([*marks.region_outlines, *removed(labels=layer, role=REGIONS)]),
+                "ignored": pack([*marks.ignored_outlines, *removed(labels=layer, role=IGNORED)]),
                 "complete": np.flatnonzero(marks.complete),
             },
             facts={
