@@ -18,13 +18,14 @@ import pytest
 
 from napari_unet.files import (
     FileError,
+    RecoveryList,
     discard_recovery,
     list_recoveries,
     load_recovery,
     recovery_folder,
     save_recovery,
 )
-from napari_unet.files.recovery import in_use, release_recovery
+from napari_unet.files.recovery import in_use, release_recovery, remove_recovery
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,13 +68,40 @@ def test_the_list_has_the_newest_first_and_says_when(tmp_path: Path) -> None:
     assert datetime.now(UTC) - entries[0].saved < timedelta(minutes=5)
 
 
-def test_a_discarded_file_is_gone_and_may_be_gone_already(tmp_path: Path) -> None:
+def test_a_removed_file_is_gone_and_may_be_gone_already(tmp_path: Path) -> None:
     save_recovery(tmp_path, "a", LABELS)
-    discard_recovery(tmp_path, "a")
-    discard_recovery(tmp_path, "a")
+    remove_recovery(tmp_path, "a")
+    remove_recovery(tmp_path, "a")
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(FileError, match="no such file"):
         load_recovery(tmp_path, "a")
+
+
+def test_a_discarded_file_is_not_listed_and_comes_back_when_it_is_moved(tmp_path: Path) -> None:
+    path = save_recovery(tmp_path, "a", LABELS)
+    kept = discard_recovery(tmp_path, "a")
+    assert discard_recovery(tmp_path, "a") is None
+    assert list_recoveries(tmp_path) == RecoveryList((), ())
+    assert kept is not None
+    assert kept.parent == tmp_path / "discarded"
+    kept.rename(path)
+    np.testing.assert_array_equal(load_recovery(tmp_path, "a").labels, LABELS)
+
+
+def test_what_was_discarded_is_kept_for_thirty_days(tmp_path: Path) -> None:
+    def discard(key: str, days: float) -> Path:
+        kept = discard_recovery(tmp_path, key)
+        assert kept is not None
+        then = time.time() - days * 24 * 3600
+        os.utime(kept, (then, then))
+        return kept
+
+    for key in "abc":
+        saved = save_recovery(tmp_path, key, LABELS)
+        os.utime(saved, (0, 0))  # it counts from when it was discarded
+    recent, old, last = discard("a", 29), discard("b", 31), discard("c", 0)
+    assert sorted(tmp_path.glob("discarded/*")) == sorted([recent, last])
+    assert not old.exists()
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\3\4nonsense", b"\x93NUMPY", b"\x80\x04N."])

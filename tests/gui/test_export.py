@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,11 +15,8 @@ from qtpy.QtWidgets import QMessageBox
 
 from napari_unet.files import read_labels, read_values, write_values
 from napari_unet.gui import layers
-from napari_unet.gui.export import ExportDock
+from napari_unet.gui.export import ExportDock, with_ending
 from napari_unet.gui.slices import sign
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -125,6 +123,77 @@ def test_the_list_follows_the_layers_and_their_names(viewer, dock, labels):
     viewer.layers.clear()
     assert dock._layer.count() == 0
     assert dock._path.text() == ""
+
+
+def type_path(dock: ExportDock, path: Path) -> None:
+    dock._path.selectAll()
+    QTest.keyClicks(dock._path, str(path))
+
+
+def pick(dock: ExportDock, name: str) -> None:
+    at = dock._layer.findText(name)
+    dock._layer.setCurrentIndex(at)
+    dock._layer.activated.emit(at)
+
+
+def test_the_suggested_name_follows_the_layers_name(dock, labels):
+    labels.name = "day 3"
+    assert Path(dock._path.text()).name == "day 3.tif"
+
+
+def test_another_layer_goes_into_the_folder_that_was_typed(viewer, dock, labels, tmp_path):
+    viewer.add_labels(np.ones((4, 4), int), name="second")
+    type_path(dock, tmp_path / "cells_ a_b.tif")
+    pick(dock, "second")
+    assert dock._path.text() == str(tmp_path / "second.tif")
+
+
+def test_a_typed_name_stays_whatever_layer_is_chosen(viewer, dock, labels, tmp_path):
+    viewer.add_labels(np.ones((4, 4), int), name="second")
+    type_path(dock, tmp_path / "mine.tif")
+    labels.name = "renamed"
+    pick(dock, "second")
+    assert dock._path.text() == str(tmp_path / "mine.tif")
+
+
+def test_the_next_layer_gets_a_name_of_its_own(viewer, dock, labels, press, qtbot, tmp_path):
+    viewer.add_labels(np.ones((4, 4), int), name="second")
+    write(dock, tmp_path / "mine.tif", press, qtbot)
+    labels.name = "renamed"
+    assert dock._path.text() == str(tmp_path / "mine.tif")
+    pick(dock, "second")
+    assert dock._path.text() == str(tmp_path / "second.tif")
+
+
+@pytest.mark.parametrize(
+    ("path", "ending", "becomes"),
+    [
+        ("/data/run1/cells.10x", ".zarr", "/data/run1/cells.10x.zarr"),
+        ("/data/run1.tif/cells", ".zarr", "/data/run1.tif/cells.zarr"),
+        ("~/cells.TIFF", ".zarr", "~/cells.zarr"),
+        ("cells.ome.zarr", ".tif", "cells.ome.tif"),
+        ("cells.tif", ".tif", "cells.tif"),
+    ],
+)
+def test_only_the_ending_of_a_format_gives_way_to_another(path, ending, becomes):
+    assert with_ending(path, ending) == becomes
+
+
+def test_the_chosen_format_changes_the_ending_alone(dock, labels, tmp_path):
+    type_path(dock, tmp_path / "cells.10x")
+    dock._format.setCurrentIndex(dock._format.findData(".zarr"))
+    assert dock._path.text() == str(tmp_path / "cells.10x.zarr")
+
+
+def test_return_in_the_line_of_the_file_writes_it(dock, labels, qtbot, tmp_path):
+    path = tmp_path / "out.tif"
+    type_path(dock, path)
+    QTest.keyClick(dock._path, Qt.Key.Key_Return)
+    qtbot.waitUntil(path.exists, timeout=20_000)
+    qtbot.waitUntil(lambda: not dock._job.running, timeout=20_000)
+    QTest.keyClick(dock._path, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
+    assert len(dock.findChildren(QMessageBox)) == 1
+    answer(dock, qtbot, "No")
 
 
 def a_prediction() -> Labels:

@@ -8,7 +8,8 @@ from typing import Any, Literal
 import pytest
 from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QWheelEvent
-from qtpy.QtWidgets import QApplication, QLabel, QToolButton
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication, QLabel, QToolButton, QWidget
 
 from napari_unet.gui.form import OptionsForm
 from napari_unet.options import option
@@ -94,6 +95,26 @@ def test_titles_tooltips_and_what_is_hidden(qtbot: Any, form: OptionsForm) -> No
     qtbot.waitUntil(lambda: not form.widget("depth").visibleRegion().isEmpty())
     with pytest.raises(KeyError):
         form.widget("hidden")
+
+
+def test_keys_do_not_reach_what_a_closed_fold_holds(qtbot: Any, form: OptionsForm) -> None:
+    title, depth = form.advanced.toggleButton(), form.widget("depth")
+    assert title.toolTip()
+
+    def follows() -> QWidget:
+        title.setFocus()
+        QTest.keyClick(title, Qt.Key.Key_Tab)
+        return QApplication.focusWidget()
+
+    form.activateWindow()
+    qtbot.waitUntil(form.isActiveWindow)
+    assert not depth.isAncestorOf(follows())
+    assert follows() is not depth
+    title.click()
+    assert depth.isVisible()
+    assert follows() is depth
+    title.click()
+    assert not depth.isVisible()
 
 
 def test_choices_of_this_machine_replace_the_fields_own(qtbot: Any) -> None:

@@ -23,6 +23,7 @@ from napari_unet.gui import layers
 from napari_unet.gui import recovery as writer
 from napari_unet.gui.annotate import AnnotateDock
 from napari_unet.gui.class_names import ClassNames
+from napari_unet.gui.copies import unpack
 from napari_unet.gui.export import ExportDock
 from napari_unet.gui.predict import PredictDock
 from napari_unet.gui.recovery import Autosave
@@ -32,6 +33,8 @@ from napari_unet.gui.train import TrainDock
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from napari.layers import Shapes
 
 Press = Callable[[Any, str], None]
 REGION = np.array([[1, 2, 2], [1, 2, 9], [1, 9, 9], [1, 9, 2]])
@@ -154,7 +157,7 @@ def test_what_is_not_restored_is_not_overwritten(
     assert labels.data.max() == 9
 
 
-def test_discarded_is_gone(
+def test_discarded_is_put_away_and_the_dock_says_where(
     qtbot: Any, viewer: Any, crashed: np.ndarray, dock: AnnotateDock, press: Press
 ) -> None:
     viewer.add_image(picture(), name="cells")
@@ -162,6 +165,8 @@ def test_discarded_is_gone(
     press(dock, "Discard")
     qtbot.waitUntil(lambda: not files(), timeout=5000)
     assert not dock._offer.isVisible()
+    (kept,) = recovery.recovery_folder().glob("discarded/*.npz")
+    assert f"kept for 30 days: {kept}." in dock.message
 
 
 @pytest.mark.parametrize("change", ["pixels", "size"])
@@ -246,6 +251,69 @@ def test_labels_deleted_by_mistake_come_back(
         lambda: np.array_equal(dock.session.labels_layer.data, painted),  # type: ignore[union-attr]
         timeout=5000,
     )
+
+
+@pytest.fixture
+def regions(qtbot: Any, viewer: Any, dock: AnnotateDock) -> Shapes:
+    """Annotate and save, with an ignored region too; return the layer of regions."""
+    session = annotate(viewer)
+    session.region_layer(layers.IGNORED).add_polygons(REGION)
+    with qtbot.waitSignal(session.part(Autosave).saved, timeout=5000):
+        session.part(Autosave).save()
+    assert session.regions_layer is not None
+    return session.regions_layer
+
+
+def outlines_saved() -> dict[str, int]:
+    """Count the outlines in the recovery file."""
+    (entry,) = entries()
+    arrays = recovery.load_recovery(recovery.recovery_folder(), entry.key).arrays
+    return {role: len(unpack(arrays[role])) for role in (layers.REGIONS, layers.IGNORED)}
+
+
+def test_regions_deleted_by_mistake_stay_saved_and_come_back(
+    qtbot: Any, viewer: Any, dock: AnnotateDock, regions: Shapes, press: Press
+) -> None:
+    session = dock.session
+    for layer in (regions, session.ignored_layer):
+        viewer.layers.remove(layer)
+    with qtbot.waitSignal(session.part(Autosave).saved, timeout=5000):
+        pass
+    assert outlines_saved() == {layers.REGIONS: 1, layers.IGNORED: 1}
+    assert "Restore 2 regions of “cells”" in dock._regions_offer.text
+    session.region_layer(layers.REGIONS).add_polygons(np.add(REGION, (0, 20, 20)))
+    press(dock, "Restore")
+    assert session.regions_layer is not None
+    assert session.ignored_layer is not None
+    np.testing.assert_allclose(session.regions_layer.data[1], REGION)
+    np.testing.assert_allclose(session.ignored_layer.data[0], REGION)
+    assert not dock._regions_offer.isVisible()
+    with qtbot.waitSignal(session.part(Autosave).saved, timeout=5000):
+        pass
+    assert outlines_saved() == {layers.REGIONS: 2, layers.IGNORED: 1}
+
+
+def test_deleted_regions_are_discarded_when_a_person_says_so(
+    qtbot: Any, viewer: Any, dock: AnnotateDock, regions: Shapes, press: Press
+) -> None:
+    viewer.layers.remove(regions)
+    press(dock, "Discard")
+    assert not dock._regions_offer.isVisible()
+    qtbot.waitUntil(
+        lambda: outlines_saved() == {layers.REGIONS: 0, layers.IGNORED: 1}, timeout=5000
+    )
+
+
+def test_deleted_regions_are_offered_for_their_own_image_only(
+    viewer: Any, dock: AnnotateDock, regions: Shapes
+) -> None:
+    viewer.layers.remove(regions)
+    (image,) = dock.session.image_layers
+    other = viewer.add_image(picture(), name="other")
+    dock.session.choose([other])
+    assert not dock._regions_offer.isVisible()
+    dock.session.choose([image])
+    assert dock._regions_offer.isVisible()
 
 
 def test_an_unwritable_folder_is_said_once_and_painting_goes_on(

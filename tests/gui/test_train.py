@@ -126,6 +126,16 @@ def test_a_picture_with_nan_gives_one_sentence(viewer, dock, session, press, qtb
     assert session.model is None
 
 
+def test_a_stop_before_the_first_step_is_no_warning(dock, painted, qtbot, caplog):
+    choose(dock, minutes=1.0)
+    dock._start.click()
+    dock._stop.click()
+    wait(painted, qtbot)
+    assert dock.message == "Stopped before the first step; there is no new model."
+    assert "Traceback" not in caplog.text
+    assert painted.model is None
+
+
 def test_training_leaves_a_model_in_the_session_and_in_a_file(
     dock, painted, press, button, qtbot, own_home: Path
 ):

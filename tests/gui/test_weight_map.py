@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,10 +13,8 @@ from qtpy.QtTest import QTest
 from napari_unet.annotations import coverage, separate, weight_map
 from napari_unet.gui.border import Border
 from napari_unet.gui.marks import Marks
+from napari_unet.gui.session import Session
 from napari_unet.gui.weight_map import WeightMapDock
-
-if TYPE_CHECKING:
-    from napari_unet.gui.session import Session
 
 NAME = "cells weight map"
 
@@ -115,6 +113,17 @@ def test_a_typed_number_moves_a_slider_and_training_takes_its_value(
     assert session.part(Border).weights == (10.0, 5.0)
     assert slider.value() == 10
     qtbot.waitUntil(lambda: layer.data.max() == before, timeout=20_000)
+
+
+def test_w0_and_sigma_are_remembered_until_they_are_reset(dock, press, make_napari_viewer):
+    def next_time() -> tuple[float, float]:
+        return Session.of(make_napari_viewer()).part(Border).weights
+
+    dock._sliders["w0"].setValue(12.0)
+    dock._sliders["sigma"].setValue(7.5)
+    assert next_time() == (12.0, 7.5)
+    press(dock, "Reset")
+    assert next_time() == (10.0, 5.0)
 
 
 def test_layers_deleted_while_it_computes_do_no_harm(viewer, dock, session, stack, press, qtbot):

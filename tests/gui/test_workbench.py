@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from qtpy.QtWidgets import QLabel, QPushButton, QScrollArea, QWidget
+from napari.settings import get_settings
+from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication, QLabel, QPushButton, QScrollArea, QWidget
 
 from napari_unet.gui.dock import Dock
 from napari_unet.gui.train import TrainDock
@@ -95,3 +98,43 @@ def test_what_a_training_says_is_seen_on_a_small_screen(
     message = dock._message
     assert message.visibleRegion().boundingRect() == message.rect()
     assert empty > dock._plot.height(), "the curves give way"
+
+
+def test_large_letters_cut_nothing_off(qtbot: Any, viewer: Any, bench: Workbench) -> None:
+    viewer.add_image(np.zeros((3, 64, 64), dtype=np.uint8), name="cells")
+    appearance = get_settings().appearance
+    usual = bench.width()
+    appearance.font_size = int(appearance.font_size * 1.5)
+    try:
+        qtbot.waitUntil(lambda: bench.width() > usual)
+        wide = bench.width()
+        for n, dock in enumerate(bench.findChildren(Dock)):
+            bench.pages.setCurrentIndex(n)
+            qtbot.wait(50)
+            assert not cut_off(bench), ORDER[n]
+            assert not hidden_by_the_bar(bench), ORDER[n]
+            assert dock.width() >= dock.foot.minimumSize().width(), ORDER[n]
+            assert bench.width() == wide, "no page changes the width"
+        bench.findChild(TrainDock)._form.advanced.expand()
+        bench.pages.setCurrentIndex(ORDER.index("Train"))
+        qtbot.wait(50)
+        assert not cut_off(bench)
+        assert not hidden_by_the_bar(bench)
+    finally:
+        appearance.reset()
+
+
+def test_tab_goes_from_control_to_control(qtbot: Any, viewer: Any, bench: Workbench) -> None:
+    viewer.window._qt_window.activateWindow()
+    qtbot.waitUntil(viewer.window._qt_window.isActiveWindow)
+    bench.pages.setCurrentIndex(ORDER.index("Train"))
+    at = bench.findChild(TrainDock)._preset
+    at.setFocus()
+    stops = []
+    while bench.isAncestorOf(at) and len(stops) < 40:
+        stops.append(at)
+        QTest.keyClick(at, Qt.Key.Key_Tab)
+        at = QApplication.focusWidget()
+    assert len(stops) > 3
+    assert not [stop for stop in stops if isinstance(stop, QScrollArea)]
+    assert not [stop for stop in stops if stop.visibleRegion().isEmpty()]

@@ -16,7 +16,7 @@ from napari_unet.evaluation import evaluate
 from napari_unet.network import build_network
 from napari_unet.prediction import labels_from, predict
 from napari_unet.prediction.runner import Runner
-from napari_unet.training import TrainingConfig, TrainingError, train
+from napari_unet.training import StoppedError, TrainingConfig, TrainingError, train
 from napari_unet.training.exams import examine
 from napari_unet.training.optimisation import Learner
 from napari_unet.training.preparation import prepare
@@ -103,7 +103,7 @@ def test_stopping_early_keeps_a_model():
 
 
 def test_a_stop_while_images_are_prepared_ends_it_in_words():
-    with pytest.raises(TrainingError, match="stopped before the first step"):
+    with pytest.raises(StoppedError, match="stopped before the first step"):
         list(train([bright_discs()], small(), should_stop=lambda: True))
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from contextlib import contextmanager
+import time
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
+    "KEPT",
     "Recovery",
     "RecoveryEntry",
     "RecoveryList",
@@ -34,8 +36,12 @@ __all__ = [
     "load_recovery",
     "recovery_folder",
     "release_recovery",
+    "remove_recovery",
     "save_recovery",
 ]
+
+KEPT = timedelta(days=30)
+"""How long what was discarded can still be had."""
 
 _HEADER = "header"
 _LABELS = "labels"
@@ -238,8 +244,38 @@ def load_recovery(folder: str | os.PathLike[str], key: str) -> Recovery:
         return Recovery(file[_LABELS], arrays, json.loads(str(file[_HEADER]))["facts"])
 
 
-def discard_recovery(folder: str | os.PathLike[str], key: str) -> None:
-    """Remove what was saved under a key, if anything was.
+def discard_recovery(folder: str | os.PathLike[str], key: str) -> Path | None:
+    """Put away what was saved under a key, should somebody want it after all.
+
+    It goes into the folder ``discarded`` in this one, and what has lain there for `KEPT` is
+    removed. A file that is moved back is listed again.
+
+    Returns
+    -------
+    Path or None
+        Where it lies now; None where nothing was saved.
+
+    Raises
+    ------
+    FileError
+        If the system refuses; it is then where it was.
+    """
+    path = _path(folder, key)
+    kept = Path(folder) / "discarded" / path.name
+    try:
+        if not path.exists():
+            return None
+        kept.parent.mkdir(exist_ok=True)
+        os.utime(path)  # it counts from now on
+        path.replace(kept)
+    except OSError as error:
+        raise FileError(f"{path} was not moved to {kept.parent}: {reason(error)}") from error
+    _prune(kept.parent)
+    return kept
+
+
+def remove_recovery(folder: str | os.PathLike[str], key: str) -> None:
+    """Remove what was saved under a key, if anything was: nobody needs it any more.
 
     Raises
     ------
@@ -251,6 +287,15 @@ def discard_recovery(folder: str | os.PathLike[str], key: str) -> None:
         path.unlink(missing_ok=True)
     except OSError as error:
         raise FileError(f"{path} was not removed: {reason(error)}") from error
+
+
+def _prune(folder: Path) -> None:
+    """Remove what was discarded long ago; what cannot be removed now is at the next time."""
+    oldest = time.time() - KEPT.total_seconds()
+    for path in folder.glob("*.npz"):
+        with suppress(OSError):
+            if path.stat().st_mtime < oldest:
+                path.unlink()
 
 
 def _path(folder: str | os.PathLike[str], key: str) -> Path:

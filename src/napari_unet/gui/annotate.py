@@ -27,6 +27,7 @@ from napari_unet.gui.layers import LayerError
 from napari_unet.gui.overlay import Overlay
 from napari_unet.gui.question import Question
 from napari_unet.gui.recovery import Autosave
+from napari_unet.gui.removed_regions import RemovedRegions
 from napari_unet.gui.survey import Survey
 from napari_unet.gui.tools import KEYS, Tools
 from napari_unet.gui.value_list import ValueList
@@ -92,6 +93,7 @@ class AnnotateDock(Dock):
         self._overlay = session.part(Overlay)
         self._tools = session.part(Tools)
         self._autosave = session.part(Autosave)
+        self._removed = session.part(RemovedRegions)
         self._candidates: list[Image] = []
         self._labels_choices: list[Labels] = []
         self._said: tuple[str, int] | None = None
@@ -100,16 +102,18 @@ class AnnotateDock(Dock):
         self._wire()
         self.refresh()
         self._on_offer(self._autosave.offer)
+        self._on_removed_regions()
 
     # ----------------------------------------------------------------------------- building
 
     def _build(self) -> None:
         self._offer = Question("Restore", "Discard")
+        self._regions_offer = Question("Restore", "Discard")
         self._adoption = Question("Every cell", "Only some")
         self._renewal = Question("New labels", "Keep painting")
-        questions = (self._adoption, self._renewal)
+        offers, questions = (self._offer, self._regions_offer), (self._adoption, self._renewal)
         start = self._start_button()
-        for widget in (self._offer, self._choices(), self._task_row(), *questions, start):
+        for widget in (*offers, self._choices(), self._task_row(), *questions, start):
             self.column.addWidget(widget)
         self._work = QWidget()
         column = QVBoxLayout(self._work)
@@ -209,6 +213,7 @@ class AnnotateDock(Dock):
         self._autosave.offered.connect(self._on_offer)
         self._autosave.failed.connect(self.warn)
         self._autosave.recovered.connect(self.say)
+        self._autosave.discarded.connect(self.say)
         self._image.activated.connect(self._on_image)
         self._channels.itemChanged.connect(self._on_channels)
         self._labels.activated.connect(self._on_labels)
@@ -221,6 +226,9 @@ class AnnotateDock(Dock):
         self._classes.renamed.connect(self._on_names)
         self._offer.accepted.connect(self._autosave.restore)
         self._offer.declined.connect(self._autosave.discard)
+        self._removed.changed.connect(self._on_removed_regions)
+        self._regions_offer.accepted.connect(self._removed.restore)
+        self._regions_offer.declined.connect(self._removed.discard)
         self._adoption.accepted.connect(self._on_every_cell)
         self._adoption.declined.connect(self._on_some_cells)
         self._renewal.accepted.connect(self._on_new_labels)
@@ -501,6 +509,14 @@ class AnnotateDock(Dock):
         when = entry.saved.astimezone().strftime("%d %b %H:%M")
         name = entry.facts.get("name", "this image")
         self._offer.ask(f"Restore {what} of “{name}” from {when}?", about=entry)
+
+    def _on_removed_regions(self) -> None:
+        count = self._removed.count
+        if count:
+            which = f"{_count(count, 'regions')} of “{self.session.name}”"
+            self._regions_offer.ask(f"Restore {which}, whose layer was removed?", about=count)
+        else:
+            self._regions_offer.drop()
 
 
 def _combo(tooltip: str) -> QComboBox:

@@ -60,9 +60,9 @@ class Copy:
             facts = {**self.facts} if cells is None else {**self.facts, "cells": cells}
             recovery.save_recovery(folder, self.key, self.labels, arrays=self.arrays, facts=facts)
             for key in self.replaces:
-                recovery.discard_recovery(folder, key)
+                recovery.remove_recovery(folder, key)
         else:
-            recovery.discard_recovery(folder, self.key)
+            recovery.remove_recovery(folder, self.key)
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,7 @@ class _Controls(QScrollArea):
         self.setWidget(self.body)
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # Tab goes from control to control
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
 
@@ -94,8 +95,7 @@ class Dock(QWidget):
         self.foot = QVBoxLayout()
         self.foot.setContentsMargins(6, 0, 6, 6)
         self.foot.setSpacing(6)
-        self._message = QLabel()
-        self._message.setWordWrap(True)
+        self._message = words()
         self._message.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._message.setAccessibleName("Message")
         self._message.hide()
@@ -116,9 +116,12 @@ class Dock(QWidget):
         return QSize(max(hint.width(), _WIDTH), hint.height())
 
     def minimumSizeHint(self) -> QSize:
-        """Never be narrower than the controls; what is too high can be scrolled."""
+        """Never be narrower than the controls and their scroll bar; what is too high scrolls."""
+        hint, bar = super().minimumSizeHint(), self._controls.verticalScrollBar()
         width = self._controls.body.minimumSizeHint().width()
-        return QSize(width, super().minimumSizeHint().height())
+        if bar is not None:
+            width += bar.sizeHint().width()
+        return QSize(max(width, hint.width()), hint.height())
 
     def say(self, sentence: str) -> None:
         """Tell the user something; an empty sentence hides the line."""

@@ -29,9 +29,21 @@ if TYPE_CHECKING:
     from napari.layers import Image
     from numpy.typing import NDArray
 
-__all__ = ["ExportDock"]
+__all__ = ["ExportDock", "suggested", "with_ending"]
 
 _FORMATS = {".tif": "TIFF", ".zarr": "OME-Zarr"}
+_ENDINGS = (".tif", ".tiff", ".zarr")
+
+
+def suggested(layer_name: str, folder: Path, ending: str) -> str:
+    """Return the path of a file that is called after its layer."""
+    return str(folder / f"{plain_name(layer_name)}{ending}")
+
+
+def with_ending(path: str, ending: str) -> str:
+    """Return a path with the ending of a format; only that of another format gives way to it."""
+    stem, dot, last = path.rpartition(".")
+    return f"{stem if dot + last.lower() in _ENDINGS else path}{ending}"
 
 
 def _write(
@@ -63,6 +75,9 @@ class ExportDock(Dock):
         self._job = self.session.job("export")
         self._listed: list[Labels | Image] = []
         self._picked = False
+        self._typed = False
+        self._written = False
+        self._folder: Path | None = None
         self._asked: tuple[Labels | Image, Path] | None = None
         self._build()
         self._connect()
@@ -85,7 +100,9 @@ class ExportDock(Dock):
         self._format.setCurrentIndex(max(kept, 0))
         add_field(form, "Format", self._format)
         self._path = QLineEdit()
-        self._path.setToolTip("<qt>Where to write; type it, or press Browse.</qt>")
+        self._path.setToolTip(
+            "<qt>Where to write; type it, or press Browse. Return writes the file.</qt>"
+        )
         add_field(form, "File", self._path)
         self.column.addLayout(form)
         browse = button("Browse…", "Choose folder and name.", self._on_browse)
@@ -96,9 +113,10 @@ class ExportDock(Dock):
 
     def _connect(self) -> None:
         self.session.layers_changed.connect(self._list_layers)
-        self._layer.currentIndexChanged.connect(self._suggest)
+        self._layer.currentIndexChanged.connect(self._on_layer)
         self._layer.activated.connect(self._on_picked)
-        self._path.textEdited.connect(self._on_picked)
+        self._path.textEdited.connect(self._on_typed)
+        self._path.returnPressed.connect(self._export.click)
         self._format.currentIndexChanged.connect(self._on_format)
         self._job.reported.connect(self.say)
         self._job.failed.connect(self.warn)
@@ -118,8 +136,10 @@ class ExportDock(Dock):
         self._listed = found
         self._layer.setCurrentIndex(found.index(wanted) if wanted in found else 0)
         self._layer.blockSignals(False)
-        if self._chosen() is not chosen:
+        if self._chosen() is chosen:
             self._suggest()
+        else:
+            self._on_layer()
         self._show_buttons()
 
     def _on_picked(self) -> None:
@@ -136,20 +156,34 @@ class ExportDock(Dock):
         """The chosen format, as a kind of file."""
         return FileKind("export/folder", self._format.currentData())
 
+    def _on_layer(self) -> None:
+        """Name the file of another layer; a name that was typed and written has served."""
+        self._typed = self._typed and not self._written
+        self._suggest()
+
     def _suggest(self) -> None:
-        """Name the file after the layer, in the folder of the last export."""
-        layer = self._chosen()
-        if layer is None:
-            self._path.clear()
-            return
-        name = f"{plain_name(layer.name)}{self._kind.ending}"
-        self._path.setText(str(last_folder(self._kind) / name))
+        """Name the file after the layer, unless a person has named it."""
+        if not self._typed:
+            self._path.setText(self._suggested())
+
+    def _suggested(self) -> str:
+        """Return a name in the folder that a person typed, or that of the last export."""
+        layer, kind = self._chosen(), self._kind
+        folder = self._folder or last_folder(kind)
+        return "" if layer is None else suggested(layer.name, folder, kind.ending)
+
+    def _on_typed(self, text: str) -> None:
+        """Keep what a person typed: the folder, and the name where it is another one."""
+        self._picked = True
+        self._folder = Path(text).parent if text else None
+        self._written = False
+        self._typed = bool(text) and Path(text).name != Path(self._suggested()).name
 
     def _on_format(self) -> None:
         ending = self._format.currentData()
         remember("export/format", ending)
         if self._path.text():
-            self._path.setText(str(Path(self._path.text()).with_suffix(ending)))
+            self._path.setText(with_ending(self._path.text(), ending))
 
     def _on_browse(self) -> None:
         kind, said = self._kind, self._path.text().strip()
@@ -160,8 +194,8 @@ class ExportDock(Dock):
         )
 
     def _on_browsed(self, name: str) -> None:
-        self._picked = True
         self._path.setText(name)
+        self._on_typed(name)
 
     def _target(self) -> Path:
         """Return the file to write, with the ending of the format."""
@@ -171,6 +205,8 @@ class ExportDock(Dock):
         return path if path.suffix.lower() in known else path.with_name(path.name + ending)
 
     def _on_export(self) -> None:
+        if self._asked is not None:  # Ctrl+Return in the line of the file comes here twice
+            return
         self.say("")
         layer = self._chosen()
         if layer is None:
@@ -218,6 +254,7 @@ class ExportDock(Dock):
         pixels = labels[0] if layer.ndim == 2 else labels
         size = layers.pixel_size(layer)
         remember_folder(self._kind, path)
+        self._folder, self._written = path.parent, True
         warning = shortcomings(layer)
         self._job.start(lambda should_stop: _write(path, pixels, size, overwrite, warning))
         self._show_buttons()

@@ -158,19 +158,33 @@ class OptionsForm(QWidget):
         if advanced:
             inside = QWidget()
             inside.setLayout(_form_layout(advanced))
-            self.advanced = fold("Advanced")
+            self.advanced = fold(
+                "Advanced", "More options; what they say at first suits most images."
+            )
             self.advanced.addWidget(inside)
             outer.addWidget(self.advanced)
 
 
-def fold(title: str) -> QCollapsible:
+def fold(title: str, tooltip: str) -> QCollapsible:
     """Return an empty fold, as wide as what stands around it: docks are narrow."""
     made = QCollapsible(title, expandedIcon="▾", collapsedIcon="▸")
     made.setDuration(0)
+    made.toggleButton().setToolTip(_wrapped(tooltip))
+    _hide_while_closed(made)
     layout = made.layout()
     assert layout is not None
     layout.setContentsMargins(0, 6, 0, 6)
     return made
+
+
+def _hide_while_closed(made: QCollapsible) -> None:
+    """Let no key reach what a closed fold holds, which still counts for the width."""
+    content = made.content()
+    policy = content.sizePolicy()
+    policy.setRetainSizeWhenHidden(True)
+    content.setSizePolicy(policy)
+    content.hide()
+    made.toggled.connect(content.setVisible)
 
 
 def _form_layout(rows: Iterable[_Row]) -> QFormLayout:

@@ -47,7 +47,7 @@ class Job(QObject):
     reported : Signal(object)
         One report of the generator.
     failed : Signal(str)
-        One sentence for the user; the traceback is in the log.
+        One sentence for the user; the traceback of what is not of our own kinds is in the log.
     finished : Signal()
         The generator ended: by itself, by `stop` or by an error.
     started : Signal()
@@ -193,9 +193,17 @@ class _Run:
                 self._queue.put(report)
         except Exception as problem:  # noqa: BLE001 - the border: every error becomes a sentence
             error = sentence(problem)
-            _log.exception("%s failed", self.thread.name)
+            _note(self.thread.name, problem)
         finally:
             self._queue.put(_End(error))
+
+
+def _note(name: str, problem: Exception) -> None:
+    """Leave a traceback in the log, or a line of an error that was foreseen and put in words."""
+    if _is_known(problem):
+        _log.info("%s ended: %s", name, problem)
+    else:
+        _log.error("%s failed", name, exc_info=problem)
 
 
 def sentence(problem: BaseException) -> str:
@@ -211,13 +219,16 @@ def sentence(problem: BaseException) -> str:
             "or close other programs."
         )
     text = " ".join(str(problem).split())
-    kinds = {kind.__name__ for kind in type(problem).__mro__}
-    if text and (kinds & set(_KNOWN) or isinstance(problem, ValueError | OSError)):
+    if text and (_is_known(problem) or isinstance(problem, ValueError | OSError)):
         return text
     detail = f": {text[:200]}" if text else ""
     return (
         f"Something unexpected happened: {type(problem).__name__}{detail} (details are in the log)."
     )
+
+
+def _is_known(problem: BaseException) -> bool:
+    return any(kind.__name__ in _KNOWN for kind in type(problem).__mro__)
 
 
 def _is_out_of_memory(problem: BaseException) -> bool:

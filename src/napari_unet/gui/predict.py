@@ -137,10 +137,10 @@ class PredictDock(Dock):
             self._on_cut_all,
         )
         column.addLayout(row(self._reset, self._cut_all))
-        self._cutting = fold("How cells are cut")
-        self._cutting.setToolTip(
-            "<qt>From probabilities to cells: tuned by the training on what you painted. Change "
-            "it where cells come out in pieces or joined; it belongs to the model then.</qt>"
+        self._cutting = fold(
+            "How cells are cut",
+            "From probabilities to cells: tuned by the training on what you painted. Change "
+            "it where cells come out in pieces or joined; it belongs to the model then.",
         )
         self._cutting.addWidget(inside)
         self.column.addWidget(self._cutting)

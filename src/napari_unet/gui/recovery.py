@@ -18,7 +18,8 @@ from qtpy.QtWidgets import QApplication
 
 from napari_unet.gui import layers
 from napari_unet.gui.copies import Copy, Replaced, Waiting, Written, pack
-from napari_unet.gui.layers import CLASSES, CORRECTED, PREDICTION
+from napari_unet.gui.layers import CLASSES, CORRECTED, IGNORED, PREDICTION, REGIONS
+from napari_unet.gui.removed_regions import RemovedRegions
 from napari_unet.gui.restoring import restore
 
 if TYPE_CHECKING:
@@ -55,12 +56,15 @@ class Autosave(QObject):
         Why it could not be saved or restored, in one sentence.
     recovered : Signal(str)
         What could not be saved before is saved now, in one sentence.
+    discarded : Signal(str)
+        Where what was discarded can still be had, in words.
     """
 
     offered = Signal(object)
     saved = Signal()
     failed = Signal(str)
     recovered = Signal(str)
+    discarded = Signal(str)
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
@@ -75,6 +79,7 @@ class Autosave(QObject):
         self._images: dict[str, Mapping[str, str]] = {}
         self._fingerprints = layers.Fingerprints()
         self._settled: set[str] = set()
+        self._removed = session.part(RemovedRegions)
         self.offer: RecoveryEntry | None = None
         self._save_job = session.job("save a recovery file")
         self._look_job = session.job("look for recovery files")
@@ -165,14 +170,14 @@ class Autosave(QObject):
         if image is None:
             return None
         marks = layers.marks_of(self._session.viewer, layer)
-        key, labels = self._key(layer), marks.labels
+        key, labels, removed = self._key(layer), marks.labels, self._removed.outlines
         return Copy(
             key=key,
             # A big stack is read while it is written; a torn stroke is whole in the next file.
             labels=labels.copy() if labels.nbytes <= _COPY_BYTES else labels,
             arrays={
-                "regions": pack(marks.region_outlines),
-                "ignored": pack(marks.ignored_outlines),
+                "regions": pack([*marks.region_outlines, *removed(labels=layer, role=REGIONS)]),
+                "ignored": pack([*marks.ignored_outlines, *removed(labels=layer, role=IGNORED)]),
                 "complete": np.flatnonzero(marks.complete),
             },
             facts={
@@ -282,21 +287,27 @@ class Autosave(QObject):
         self._load_job.start(load)
 
     def discard(self) -> None:
-        """Remove the file that is offered."""
+        """Put the file that is offered away, and say where it can still be had."""
         entry = self.offer
         if entry is None:
             return
         self._settled.add(entry.key)
-        self._remove(entry.key)
+        self._put_away(entry.key)
         self._look()
 
-    def _remove(self, key: str) -> None:
+    def _put_away(self, key: str) -> None:
         from napari_unet.files import FileError, recovery
 
         try:
-            recovery.discard_recovery(recovery.recovery_folder(), key)
+            kept = recovery.discard_recovery(recovery.recovery_folder(), key)
         except FileError as problem:
             self.failed.emit(str(problem))
+            return
+        if kept is not None:
+            self.discarded.emit(
+                f"What you discarded is kept for {recovery.KEPT.days} days: {kept}. Moved one "
+                "folder up, it is offered again when the image is opened the next time."
+            )
 
     def _look(self) -> None:
         """Look in the background for what could be restored."""

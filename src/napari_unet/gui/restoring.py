@@ -12,13 +12,15 @@ from napari_unet.gui.copies import unpack
 from napari_unet.gui.values import Values
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from napari.layers import Labels
 
     from napari_unet.files.recovery import Recovery
     from napari_unet.gui.marks import Outline
     from napari_unet.gui.session import Session
 
-__all__ = ["restore"]
+__all__ = ["draw", "restore"]
 
 
 def restore(session: Session, recovery: Recovery) -> Labels:
@@ -46,18 +48,22 @@ def restore(session: Session, recovery: Recovery) -> Labels:
     for z in arrays.get("complete", ()):
         session.set_complete(int(z), True)
     for role in (layers.REGIONS, layers.IGNORED):
-        outlines = unpack(arrays.get(role, np.zeros((0, 4))))
-        if outlines:
-            regions = session.region_layer(role)
-            drawn = layers.outlines(regions, images[0])
-            new = [o for o in outlines if not any(_same(o, other) for other in drawn)]
-            layers.add_outlines(regions, new, images[0])
+        draw(session, role, unpack(arrays.get(role, np.zeros((0, 4)))))
     if facts.get("values") is not None:
         session.task = "regression"
         there = {image.name: image for image in layers.image_layers(session.viewer)}
         named = [there[name] for name in facts["values"] if name in there]
         session.part(Values).choose([i for i in named if not layers.target_problem(i, images)])
     return session.create_annotation()
+
+
+def draw(session: Session, role: str, outlines: Sequence[Outline]) -> None:
+    """Draw those regions of the chosen image, of `role`, that are not there."""
+    if outlines:
+        image, regions = session.image_layers[0], session.region_layer(role)
+        drawn = layers.outlines(regions, image)
+        new = [o for o in outlines if not any(_same(o, other) for other in drawn)]
+        layers.add_outlines(regions, new, image)
 
 
 def _same(one: Outline, other: Outline) -> bool:

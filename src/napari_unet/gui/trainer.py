@@ -202,7 +202,7 @@ class Trainer(QObject):
         channels = layers.channel_names(self._session.channels)
         every = tuple(self._snapshots.values())
         work = _Work(every, channels, config, names, self._slot, start, name)
-        self._job.start(lambda stop: _train(work, stop))
+        self._job.start(lambda stop: _unless_stopped(_train(work, stop)))
         self.changed.emit()
 
     def _further(self, others: Sequence[Labels]) -> dict[tuple[Image, ...], Snapshot]:
@@ -277,7 +277,11 @@ class Trainer(QObject):
         self._join.setInterval(max(_JOIN_MS, round(pause)))
         self._leave(snapshot, before)
 
-    def _on_report(self, report: TrainingReport | _Stored | _Unkept) -> None:
+    def _on_report(self, report: TrainingReport | _Stored | _Unkept | str) -> None:
+        if isinstance(report, str):
+            self.notes = [report]
+            self.changed.emit()
+            return
         if isinstance(report, _Stored):
             self._on_stored(report)
             return
@@ -335,6 +339,19 @@ class _Work:
     slot: _Slot
     start: TrainedModel | Path | None
     start_name: str
+
+
+def _unless_stopped(
+    reports: Iterator[TrainingReport | _Stored | _Unkept],
+) -> Iterator[TrainingReport | _Stored | _Unkept | str]:
+    """Hand on what a training reports; that it was stopped before its first step is a note."""
+    from napari_unet.training import StoppedError
+
+    try:
+        yield from reports
+    except StoppedError as stopped:
+        said = str(stopped)
+        yield f"{said[:1].upper()}{said[1:]}"
 
 
 def _train(work: _Work, should_stop: ShouldStop) -> Iterator[TrainingReport | _Stored | _Unkept]:

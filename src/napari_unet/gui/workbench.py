@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from qtpy.QtCore import QSize
+from qtpy.QtCore import QEvent, QSize
 from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 from napari_unet.gui.annotate import AnnotateDock
@@ -17,6 +17,7 @@ from napari_unet.gui.weight_map import WeightMapDock
 
 __all__ = ["Workbench"]
 
+_SIZE = QSize(340, 640)
 _DOCKS = {
     "Annotate": (AnnotateDock, "Paint some cells, and say what counts as annotated."),
     "Weight map": (WeightMapDock, "See where the network will look most closely."),
@@ -39,8 +40,9 @@ class Workbench(QWidget):
     def __init__(self, napari_viewer: Any) -> None:
         super().__init__()
         self.pages = Pages()
-        for n, (title, (dock, tooltip)) in enumerate(_DOCKS.items(), start=1):
-            self.pages.addItem(dock(napari_viewer), f"{n}  {title}", tooltip)
+        self._docks = [dock(napari_viewer) for dock, _ in _DOCKS.values()]
+        for n, (title, (_, tooltip)) in enumerate(_DOCKS.items(), start=1):
+            self.pages.addItem(self._docks[n - 1], f"{n}  {title}", tooltip)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.pages)
@@ -49,4 +51,17 @@ class Workbench(QWidget):
 
     def sizeHint(self) -> QSize:
         """Ask for a column beside the canvas that holds the widest dock."""
-        return QSize(340, 640)
+        return QSize(max(_SIZE.width(), self._least_width()), _SIZE.height())
+
+    def minimumSizeHint(self) -> QSize:
+        """Never be narrower than the widest dock, so that no page changes the width."""
+        return QSize(self._least_width(), super().minimumSizeHint().height())
+
+    def changeEvent(self, event: QEvent | None) -> None:
+        """Need another width for letters of another size."""
+        super().changeEvent(event)
+        if event is not None and event.type() in (QEvent.Type.FontChange, QEvent.Type.StyleChange):
+            self.updateGeometry()
+
+    def _least_width(self) -> int:
+        return max(dock.minimumSizeHint().width() for dock in self._docks)

@@ -4,7 +4,7 @@ from napari_unet.network.device import Device, choose_device, devices, gpu_advic
 from napari_unet.network.encoders import encoder_advice
 from napari_unet.training.configuration import PRESETS, TrainingConfig
 from napari_unet.training.effects import depending_options, without_effect
-from napari_unet.training.errors import TrainingError
+from napari_unet.training.errors import StoppedError, TrainingError
 from napari_unet.training.optimisation import energy
 from napari_unet.training.reports import TrainingReport
 from napari_unet.training.train import train
@@ -13,6 +13,7 @@ from napari_unet.training.transfer import learnt_classes, network_options
 __all__ = [
     "PRESETS",
     "Device",
+    "StoppedError",
     "TrainingConfig",
     "TrainingError",
     "TrainingReport",

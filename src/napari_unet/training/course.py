@@ -15,7 +15,7 @@ from napari_unet.network import EncoderUNet, Network, TrainedModel, build_networ
 from napari_unet.prediction import PredictionError, never, out_of_memory
 from napari_unet.training.batches import Batches
 from napari_unet.training.checks import check_annotations, painted_values
-from napari_unet.training.errors import TrainingError
+from napari_unet.training.errors import StoppedError, TrainingError
 from napari_unet.training.messages import (
     cannot_join_message,
     late_classes_message,
@@ -255,7 +255,8 @@ class Course:
             yield from self._take_steps(batches)
         if self.lap.step == 0:
             stopped = self.subject.should_stop()
-            raise TrainingError(no_step_message(self.clock.seconds, stopped=stopped))
+            kind = StoppedError if stopped else TrainingError
+            raise kind(no_step_message(self.clock.seconds, stopped=stopped))
 
     def examine(self, *, stopped: bool) -> list[Exam]:
         """Predict as a person will: what was kept back, or else what was trained on.

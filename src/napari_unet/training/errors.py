@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["TrainingError"]
+__all__ = ["StoppedError", "TrainingError"]
 
 
 class TrainingError(Exception):
@@ -10,3 +10,7 @@ class TrainingError(Exception):
 
     Not a RuntimeError: that kind never leaves a generator that runs in a Qt worker thread.
     """
+
+
+class StoppedError(TrainingError):
+    """A person stopped a training before its first step: no model, and nothing is wrong."""

@@ -22,7 +22,7 @@ from napari_unet.annotations import (
 from napari_unet.augmentation import Patch
 from napari_unet.network import PERCENTILES, ClassLabel, Standardisation
 from napari_unet.prediction import measure_range, never, pixel_ratio, resize
-from napari_unet.training.errors import TrainingError
+from napari_unet.training.errors import StoppedError, TrainingError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -254,7 +254,7 @@ def prepare(
         at = scale * pixel_ratio(image.pixel_size, reference)
         for part in _scaled_slices(image, at, config, classes, standardisation, kept):
             if should_stop():
-                raise TrainingError("stopped before the first step; there is no new model")
+                raise StoppedError("stopped before the first step; there is no new model")
             if isinstance(part, Lesson) or part.annotated.any():
                 parts.append(part)
     if not parts:
