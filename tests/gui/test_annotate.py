@@ -111,6 +111,21 @@ def test_paint_two_cells_and_undo(
     assert labels.selected_label == 2
 
 
+def test_a_stroke_lands_where_it_is_seen_after_the_scale_was_set(
+    viewer: Any, dock: AnnotateDock, canvas: Canvas, press: Press
+) -> None:
+    image = viewer.add_image(picture(64, 64), name="cells")
+    press(dock, "Start annotating")
+    image.scale, image.translate, image.units = (0.25, 0.25), (3, 5), ("um", "um")
+    viewer.reset_view()
+    labels = labels_of(dock)
+    labels.brush_size = 1
+    canvas.drag(image.data_to_world((20, 30)), image.data_to_world((20, 40)))
+    y, x = np.nonzero(labels.data)
+    assert abs(y - 20).max() <= 1
+    assert (abs(x.min() - 30), abs(x.max() - 40)) <= (1, 1)
+
+
 def test_the_veil_follows_what_counts(
     qtbot: Any, viewer: Any, dock: AnnotateDock, canvas: Canvas, press: Press
 ) -> None:

@@ -16,6 +16,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from napari_unet.gui import layers
 from napari_unet.gui.jobs import Job
 from napari_unet.gui.layers import COMPLETE, IGNORED, LABELS, REGIONS, TASK, LayerError
+from napari_unet.gui.placing import Placing
 from napari_unet.gui.values import Values
 from napari_unet.gui.watching import Watch
 from napari_unet.gui.window import Window
@@ -94,6 +95,7 @@ class Session(QObject):
         viewer.dims.events.point.connect(self._on_slice)
         self._images: list[Image] = layers.first_choice(viewer)
         self._watch()
+        self.part(Placing)
 
     @classmethod
     def of(cls, viewer: Any) -> Session:

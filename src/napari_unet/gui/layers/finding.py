@@ -35,6 +35,7 @@ __all__ = [
     "annotation_layers",
     "annotations_of",
     "as_channels",
+    "belonging",
     "channels_of",
     "companion",
     "find",
@@ -91,6 +92,12 @@ def find(viewer: ViewerModel, role: str, images: Sequence[Image]) -> Layer | Non
 def find_all(viewer: ViewerModel, role: str, images: Sequence[Image]) -> list[Layer]:
     """List the layers of `role` that belong to the first of `images`, in the order of `find`."""
     return list(_belonging(viewer, role, identity(images[0]))) if images else []
+
+
+def belonging(viewer: ViewerModel, image: Image) -> list[Layer]:
+    """List every layer of ours that belongs to an image, whatever its role is or was."""
+    wanted = identity(image)
+    return [layer for layer in viewer.layers if own_image(viewer, layer) == wanted]
 
 
 def channels_of(viewer: ViewerModel, image: Image) -> list[Image]:
