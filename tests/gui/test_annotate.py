@@ -12,6 +12,7 @@ from qtpy.QtGui import QMouseEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QComboBox, QListWidget
 
+from napari_unet.gui import layers
 from napari_unet.gui.annotate import AnnotateDock
 from napari_unet.gui.class_names import ClassNames
 from napari_unet.gui.layers import LayerError
@@ -313,6 +314,72 @@ def test_a_class_that_is_painted_is_listed_by_its_number(
     qtbot.waitUntil(lambda: listed() == ["background", "class 1", "class 3"], timeout=5000)
     classes.item(2).setText("nerve")
     assert dock.session.part(ClassNames).all == {1: "background", 2: "class 1", 4: "nerve"}
+
+
+def choose(dock: AnnotateDock, name: str) -> None:
+    dock._image.setCurrentText(name)
+    dock._image.activated.emit(dock._image.currentIndex())
+
+
+def test_the_chosen_image_is_the_one_that_is_seen_and_painted_on(
+    qtbot: Any, viewer: Any, dock: AnnotateDock, canvas: Canvas, press: Press
+) -> None:
+    first = viewer.add_image(picture(64, 64), name="first")
+    never = viewer.add_image(picture(8, 8), name="never chosen")
+    others = viewer.add_labels(np.zeros((9, 9), int), name="of somebody else")
+    press(dock, "Start annotating")
+    canvas.drag((20, 20), (20, 30))
+    qtbot.waitUntil(lambda: NAME in viewer.layers, timeout=5000)
+    second = viewer.add_image(255 - picture(64, 64), name="second")
+    choose(dock, "second")
+    assert viewer.layers.selection.active is second
+    assert (first.visible, second.visible, never.visible) == (False, True, True)
+    press(dock, "Start annotating")
+    canvas.drag((40, 20), (40, 30))
+    qtbot.waitUntil(lambda: NAME in viewer.layers, timeout=5000)
+    choose(dock, "first")
+    before = np.count_nonzero(viewer.layers["second labels"].data)
+    canvas.drag((50, 20), (50, 30))
+    assert labels_of(dock).data[50, 25] == 1
+    assert np.count_nonzero(viewer.layers["second labels"].data) == before
+    qtbot.waitUntil(lambda: NAME in viewer.layers, timeout=5000)
+    seen = {layer.name for layer in viewer.layers if layer.visible}
+    assert seen == {"first", never.name, others.name, "first labels", "first regions", NAME}
+    assert dock._show.isChecked()
+
+
+def test_a_channel_with_labels_of_its_own_is_chosen_and_left_again(
+    viewer: Any, dock: AnnotateDock
+) -> None:
+    first = viewer.add_image(picture(64, 64), name="first")
+    second = viewer.add_image(picture(64, 64), name="second")
+    dock.session.choose([second])
+    dock.session.create_annotation()
+    dock.session.choose([first])
+    dock.session.create_annotation()
+    dock.session.set_channels([first, second])
+    hidden = lambda: {layer.name for layer in viewer.layers if not layer.visible}  # noqa: E731
+    choose(dock, "second")
+    assert hidden() == {"first", "first labels", "first regions"}
+    choose(dock, "first")
+    assert dock.session.image_layers == (first, second)
+    assert hidden() == {"second labels", "second regions"}
+
+
+def test_results_are_seen_again_with_their_image_if_they_were_seen(
+    viewer: Any, dock: AnnotateDock
+) -> None:
+    images = [viewer.add_image(picture(64, 64), name="first")]
+    viewer.add_image(picture(64, 64), name="second")
+    dock.session.choose(images)
+    for name, visible in (("seen", True), ("unseen", False)):
+        found = layers.add_labels(viewer, images, role=layers.PREDICTION, name=name)
+        found.visible = visible
+    choose(dock, "second")
+    assert not viewer.layers["seen"].visible
+    choose(dock, "first")
+    assert viewer.layers["seen"].visible
+    assert not viewer.layers["unseen"].visible
 
 
 def test_ticking_a_layer_makes_it_a_channel(viewer: Any, dock: AnnotateDock) -> None:

@@ -33,7 +33,7 @@ from napari_unet.gui.value_list import ValueList
 from napari_unet.gui.values import Values
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from napari.layers import Image, Labels
 
@@ -373,7 +373,8 @@ class AnnotateDock(Dock):
 
     def _on_image(self, index: int) -> None:
         if 0 <= index < len(self._candidates):
-            self._choose([self._candidates[index]])
+            image = self._candidates[index]
+            self._choose(lambda: self._tools.choose(image))
 
     def _on_channels(self, item: QListWidgetItem) -> None:
         ticked = [self.session.image_layers[0]]
@@ -382,14 +383,11 @@ class AnnotateDock(Dock):
             one = self._channels.item(n)
             if one is not None and one.checkState() == Qt.CheckState.Checked:
                 ticked.append(by_id[one.data(Qt.ItemDataRole.UserRole)])
-        self._choose(ticked, keep_labels=True)
+        self._choose(lambda: self.session.set_channels(ticked))
 
-    def _choose(self, images: Sequence[Image], *, keep_labels: bool = False) -> None:
+    def _choose(self, choose: Callable[[], None]) -> None:
         try:
-            if keep_labels:
-                self.session.set_channels(images)
-            else:
-                self.session.choose(layers.channels_of(self.session.viewer, images[0]))
+            choose()
             self.say("")
         except LayerError as problem:
             self.warn(str(problem))

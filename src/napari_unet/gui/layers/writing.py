@@ -11,7 +11,17 @@ from napari.utils.transforms import CompositeAffine
 
 from napari_unet.gui.layers.finding import belonging, find
 from napari_unet.gui.layers.reading import Placed, read_labels_slice, volume_shape
-from napari_unet.gui.layers.tags import CLASSES, CORRECTED, TASK, assign, fact, role_of, set_fact
+from napari_unet.gui.layers.tags import (
+    CLASSES,
+    CORRECTED,
+    IGNORED,
+    REGIONS,
+    TASK,
+    assign,
+    fact,
+    role_of,
+    set_fact,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -27,12 +37,14 @@ __all__ = [
     "add_labels",
     "add_outlines",
     "add_regions",
+    "bring_back",
     "fill_slice",
     "follow",
     "forget_history",
     "hide",
     "lie_on",
     "placement",
+    "put_away",
     "put_image",
     "put_labels",
     "remove_roles",
@@ -40,6 +52,7 @@ __all__ = [
     "replace_slice",
     "select",
     "set_contrast",
+    "show",
     "show_above",
     "widen_contrast",
     "write_slice",
@@ -47,6 +60,7 @@ __all__ = [
 
 _CONTRAST = "contrast"  # a fact: the contrast that we chose
 _SLICE = "slice"  # a fact: the only slice of its image that a layer shows
+_PUT_AWAY = "put away"  # a fact: hidden by us, while another image is worked on
 _ENOUGH = 200_000  # pixels that tell the range of a slice
 
 
@@ -401,10 +415,33 @@ def hide(layer: Layer) -> None:
     layer.visible = False
 
 
-def show_above(viewer: ViewerModel, layer: Layer, other: Layer | None) -> None:
-    """Let a layer be seen, and not through another one that lies upon it."""
+def show(layer: Layer) -> None:
+    """Let a layer be seen."""
     if not layer.visible:  # else napari would take the tool out of the user's hand
         layer.visible = True
+
+
+def put_away(found: Iterable[Layer]) -> None:
+    """Hide layers until `bring_back`; it shows only those that are seen now."""
+    for layer in found:
+        if layer.visible:
+            set_fact(layer, _PUT_AWAY, True)
+            layer.visible = False
+
+
+def bring_back(found: Iterable[Layer]) -> None:
+    """Show what was put away, and regions in any case: what they say counts, seen or not."""
+    for layer in found:
+        away = fact(layer, _PUT_AWAY, False)
+        if away:
+            set_fact(layer, _PUT_AWAY, False)
+        if away or role_of(layer) in (REGIONS, IGNORED):
+            show(layer)
+
+
+def show_above(viewer: ViewerModel, layer: Layer, other: Layer | None) -> None:
+    """Let a layer be seen, and not through another one that lies upon it."""
+    show(layer)
     if other in viewer.layers and viewer.layers.index(layer) < viewer.layers.index(other):
         viewer.layers.move(viewer.layers.index(layer), viewer.layers.index(other) + 1)
 
