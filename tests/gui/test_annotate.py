@@ -427,6 +427,26 @@ def test_where_no_image_can_be_used_the_dock_says_how_it_could(
     assert button(dock, "Start annotating").isEnabled()
 
 
+@pytest.mark.parametrize("size", [(32, 32), (5, 64, 64), (2, 3, 64, 64)])
+def test_an_image_that_no_longer_fits_its_labels_is_told_at_once(
+    viewer: Any, dock: AnnotateDock, press: Press, canvas: Canvas, size: tuple[int, ...]
+) -> None:
+    image = viewer.add_image(picture(64, 64), name="cells")
+    press(dock, "Start annotating")
+    labels_of(dock).paint((10, 10), 1)
+    image.data = picture(*size)
+    assert dock.message.startswith("⚠")
+    assert ("4 dimensions" if len(size) == 4 else "no longer have the same size") in dock.message
+    assert "Counting" not in text_of(dock)
+    canvas.key(Qt.Key.Key_N)
+    assert dock.message.startswith("⚠")
+    image.data = picture(64, 64)
+    assert not dock.warned
+    assert labels_of(dock).data.any()
+    press(dock, "New cell")
+    assert labels_of(dock).selected_label == 2
+
+
 def test_a_reopened_dock_goes_on(
     qtbot: Any, viewer: Any, dock: AnnotateDock, press: Press, button: Find
 ) -> None:

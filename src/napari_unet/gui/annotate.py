@@ -239,16 +239,16 @@ class AnnotateDock(Dock):
         self._show_labels()
         self._show_values()
         self._start.setEnabled(bool(chosen))
+        self._show_obstacle()
         self._show_state()
         self._show_counts()
-        self._show_obstacle()
 
     def _show_obstacle(self) -> None:
-        """Say why none of the images can be chosen, until one can."""
+        """Say why no image can be chosen, or not be learnt from, until one can."""
         before, self._obstacle = self._obstacle, ""
-        if self._candidates and not self.session.image_layers:
+        if self._candidates:
             try:
-                self.session.check_chosen()
+                self.session.check_fit()
             except LayerError as problem:
                 self._obstacle = str(problem)
         if self._obstacle:
@@ -329,7 +329,7 @@ class AnnotateDock(Dock):
         what = "classes" if session.task == "classes" else "cells"
         stack = session.slice_count > 1
         if here is None:
-            self._counts.setText("Counting …")
+            self._counts.setText("" if self._obstacle else "Counting …")
             self._share.setText("")
             return
         text = f"<b>{_count(here.cells, what)}</b> on this {'slice' if stack else 'image'}"

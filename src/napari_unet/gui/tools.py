@@ -114,6 +114,7 @@ class Tools(QObject):
 
     def _try(self, act: Callable[[], None]) -> None:
         try:
+            self._session.check_fit()
             act()
         except LayerError as problem:
             self.failed.emit(str(problem))

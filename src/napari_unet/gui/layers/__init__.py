@@ -27,6 +27,7 @@ from napari_unet.gui.layers.finding import (
     painted_labels,
     targets_of,
     unwrap,
+    usable,
     value_layers,
 )
 from napari_unet.gui.layers.reading import (
@@ -35,6 +36,7 @@ from napari_unet.gui.layers.reading import (
     LayerError,
     channel_looks,
     channel_names,
+    check_fit,
     check_image,
     check_labels,
     check_room,
@@ -139,6 +141,7 @@ __all__ = [
     "channel_looks",
     "channel_names",
     "channels_of",
+    "check_fit",
     "check_image",
     "check_labels",
     "check_room",
@@ -196,6 +199,7 @@ __all__ = [
     "target_stack",
     "targets_of",
     "unwrap",
+    "usable",
     "value_layers",
     "view_labels",
     "volume_shape",

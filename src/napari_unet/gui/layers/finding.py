@@ -51,6 +51,7 @@ __all__ = [
     "painted_labels",
     "targets_of",
     "unwrap",
+    "usable",
     "value_layers",
 ]
 
@@ -145,12 +146,13 @@ def first_choice(viewer: ViewerModel) -> list[Image]:
     known = [image for image in candidates if find(viewer, LABELS, [image])]
     active = [image for image in candidates if image is viewer.layers.selection.active]
     for image in [*known[-1:], *active, *reversed(candidates)]:
-        if _usable(image):
+        if usable(image):
             return channels_of(viewer, image)
     return []
 
 
-def _usable(image: Image) -> bool:
+def usable(image: Image) -> bool:
+    """Tell whether `check_image` accepts an image."""
     try:
         check_image(image)
     except LayerError:

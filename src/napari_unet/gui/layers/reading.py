@@ -31,6 +31,7 @@ __all__ = [
     "Placed",
     "channel_looks",
     "channel_names",
+    "check_fit",
     "check_image",
     "check_labels",
     "check_room",
@@ -245,6 +246,23 @@ def check_labels(labels: Labels, images: Sequence[Image]) -> None:
         )
 
 
+def check_fit(labels: Labels, image: Image) -> None:
+    """Refuse labels that fitted an image until one of them was given another array.
+
+    Raises
+    ------
+    LayerError
+        With a sentence that says what to do.
+    """
+    if not fits(labels, image):
+        raise LayerError(
+            f"“{image.name}” {tuple(image.data.shape)} and “{labels.name}” "
+            f"{tuple(labels.data.shape)} no longer have the same size, so nothing is learnt from "
+            f"them. Bring back the image that was painted on, or export “{labels.name}”, remove "
+            "it, and start new labels."
+        )
+
+
 def check_room(labels: Labels, highest: int) -> None:
     """Refuse a Labels layer whose type cannot hold a number that is needed, with a LayerError."""
     top = int(np.iinfo(labels.dtype).max) if labels.dtype.kind in "iu" else 1
@@ -312,7 +330,7 @@ def source_path(layer: Layer) -> str:
 
 def fits(labels: Labels, image: Image) -> bool:
     """Tell whether labels are of the image's size."""
-    plain = not labels.multiscale and labels.ndim in (2, 3)
+    plain = all(not one.multiscale and one.ndim in (2, 3) for one in (labels, image))
     return plain and volume_shape(labels) == volume_shape(image)
 
 
