@@ -227,6 +227,32 @@ def test_the_complete_key_toggles(
     assert not dock.session.complete
 
 
+@pytest.mark.parametrize("view", ["3D", "from a side"])
+def test_where_no_slice_is_seen_none_can_be_drawn_on_or_complete(
+    viewer: Any, dock: AnnotateDock, press: Press, button: Find, canvas: Canvas, view: str
+) -> None:
+    viewer.add_image(picture(3, 40, 48), name="cells")
+    press(dock, "Start annotating")
+    if view == "3D":
+        viewer.dims.ndisplay = 3
+    else:
+        viewer.dims.order = (1, 0, 2)
+    for name in ("Draw region", "Ignore region", "Slice complete"):
+        dock.say("")
+        press(dock, name)
+        assert dock.message.startswith("⚠")
+        assert "2D view of slices" in dock.message
+    canvas.key(Qt.Key.Key_C, Qt.KeyboardModifier.ShiftModifier)
+    assert not button(dock, "Slice complete").isChecked()
+    assert not dock.session.complete
+    assert dock.session.ignored_layer is None
+    viewer.dims.ndisplay, viewer.dims.order = 2, (0, 2, 1)
+    press(dock, "Slice complete")
+    press(dock, "Draw region")
+    assert dock.session.complete
+    assert viewer.layers.selection.active is dock.session.regions_layer
+
+
 @pytest.mark.parametrize(("answer", "complete"), [("Every cell", {0, 1, 2}), ("Only some", set())])
 def test_adopting_asks_once_what_is_missing(
     viewer: Any,

@@ -204,7 +204,7 @@ class AnnotateDock(Dock):
         session.slice_changed.connect(self._show_state)
         self._survey.changed.connect(self._show_counts)
         self._overlay.shown_changed.connect(self._show.setChecked)
-        self._tools.failed.connect(self.warn)
+        self._tools.failed.connect(self._on_failed)
         self._tools.acted.connect(self.say)
         self._autosave.offered.connect(self._on_offer)
         self._autosave.failed.connect(self.warn)
@@ -392,6 +392,11 @@ class AnnotateDock(Dock):
         except LayerError as problem:
             self.warn(str(problem))
         self.refresh()
+
+    def _on_failed(self, why: str) -> None:
+        """Say why nothing happened; a button that was pressed shows again how things are."""
+        self.warn(why)
+        self._show_state()
 
     def _on_start(self) -> None:
         index = self._labels.currentIndex() - 1

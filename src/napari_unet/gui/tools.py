@@ -109,8 +109,7 @@ class Tools(QObject):
 
     def set_complete(self, complete: bool) -> None:
         """Say whether everything on the shown slice is painted."""
-        here = self._session.current_slice
-        self._try(lambda: self._session.set_complete(here, complete))
+        self._try(lambda: self._set_complete(complete))
 
     def _try(self, act: Callable[[], None]) -> None:
         try:
@@ -159,7 +158,12 @@ class Tools(QObject):
         layers.select(self._session.viewer, labels, "paint")
         labels.selected_label = value
 
+    def _set_complete(self, complete: bool) -> None:
+        layers.check_slice_seen(self._session.viewer)
+        self._session.set_complete(self._session.current_slice, complete)
+
     def _draw(self, role: str) -> None:
+        layers.check_slice_seen(self._session.viewer)
         self._session.create_annotation()
         shapes = self._session.region_layer(role)
         mode = "add_rectangle" if role == layers.REGIONS else "add_polygon_lasso"

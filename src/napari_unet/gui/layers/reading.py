@@ -36,6 +36,7 @@ __all__ = [
     "check_labels",
     "check_room",
     "check_same_size",
+    "check_slice_seen",
     "check_target",
     "current_slice",
     "fingerprint",
@@ -394,10 +395,28 @@ def painted_slices(viewer: ViewerModel, layer: Labels) -> list[int]:
 
     All of them where the brush is a ball, or where the stack is seen from a side.
     """
-    seen = {axis - viewer.dims.ndim for axis in viewer.dims.displayed}
-    if seen == {-2, -1} and layer.n_edit_dimensions == 2:
+    if _displayed(viewer) == {-2, -1} and layer.n_edit_dimensions == 2:
         return [current_slice(viewer, layer)]
     return list(range(volume_shape(layer)[0]))
+
+
+def check_slice_seen(viewer: ViewerModel) -> None:
+    """Refuse a view in which no slice (Y, X) is seen, with a LayerError that says what to do."""
+    if viewer.dims.ndisplay == 3:
+        raise LayerError(
+            "In the 3D view no slice is seen; switch to the 2D view of slices first (Ctrl+Y, or "
+            "its button below the layer list)."
+        )
+    if _displayed(viewer) != {-2, -1}:
+        raise LayerError(
+            "The stack is seen from a side; switch to the 2D view of slices first (Ctrl+E, or the "
+            "button below the layer list that changes the order of axes, until y and x are shown)."
+        )
+
+
+def _displayed(viewer: ViewerModel) -> set[int]:
+    """Return the axes that are seen, counted from the last one, which is -1."""
+    return {axis - viewer.dims.ndim for axis in viewer.dims.displayed}
 
 
 def pixel_size(layer: Layer) -> float | None:
