@@ -12,6 +12,7 @@ from qtpy.QtGui import QMouseEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QComboBox, QListWidget
 
+from napari_unet.gui import layers
 from napari_unet.gui.annotate import AnnotateDock
 from napari_unet.gui.class_names import ClassNames
 from napari_unet.gui.layers import LayerError
@@ -109,6 +110,21 @@ def test_paint_two_cells_and_undo(
     qtbot.waitUntil(lambda: "1 cell<" in text_of(dock), timeout=5000)
     press(dock, "New cell")
     assert labels.selected_label == 2
+
+
+def test_a_stroke_lands_where_it_is_seen_after_the_scale_was_set(
+    viewer: Any, dock: AnnotateDock, canvas: Canvas, press: Press
+) -> None:
+    image = viewer.add_image(picture(64, 64), name="cells")
+    press(dock, "Start annotating")
+    image.scale, image.translate, image.units = (0.25, 0.25), (3, 5), ("um", "um")
+    viewer.reset_view()
+    labels = labels_of(dock)
+    labels.brush_size = 1
+    canvas.drag(image.data_to_world((20, 30)), image.data_to_world((20, 40)))
+    y, x = np.nonzero(labels.data)
+    assert abs(y - 20).max() <= 1
+    assert (abs(x.min() - 30), abs(x.max() - 40)) <= (1, 1)
 
 
 def test_the_veil_follows_what_counts(
@@ -209,6 +225,32 @@ def test_the_complete_key_toggles(
     assert dock.session.complete == {dock.session.current_slice}
     canvas.key(Qt.Key.Key_C, Qt.KeyboardModifier.ShiftModifier)
     assert not dock.session.complete
+
+
+@pytest.mark.parametrize("view", ["3D", "from a side"])
+def test_where_no_slice_is_seen_none_can_be_drawn_on_or_complete(
+    viewer: Any, dock: AnnotateDock, press: Press, button: Find, canvas: Canvas, view: str
+) -> None:
+    viewer.add_image(picture(3, 40, 48), name="cells")
+    press(dock, "Start annotating")
+    if view == "3D":
+        viewer.dims.ndisplay = 3
+    else:
+        viewer.dims.order = (1, 0, 2)
+    for name in ("Draw region", "Ignore region", "Slice complete"):
+        dock.say("")
+        press(dock, name)
+        assert dock.message.startswith("⚠")
+        assert "2D view of slices" in dock.message
+    canvas.key(Qt.Key.Key_C, Qt.KeyboardModifier.ShiftModifier)
+    assert not button(dock, "Slice complete").isChecked()
+    assert not dock.session.complete
+    assert dock.session.ignored_layer is None
+    viewer.dims.ndisplay, viewer.dims.order = 2, (0, 2, 1)
+    press(dock, "Slice complete")
+    press(dock, "Draw region")
+    assert dock.session.complete
+    assert viewer.layers.selection.active is dock.session.regions_layer
 
 
 @pytest.mark.parametrize(("answer", "complete"), [("Every cell", {0, 1, 2}), ("Only some", set())])
@@ -315,6 +357,72 @@ def test_a_class_that_is_painted_is_listed_by_its_number(
     assert dock.session.part(ClassNames).all == {1: "background", 2: "class 1", 4: "nerve"}
 
 
+def choose(dock: AnnotateDock, name: str) -> None:
+    dock._image.setCurrentText(name)
+    dock._image.activated.emit(dock._image.currentIndex())
+
+
+def test_the_chosen_image_is_the_one_that_is_seen_and_painted_on(
+    qtbot: Any, viewer: Any, dock: AnnotateDock, canvas: Canvas, press: Press
+) -> None:
+    first = viewer.add_image(picture(64, 64), name="first")
+    never = viewer.add_image(picture(8, 8), name="never chosen")
+    others = viewer.add_labels(np.zeros((9, 9), int), name="of somebody else")
+    press(dock, "Start annotating")
+    canvas.drag((20, 20), (20, 30))
+    qtbot.waitUntil(lambda: NAME in viewer.layers, timeout=5000)
+    second = viewer.add_image(255 - picture(64, 64), name="second")
+    choose(dock, "second")
+    assert viewer.layers.selection.active is second
+    assert (first.visible, second.visible, never.visible) == (False, True, True)
+    press(dock, "Start annotating")
+    canvas.drag((40, 20), (40, 30))
+    qtbot.waitUntil(lambda: NAME in viewer.layers, timeout=5000)
+    choose(dock, "first")
+    before = np.count_nonzero(viewer.layers["second labels"].data)
+    canvas.drag((50, 20), (50, 30))
+    assert labels_of(dock).data[50, 25] == 1
+    assert np.count_nonzero(viewer.layers["second labels"].data) == before
+    qtbot.waitUntil(lambda: NAME in viewer.layers, timeout=5000)
+    seen = {layer.name for layer in viewer.layers if layer.visible}
+    assert seen == {"first", never.name, others.name, "first labels", "first regions", NAME}
+    assert dock._show.isChecked()
+
+
+def test_a_channel_with_labels_of_its_own_is_chosen_and_left_again(
+    viewer: Any, dock: AnnotateDock
+) -> None:
+    first = viewer.add_image(picture(64, 64), name="first")
+    second = viewer.add_image(picture(64, 64), name="second")
+    dock.session.choose([second])
+    dock.session.create_annotation()
+    dock.session.choose([first])
+    dock.session.create_annotation()
+    dock.session.set_channels([first, second])
+    hidden = lambda: {layer.name for layer in viewer.layers if not layer.visible}  # noqa: E731
+    choose(dock, "second")
+    assert hidden() == {"first", "first labels", "first regions"}
+    choose(dock, "first")
+    assert dock.session.image_layers == (first, second)
+    assert hidden() == {"second labels", "second regions"}
+
+
+def test_results_are_seen_again_with_their_image_if_they_were_seen(
+    viewer: Any, dock: AnnotateDock
+) -> None:
+    images = [viewer.add_image(picture(64, 64), name="first")]
+    viewer.add_image(picture(64, 64), name="second")
+    dock.session.choose(images)
+    for name, visible in (("seen", True), ("unseen", False)):
+        found = layers.add_labels(viewer, images, role=layers.PREDICTION, name=name)
+        found.visible = visible
+    choose(dock, "second")
+    assert not viewer.layers["seen"].visible
+    choose(dock, "first")
+    assert viewer.layers["seen"].visible
+    assert not viewer.layers["unseen"].visible
+
+
 def test_ticking_a_layer_makes_it_a_channel(viewer: Any, dock: AnnotateDock) -> None:
     first = viewer.add_image(picture(64, 64), name="red")
     second = viewer.add_image(picture(64, 64), name="green")
@@ -358,6 +466,26 @@ def test_where_no_image_can_be_used_the_dock_says_how_it_could(
     viewer.add_image(picture(3, 64, 64), name="good")
     assert not dock.message
     assert button(dock, "Start annotating").isEnabled()
+
+
+@pytest.mark.parametrize("size", [(32, 32), (5, 64, 64), (2, 3, 64, 64)])
+def test_an_image_that_no_longer_fits_its_labels_is_told_at_once(
+    viewer: Any, dock: AnnotateDock, press: Press, canvas: Canvas, size: tuple[int, ...]
+) -> None:
+    image = viewer.add_image(picture(64, 64), name="cells")
+    press(dock, "Start annotating")
+    labels_of(dock).paint((10, 10), 1)
+    image.data = picture(*size)
+    assert dock.message.startswith("⚠")
+    assert ("4 dimensions" if len(size) == 4 else "no longer have the same size") in dock.message
+    assert "Counting" not in text_of(dock)
+    canvas.key(Qt.Key.Key_N)
+    assert dock.message.startswith("⚠")
+    image.data = picture(64, 64)
+    assert not dock.warned
+    assert labels_of(dock).data.any()
+    press(dock, "New cell")
+    assert labels_of(dock).selected_label == 2
 
 
 def test_a_reopened_dock_goes_on(

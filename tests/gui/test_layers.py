@@ -285,3 +285,27 @@ def test_a_layer_that_lies_on_its_image_is_not_laid_there_again() -> None:
     layers.lie_on(labels, image)
     assert tuple(labels.scale) == (4, 1, 1)
     assert set(moved) == {"scale"}
+
+
+@pytest.mark.parametrize("place", [*PLACES[1:], {"affine": [[0, 2, 1], [-1, 0, 3], [0, 0, 1]]}])
+def test_labels_lie_on_an_image_that_has_more_or_fewer_axes(place: dict[str, Any]) -> None:
+    flat = Image(picture(20, 30), **place)
+    stacked = Image(picture(1, 20, 30))
+    layers.lie_on(stacked, flat)
+    painted = Labels(np.zeros((20, 30), int))
+    layers.lie_on(painted, stacked)
+    for pixel in ((0, 0), (7, 12)):
+        np.testing.assert_allclose(
+            stacked.data_to_world((0, *pixel))[1:], flat.data_to_world(pixel)
+        )
+        np.testing.assert_allclose(painted.data_to_world(pixel), flat.data_to_world(pixel))
+    assert painted.units == flat.units == stacked.units[1:]
+
+
+@pytest.mark.filterwarnings("ignore:Non-orthogonal slicing")
+def test_one_slice_lies_on_its_slice_of_a_turned_stack() -> None:
+    turned = [[0.8, -0.6, 0], [0.6, 0.8, 0], [0, 0, 1]]
+    image = Image(picture(4, 20, 30), scale=(3, 1, 1), rotate=turned, translate=(5, 6, 7))
+    plane = Labels(np.zeros((1, 20, 30), int))
+    layers.lie_on(plane, image, 2)
+    np.testing.assert_allclose(plane.data_to_world((0, 5, 9)), image.data_to_world((2, 5, 9)))

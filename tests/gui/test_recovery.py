@@ -103,6 +103,26 @@ def test_every_change_is_on_disk_within_three_seconds(
     assert np.array_equal(saved.labels, session.labels_layer.data)
 
 
+def test_labels_that_no_longer_fit_are_saved_for_the_image_that_they_were_painted_on(
+    qtbot: Any, make_napari_viewer: Callable[..., Any]
+) -> None:
+    session = annotate(make_napari_viewer())
+    (image,), labels = session.image_layers, session.labels_layer
+    assert labels is not None
+    with qtbot.waitSignal(session.part(Autosave).saved, timeout=3000):
+        pass
+    (before,) = entries()
+    image.data = picture()[:, :20]
+    labels.paint((0, 25, 30), 7)
+    with qtbot.waitSignal(session.part(Autosave).saved, timeout=5000):
+        pass
+    (entry,) = entries()
+    assert entry.facts["image"] == before.facts["image"]
+    saved = recovery.load_recovery(recovery.recovery_folder(), entry.key)
+    assert np.array_equal(saved.labels, labels.data)
+    assert saved.labels[0, 25, 30] == 7
+
+
 def test_what_was_painted_last_is_saved_when_its_layer_or_viewer_goes(
     qtbot: Any, make_napari_viewer: Callable[..., Any]
 ) -> None:

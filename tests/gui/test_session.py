@@ -12,8 +12,10 @@ import pytest
 from napari.utils._proxies import PublicOnlyProxy
 from qtpy.QtCore import QObject
 
+from napari_unet.gui import layers
 from napari_unet.gui.class_names import ClassNames
 from napari_unet.gui.layers import LayerError, channels_of
+from napari_unet.gui.overlay import NAME, Overlay
 from napari_unet.gui.session import Session
 
 if TYPE_CHECKING:
@@ -81,6 +83,46 @@ def test_annotation_layers_lie_on_the_image(session: Session, stack: Image) -> N
         assert tuple(layer.translate) == tuple(stack.translate)
         assert layer.units == stack.units
     assert session.create_annotation() is labels
+
+
+_TURNED = np.array([[1, 0, 0], [0, 0.8, -0.6], [0, 0.6, 0.8]])
+MOVES = {
+    "scale": (2, 0.25, 0.25),
+    "translate": (9, -4, 7),
+    "rotate": _TURNED,
+    "shear": [0.1, 0.2, 0.3],
+    "affine": np.vstack([np.hstack([2 * _TURNED, [[1], [2], [3]]]), [[0, 0, 0, 1]]]),
+    "units": ("mm", "mm", "mm"),
+}
+
+
+@pytest.mark.parametrize("move", MOVES)
+def test_what_belongs_to_an_image_moves_with_it(
+    qtbot: Any, viewer: Any, session: Session, stack: Image, move: str
+) -> None:
+    labels, regions = session.create_annotation(), session.regions_layer
+    ignored, second = session.region_layer("ignored"), viewer.add_image(stack.data, name="green")
+    session.set_channels([stack, second])
+    session.part(Overlay)
+    session.set_complete(2, True)
+    viewer.dims.set_current_step(0, 2)
+    qtbot.waitUntil(lambda: NAME in viewer.layers, timeout=5000)
+    other = viewer.add_labels(np.zeros((3, 40, 48), int), name="of somebody else")
+    place, revision = layers.placement(other), session.revision
+    setattr(stack, move, MOVES[move])
+    pixel = np.array([2, 5, 9])
+    for layer in (labels, regions, ignored):
+        assert layer is not None
+        np.testing.assert_allclose(layer.data_to_world(pixel), stack.data_to_world(pixel))
+        assert layer.units == stack.units
+    veil = viewer.layers[NAME]
+    assert veil.units == stack.units
+    shown = np.array([session.current_slice, 5, 9])
+    qtbot.waitUntil(
+        lambda: np.allclose(veil.data_to_world((0, 5, 9)), stack.data_to_world(shown)), timeout=5000
+    )
+    assert session.revision == revision  # nothing was painted
+    assert str(layers.placement(other)) == str(place)
 
 
 def test_everything_is_found_again_by_a_new_session(

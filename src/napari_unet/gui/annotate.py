@@ -34,7 +34,7 @@ from napari_unet.gui.value_list import ValueList
 from napari_unet.gui.values import Values
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from napari.layers import Image, Labels
 
@@ -208,7 +208,7 @@ class AnnotateDock(Dock):
         session.slice_changed.connect(self._show_state)
         self._survey.changed.connect(self._show_counts)
         self._overlay.shown_changed.connect(self._show.setChecked)
-        self._tools.failed.connect(self.warn)
+        self._tools.failed.connect(self._on_failed)
         self._tools.acted.connect(self.say)
         self._autosave.offered.connect(self._on_offer)
         self._autosave.failed.connect(self.warn)
@@ -247,16 +247,16 @@ class AnnotateDock(Dock):
         self._show_labels()
         self._show_values()
         self._start.setEnabled(bool(chosen))
+        self._show_obstacle()
         self._show_state()
         self._show_counts()
-        self._show_obstacle()
 
     def _show_obstacle(self) -> None:
-        """Say why none of the images can be chosen, until one can."""
+        """Say why no image can be chosen, or not be learnt from, until one can."""
         before, self._obstacle = self._obstacle, ""
-        if self._candidates and not self.session.image_layers:
+        if self._candidates:
             try:
-                self.session.check_chosen()
+                self.session.check_fit()
             except LayerError as problem:
                 self._obstacle = str(problem)
         if self._obstacle:
@@ -337,7 +337,7 @@ class AnnotateDock(Dock):
         what = "classes" if session.task == "classes" else "cells"
         stack = session.slice_count > 1
         if here is None:
-            self._counts.setText("Counting …")
+            self._counts.setText("" if self._obstacle else "Counting …")
             self._share.setText("")
             return
         text = f"<b>{_count(here.cells, what)}</b> on this {'slice' if stack else 'image'}"
@@ -381,7 +381,8 @@ class AnnotateDock(Dock):
 
     def _on_image(self, index: int) -> None:
         if 0 <= index < len(self._candidates):
-            self._choose([self._candidates[index]])
+            image = self._candidates[index]
+            self._choose(lambda: self._tools.choose(image))
 
     def _on_channels(self, item: QListWidgetItem) -> None:
         ticked = [self.session.image_layers[0]]
@@ -390,18 +391,20 @@ class AnnotateDock(Dock):
             one = self._channels.item(n)
             if one is not None and one.checkState() == Qt.CheckState.Checked:
                 ticked.append(by_id[one.data(Qt.ItemDataRole.UserRole)])
-        self._choose(ticked, keep_labels=True)
+        self._choose(lambda: self.session.set_channels(ticked))
 
-    def _choose(self, images: Sequence[Image], *, keep_labels: bool = False) -> None:
+    def _choose(self, choose: Callable[[], None]) -> None:
         try:
-            if keep_labels:
-                self.session.set_channels(images)
-            else:
-                self.session.choose(layers.channels_of(self.session.viewer, images[0]))
+            choose()
             self.say("")
         except LayerError as problem:
             self.warn(str(problem))
         self.refresh()
+
+    def _on_failed(self, why: str) -> None:
+        """Say why nothing happened; a button that was pressed shows again how things are."""
+        self.warn(why)
+        self._show_state()
 
     def _on_start(self) -> None:
         index = self._labels.currentIndex() - 1

@@ -62,9 +62,9 @@ class Overlay(QObject):
         return layers.find(self._session.viewer, _ROLE, self._session.image_layers)
 
     def _on_image(self) -> None:
-        """Take the veil away with the labels, or the values, that it belongs to."""
+        """Take the veil away with what it belongs to; another image gets one of its own."""
         self._last = None
-        if self._session.marks() is None:
+        if self._session.marks() is None or self._layer() is None:
             layers.remove_roles(self._session.viewer, [_ROLE])
 
     def _on_seen(self, survey: SliceSurvey) -> None:

@@ -165,7 +165,7 @@ class Autosave(QObject):
             self.save()
 
     def _copy(self, layer: Labels) -> Copy | None:
-        """Copy an annotation; None when it does not fit its image, so could not come back."""
+        """Copy an annotation; None where no image is known that it could come back to."""
         image = self._image_of(layer)
         if image is None:
             return None
@@ -191,13 +191,14 @@ class Autosave(QObject):
         )
 
     def _image_of(self, labels: Labels) -> Mapping[str, str] | None:
-        """Tell which image labels belong to; of one that was removed, what was known of it."""
+        """Tell which image labels belong to; what was known of it where it does not fit any more.
+
+        As when the image was removed, or its layer given an array of another size.
+        """
         images = layers.linked_images(self._session.viewer, labels)
         key = layers.identity(labels)
-        if not images:
+        if not images or not layers.fits(labels, images[0]):
             return self._images.get(key)
-        if not layers.fits(labels, images[0]):
-            return None
         self._images[key] = {
             "image": self._fingerprints.of(images[0]),
             "name": images[0].name,

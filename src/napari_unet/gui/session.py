@@ -16,6 +16,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from napari_unet.gui import layers
 from napari_unet.gui.jobs import Job
 from napari_unet.gui.layers import COMPLETE, IGNORED, LABELS, REGIONS, TASK, LayerError
+from napari_unet.gui.placing import Placing
 from napari_unet.gui.values import Values
 from napari_unet.gui.watching import Watch
 from napari_unet.gui.window import Window
@@ -94,6 +95,7 @@ class Session(QObject):
         viewer.dims.events.point.connect(self._on_slice)
         self._images: list[Image] = layers.first_choice(viewer)
         self._watch()
+        self.part(Placing)
 
     @classmethod
     def of(cls, viewer: Any) -> Session:
@@ -174,12 +176,20 @@ class Session(QObject):
     @property
     def current_slice(self) -> int:
         """The slice of the image that the viewer shows; 0 for a 2D picture or without image."""
-        return layers.current_slice(self.viewer, self._images[0]) if self._images else 0
+        image = self._first
+        return 0 if image is None else layers.current_slice(self.viewer, image)
 
     @property
     def slice_count(self) -> int:
         """How many slices the image has; 0 without image."""
-        return layers.volume_shape(self._images[0])[0] if self._images else 0
+        image = self._first
+        return 0 if image is None else layers.volume_shape(image)[0]
+
+    @property
+    def _first(self) -> Image | None:
+        """The image; None where it is just being given an array that cannot be used."""
+        usable = self._images and layers.usable(self._images[0])
+        return self._images[0] if usable else None
 
     def check_chosen(self) -> None:
         """Raise LayerError if there is no image, or none that can be used: what to do about it."""
@@ -188,6 +198,14 @@ class Session(QObject):
         for image in reversed(layers.image_layers(self.viewer)):
             layers.check_image(image)
         layers.check_same_size(())
+
+    def check_fit(self) -> None:
+        """Raise LayerError if image and labels do not fit each other any more: what to do."""
+        self.check_chosen()
+        layers.check_same_size(self._images)
+        labels = self.labels_layer
+        if labels is not None and self.task != "regression":
+            layers.check_fit(labels, self._images[0])
 
     def image_stack(self) -> ImageStack:
         """Return what reads the image slice by slice, in any thread. LayerError without one."""
@@ -411,7 +429,7 @@ class Session(QObject):
     # -------------------------------------------------------------------------------- watching
 
     def _on_layers(self, event: Any = None) -> None:
-        present = layers.image_layers(self.viewer)
+        present = [image for image in layers.image_layers(self.viewer) if layers.usable(image)]
         kept = [image for image in self._images if image in present]
         before, self._images = self._images, kept or layers.first_choice(self.viewer)
         own = self._own
@@ -425,13 +443,14 @@ class Session(QObject):
         self.touch()
 
     def _watch(self) -> None:
-        """Listen to what is painted and drawn on any image, and to the names of all layers."""
+        """Listen to what is painted and drawn on any image, to their arrays, and to all names."""
         for layer in self.viewer.layers:
             layer.events.name.connect(self._on_name)
         targets = layers.targets_of(self.viewer, self._images)
-        found = (self.labels_layer, self.regions_layer, self.ignored_layer, *targets)
-        self._own = [layer for layer in found if layer is not None]
-        self.part(Watch).follow([*layers.annotation_layers(self.viewer), *targets])
+        drawn = (self.labels_layer, self.regions_layer, self.ignored_layer)
+        self._own = [layer for layer in (*drawn, *targets, *self._images) if layer is not None]
+        images = layers.image_layers(self.viewer)
+        self.part(Watch).follow([*layers.annotation_layers(self.viewer), *images])
 
     def _on_name(self, event: Any = None) -> None:
         self.layers_changed.emit()
@@ -444,9 +463,12 @@ class Session(QObject):
             self.edited.emit(layer)
 
     def _on_replaced(self, layer: Layer) -> None:
-        if layer in self._own:
+        own = layer in self._own
+        if isinstance(layer, Image):
+            self._on_layers()  # with this array it may be one that can be used, or no longer
+        if own:
             self._notify_image()
-        else:
+        elif not isinstance(layer, Image):
             self.edited.emit(layer)
 
     def _on_slice(self, event: Any = None) -> None:

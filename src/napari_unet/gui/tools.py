@@ -9,11 +9,12 @@ from qtpy.QtCore import QObject, Signal
 from napari_unet.gui import layers
 from napari_unet.gui.layers import LayerError
 from napari_unet.gui.survey import Survey
+from napari_unet.gui.values import Values
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from napari.layers import Labels
+    from napari.layers import Image, Labels
 
     from napari_unet.gui.session import Session
 
@@ -56,6 +57,28 @@ class Tools(QObject):
         for name, act in acts.items():
             _bind(session.viewer, KEYS[name], act)
 
+    def choose(self, image: Image) -> None:
+        """Work on an image: it is seen in place of the one before, its labels are in hand.
+
+        Raises
+        ------
+        LayerError
+            With a sentence, when it cannot be used; then all stays as it was.
+        """
+        session, before = self._session, self._session.image_layers
+        session.choose(layers.channels_of(session.viewer, image))
+        now = session.image_layers
+        if before and before[0] is not now[0]:
+            seen = (*now, *session.part(Values).chosen)
+            gone = [other for other in before if other not in seen]
+            layers.put_away([*gone, *layers.belonging(session.viewer, before[0])])
+        layers.bring_back([*now, *layers.belonging(session.viewer, now[0])])
+        layers.show(now[0])
+        if session.labels_layer is None or session.task == "regression":
+            layers.select(session.viewer, now[0])
+        else:
+            layers.select(session.viewer, session.labels_layer, "paint")
+
     def start(self) -> None:
         """Make the layers to paint on, and take the brush."""
         self._try(self._start)
@@ -86,11 +109,11 @@ class Tools(QObject):
 
     def set_complete(self, complete: bool) -> None:
         """Say whether everything on the shown slice is painted."""
-        here = self._session.current_slice
-        self._try(lambda: self._session.set_complete(here, complete))
+        self._try(lambda: self._set_complete(complete))
 
     def _try(self, act: Callable[[], None]) -> None:
         try:
+            self._session.check_fit()
             act()
         except LayerError as problem:
             self.failed.emit(str(problem))
@@ -135,7 +158,12 @@ class Tools(QObject):
         layers.select(self._session.viewer, labels, "paint")
         labels.selected_label = value
 
+    def _set_complete(self, complete: bool) -> None:
+        layers.check_slice_seen(self._session.viewer)
+        self._session.set_complete(self._session.current_slice, complete)
+
     def _draw(self, role: str) -> None:
+        layers.check_slice_seen(self._session.viewer)
         self._session.create_annotation()
         shapes = self._session.region_layer(role)
         mode = "add_rectangle" if role == layers.REGIONS else "add_polygon_lasso"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image, Labels
@@ -10,7 +11,7 @@ from qtpy.QtCore import QObject, Signal
 from napari_unet.gui import layers
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from napari.layers import Layer
 
@@ -38,6 +39,16 @@ class Watch(QObject):
         self._session = session
         self._followed: list[Layer] = []
         self._seen_at: dict[str, tuple[Any, ...]] = {}
+        self._listening = True
+
+    @contextmanager
+    def unheard(self) -> Iterator[None]:
+        """Take what is drawn anew for no change: layers are only moved."""
+        self._listening = False
+        try:
+            yield
+        finally:
+            self._listening = True
 
     def follow(self, now: Sequence[Layer]) -> None:
         """Listen to these Image, Labels and Shapes layers from now on, and to no others."""
@@ -69,7 +80,7 @@ class Watch(QObject):
     def _on_refresh(self, event: Any) -> None:
         """Notice undo and redo: napari only refreshes then, as it does for another slice."""
         layer, at = layers.identity(event.source), self._where()
-        if at == self._seen_at.get(layer):
+        if self._listening and at == self._seen_at.get(layer):
             self.edited.emit(event.source)
         self._seen_at[layer] = at
 

@@ -200,7 +200,7 @@ class WeightMapDock(Dock):
 
     def _request(self) -> _Request:
         session = self.session
-        session.check_chosen()
+        session.check_fit()
         if session.task == "regression":
             raise LayerError("Values have no weight map: every pixel that counts weighs the same.")
         marks = session.marks()

@@ -35,6 +35,7 @@ __all__ = [
     "annotation_layers",
     "annotations_of",
     "as_channels",
+    "belonging",
     "channels_of",
     "companion",
     "find",
@@ -50,6 +51,7 @@ __all__ = [
     "painted_labels",
     "targets_of",
     "unwrap",
+    "usable",
     "value_layers",
 ]
 
@@ -91,6 +93,12 @@ def find(viewer: ViewerModel, role: str, images: Sequence[Image]) -> Layer | Non
 def find_all(viewer: ViewerModel, role: str, images: Sequence[Image]) -> list[Layer]:
     """List the layers of `role` that belong to the first of `images`, in the order of `find`."""
     return list(_belonging(viewer, role, identity(images[0]))) if images else []
+
+
+def belonging(viewer: ViewerModel, image: Image) -> list[Layer]:
+    """List every layer of ours that belongs to an image, whatever its role is or was."""
+    wanted = identity(image)
+    return [layer for layer in viewer.layers if own_image(viewer, layer) == wanted]
 
 
 def channels_of(viewer: ViewerModel, image: Image) -> list[Image]:
@@ -138,12 +146,13 @@ def first_choice(viewer: ViewerModel) -> list[Image]:
     known = [image for image in candidates if find(viewer, LABELS, [image])]
     active = [image for image in candidates if image is viewer.layers.selection.active]
     for image in [*known[-1:], *active, *reversed(candidates)]:
-        if _usable(image):
+        if usable(image):
             return channels_of(viewer, image)
     return []
 
 
-def _usable(image: Image) -> bool:
+def usable(image: Image) -> bool:
+    """Tell whether `check_image` accepts an image."""
     try:
         check_image(image)
     except LayerError:

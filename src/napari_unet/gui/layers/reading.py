@@ -31,10 +31,12 @@ __all__ = [
     "Placed",
     "channel_looks",
     "channel_names",
+    "check_fit",
     "check_image",
     "check_labels",
     "check_room",
     "check_same_size",
+    "check_slice_seen",
     "check_target",
     "current_slice",
     "fingerprint",
@@ -245,6 +247,23 @@ def check_labels(labels: Labels, images: Sequence[Image]) -> None:
         )
 
 
+def check_fit(labels: Labels, image: Image) -> None:
+    """Refuse labels that fitted an image until one of them was given another array.
+
+    Raises
+    ------
+    LayerError
+        With a sentence that says what to do.
+    """
+    if not fits(labels, image):
+        raise LayerError(
+            f"“{image.name}” {tuple(image.data.shape)} and “{labels.name}” "
+            f"{tuple(labels.data.shape)} no longer have the same size, so nothing is learnt from "
+            f"them. Bring back the image that was painted on, or export “{labels.name}”, remove "
+            "it, and start new labels."
+        )
+
+
 def check_room(labels: Labels, highest: int) -> None:
     """Refuse a Labels layer whose type cannot hold a number that is needed, with a LayerError."""
     top = int(np.iinfo(labels.dtype).max) if labels.dtype.kind in "iu" else 1
@@ -312,7 +331,7 @@ def source_path(layer: Layer) -> str:
 
 def fits(labels: Labels, image: Image) -> bool:
     """Tell whether labels are of the image's size."""
-    plain = not labels.multiscale and labels.ndim in (2, 3)
+    plain = all(not one.multiscale and one.ndim in (2, 3) for one in (labels, image))
     return plain and volume_shape(labels) == volume_shape(image)
 
 
@@ -376,10 +395,28 @@ def painted_slices(viewer: ViewerModel, layer: Labels) -> list[int]:
 
     All of them where the brush is a ball, or where the stack is seen from a side.
     """
-    seen = {axis - viewer.dims.ndim for axis in viewer.dims.displayed}
-    if seen == {-2, -1} and layer.n_edit_dimensions == 2:
+    if _displayed(viewer) == {-2, -1} and layer.n_edit_dimensions == 2:
         return [current_slice(viewer, layer)]
     return list(range(volume_shape(layer)[0]))
+
+
+def check_slice_seen(viewer: ViewerModel) -> None:
+    """Refuse a view in which no slice (Y, X) is seen, with a LayerError that says what to do."""
+    if viewer.dims.ndisplay == 3:
+        raise LayerError(
+            "In the 3D view no slice is seen; switch to the 2D view of slices first (Ctrl+Y, or "
+            "its button below the layer list)."
+        )
+    if _displayed(viewer) != {-2, -1}:
+        raise LayerError(
+            "The stack is seen from a side; switch to the 2D view of slices first (Ctrl+E, or the "
+            "button below the layer list that changes the order of axes, until y and x are shown)."
+        )
+
+
+def _displayed(viewer: ViewerModel) -> set[int]:
+    """Return the axes that are seen, counted from the last one, which is -1."""
+    return {axis - viewer.dims.ndim for axis in viewer.dims.displayed}
 
 
 def pixel_size(layer: Layer) -> float | None:

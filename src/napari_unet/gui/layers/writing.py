@@ -7,10 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Image, Labels, Layer, Shapes
+from napari.utils.transforms import CompositeAffine
 
-from napari_unet.gui.layers.finding import find
+from napari_unet.gui.layers.finding import belonging, find
 from napari_unet.gui.layers.reading import Placed, read_labels_slice, volume_shape
-from napari_unet.gui.layers.tags import CLASSES, CORRECTED, TASK, assign, fact, role_of, set_fact
+from napari_unet.gui.layers.tags import (
+    CLASSES,
+    CORRECTED,
+    IGNORED,
+    REGIONS,
+    TASK,
+    assign,
+    fact,
+    role_of,
+    set_fact,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -26,11 +37,14 @@ __all__ = [
     "add_labels",
     "add_outlines",
     "add_regions",
+    "bring_back",
     "fill_slice",
+    "follow",
     "forget_history",
     "hide",
     "lie_on",
     "placement",
+    "put_away",
     "put_image",
     "put_labels",
     "remove_roles",
@@ -38,12 +52,15 @@ __all__ = [
     "replace_slice",
     "select",
     "set_contrast",
+    "show",
     "show_above",
     "widen_contrast",
     "write_slice",
 ]
 
 _CONTRAST = "contrast"  # a fact: the contrast that we chose
+_SLICE = "slice"  # a fact: the only slice of its image that a layer shows
+_PUT_AWAY = "put away"  # a fact: hidden by us, while another image is worked on
 _ENOUGH = 200_000  # pixels that tell the range of a slice
 
 
@@ -60,16 +77,65 @@ def placement(layer: Layer) -> dict[str, Any]:
     }
 
 
-def lie_on(layer: Layer, like: Layer) -> None:
-    """Put a layer where another one of equal dimensions lies now; it may have been moved.
+def lie_on(layer: Layer, like: Layer, z: int | None = None) -> None:
+    """Put a layer where another one lies now; it may have been moved.
 
     What is as it should be is not set: napari would draw the layer anew each time.
+
+    Parameters
+    ----------
+    like
+        Of as many dimensions, or of more or fewer in front.
+    z
+        The slice of `like` that is all that `layer` shows; None for a layer of all slices.
     """
     now = placement(layer)
-    for name, value in placement(like).items():
+    for name, value in _placement_for(layer, like, z).items():
         same = np.array_equal if isinstance(value, np.ndarray) else eq
         if not same(now[name], value):
             setattr(layer, name, value)
+
+
+def follow(viewer: ViewerModel, image: Image) -> None:
+    """Put every layer of ours that belongs to an image where that image lies now."""
+    for layer in belonging(viewer, image):
+        lie_on(layer, image, fact(layer, _SLICE))
+
+
+def _placement_for(layer: Layer, like: Layer, z: int | None) -> dict[str, Any]:
+    """Return where `like` lies, in the dimensions of `layer`."""
+    place = placement(like) if z is None else _placement_of_slice(like, z)
+    more = layer.ndim - like.ndim
+    if more:
+        within = _in_last_axes(_physical(place), more)
+        for name in ("scale", "translate"):
+            place[name] = tuple(getattr(within, name))
+        for name in ("rotate", "shear"):
+            place[name] = np.array(getattr(within, name))
+        place["affine"] = np.array(_in_last_axes(like.affine, more).affine_matrix)
+        for name in ("units", "axis_labels"):
+            place[name] = (*getattr(layer, name)[: max(more, 0)], *place[name][max(-more, 0) :])
+    return place
+
+
+def _placement_of_slice(like: Layer, z: int) -> dict[str, Any]:
+    """Return the placement of a layer that shows one slice of `like` only; all of a 2D picture."""
+    place = placement(like)
+    if like.ndim == 3:
+        place["translate"] = tuple(_physical(place)((z, 0, 0)))
+    return place
+
+
+def _physical(place: dict[str, Any]) -> CompositeAffine:
+    """Return what takes pixels to where they lie, but for the layer's own affine."""
+    return CompositeAffine(**{k: place[k] for k in ("scale", "translate", "rotate", "shear")})
+
+
+def _in_last_axes(transform: Any, more: int) -> Any:
+    """Add `more` axes in front of a transform or, below 0, take as many away."""
+    if more > 0:
+        return transform.expand_dims(list(range(more)))
+    return transform.set_slice(list(range(-more, transform.ndim)))
 
 
 def add_labels(
@@ -214,10 +280,11 @@ def put_image(
     found = find(viewer, role, images)
     pixels, place = _placed(images[0], data, z)
     if isinstance(found, Image):
-        _replace(found, pixels, place)
+        _replace(found, pixels, images[0], z)
         return found
     layer = Image(pixels, name=name, rgb=False, **place, **options)
     assign(layer, role, images)
+    set_fact(layer, _SLICE, z)
     _add(viewer, layer, below=below)
     return layer
 
@@ -236,29 +303,27 @@ def put_labels(
     found = find(viewer, role, images)
     pixels, place = _placed(images[0], data, z)
     if isinstance(found, Labels):
-        _replace(found, pixels, place)
+        _replace(found, pixels, images[0], z)
         return found
     layer = Labels(pixels, name=name, **place, **options)
     assign(layer, role, images)
+    set_fact(layer, _SLICE, z)
     _add(viewer, layer)
     return layer
 
 
 def _placed(like: Placed, data: NDArray[Any], z: int | None) -> tuple[NDArray[Any], dict[str, Any]]:
     """Return pixels and placement for a whole layer or, with `z`, for one slice of it."""
-    place = placement(like)
     if z is None:
-        return np.asarray(data).reshape(volume_shape(like)[3 - like.ndim :]), place
+        return np.asarray(data).reshape(volume_shape(like)[3 - like.ndim :]), placement(like)
     pixels = np.asarray(data).reshape((1,) * (like.ndim - 2) + np.asarray(data).shape[-2:])
-    if like.ndim == 3:
-        place["translate"] = (like.translate[0] + z * like.scale[0], *like.translate[1:])
-    return pixels, place
+    return pixels, _placement_of_slice(like, z)
 
 
-def _replace(layer: Layer, pixels: NDArray[Any], place: dict[str, Any]) -> None:
+def _replace(layer: Layer, pixels: NDArray[Any], like: Layer, z: int | None) -> None:
     layer.data = pixels
-    layer.translate = place["translate"]
-    layer.scale = place["scale"]
+    set_fact(layer, _SLICE, z)
+    lie_on(layer, like, z)
 
 
 def replace_labels(layer: Labels, labels: NDArray[Any]) -> None:
@@ -350,10 +415,33 @@ def hide(layer: Layer) -> None:
     layer.visible = False
 
 
-def show_above(viewer: ViewerModel, layer: Layer, other: Layer | None) -> None:
-    """Let a layer be seen, and not through another one that lies upon it."""
+def show(layer: Layer) -> None:
+    """Let a layer be seen."""
     if not layer.visible:  # else napari would take the tool out of the user's hand
         layer.visible = True
+
+
+def put_away(found: Iterable[Layer]) -> None:
+    """Hide layers until `bring_back`; it shows only those that are seen now."""
+    for layer in found:
+        if layer.visible:
+            set_fact(layer, _PUT_AWAY, True)
+            layer.visible = False
+
+
+def bring_back(found: Iterable[Layer]) -> None:
+    """Show what was put away, and regions in any case: what they say counts, seen or not."""
+    for layer in found:
+        away = fact(layer, _PUT_AWAY, False)
+        if away:
+            set_fact(layer, _PUT_AWAY, False)
+        if away or role_of(layer) in (REGIONS, IGNORED):
+            show(layer)
+
+
+def show_above(viewer: ViewerModel, layer: Layer, other: Layer | None) -> None:
+    """Let a layer be seen, and not through another one that lies upon it."""
+    show(layer)
     if other in viewer.layers and viewer.layers.index(layer) < viewer.layers.index(other):
         viewer.layers.move(viewer.layers.index(layer), viewer.layers.index(other) + 1)
 
