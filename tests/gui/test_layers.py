@@ -157,6 +157,14 @@ def test_a_written_slice_can_be_undone(ndim: int) -> None:
     assert np.array_equal(layer.data, before)
 
 
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_a_slice_is_looked_at_without_copying_it(ndim: int) -> None:
+    layer = Labels(np.arange(1800).reshape(3, 20, 30)[(0,) * (3 - ndim)])
+    seen = layers.view_labels_slice(layer, 0)
+    assert np.shares_memory(seen, layer.data)
+    assert np.array_equal(seen, layers.read_labels_slice(layer, 0))
+
+
 def test_layers_are_found_again_after_renaming(viewer: Any) -> None:
     image = viewer.add_image(picture(20, 30), name="a")
     other = viewer.add_image(picture(20, 30), name="b")

@@ -52,6 +52,7 @@ from napari_unet.gui.layers.reading import (
     target_problem,
     target_stack,
     view_labels,
+    view_labels_slice,
     volume_shape,
 )
 from napari_unet.gui.layers.tags import (
@@ -188,6 +189,7 @@ __all__ = [
     "unwrap",
     "value_layers",
     "view_labels",
+    "view_labels_slice",
     "volume_shape",
     "widen_contrast",
     "write_slice",

@@ -360,7 +360,8 @@ def show_above(viewer: ViewerModel, layer: Layer, other: Layer | None) -> None:
 
 def select(viewer: ViewerModel, layer: Layer, mode: str | None = None) -> None:
     """Make `layer` the one in hand, seen, and in `mode` ("paint", "add_polygon", ...)."""
-    layer.visible = True
+    if not layer.visible:  # napari would draw anew what is seen already
+        layer.visible = True
     viewer.layers.selection.active = layer
     if mode is not None:
         layer.mode = mode
