@@ -99,6 +99,7 @@ from napari_unet.gui.layers.writing import (
     set_contrast,
     show_above,
     widen_contrast,
+    write_change,
     write_slice,
 )
 
@@ -192,5 +193,6 @@ __all__ = [
     "view_labels_slice",
     "volume_shape",
     "widen_contrast",
+    "write_change",
     "write_slice",
 ]
