@@ -48,3 +48,31 @@ def test_classes_fill_only_what_is_not_painted():
 def test_a_prediction_of_another_size_is_refused(cells):
     with pytest.raises(ValueError, match="shape"):
         join_prediction(cells[:4], cells, task="instances", first=1)
+
+
+def joined_slowly(painted: np.ndarray, predicted: np.ndarray, first: int) -> np.ndarray:
+    joined = painted.astype(np.int64)
+    for cell in np.unique(predicted[predicted > 0]):
+        here = predicted == cell
+        if not (painted[here] > 0).any():
+            joined[here], first = first, first + 1
+    return joined
+
+
+@pytest.mark.parametrize("high", [30, 2_000_000_000])
+@pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.uint64])
+def test_cells_are_joined_as_defined(high: int, dtype: type) -> None:
+    rng = np.random.default_rng(0)
+    painted = (rng.integers(1, 9, (20, 30)) * (rng.random((20, 30)) < 0.1)).astype(dtype)
+    predicted = rng.integers(-3, 120, (20, 30)).astype(np.int32)
+    predicted[predicted == 100] = high
+    joined, count = join_prediction(painted, predicted, task="instances", first=250)
+    np.testing.assert_array_equal(joined, joined_slowly(painted, predicted, 250))
+    assert joined.dtype.kind == painted.dtype.kind
+    assert count == len(np.unique(joined[joined >= 250])) > 10
+
+
+def test_nothing_is_joined_where_all_is_painted(cells: np.ndarray) -> None:
+    joined, count = join_prediction(np.ones_like(cells), cells, task="instances", first=2)
+    np.testing.assert_array_equal(joined, 1)
+    assert count == 0

@@ -10,6 +10,7 @@ from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QAbstractButton, QWidget
 
+from napari_unet.gui.corrector import Corrector
 from napari_unet.gui.session import Session
 
 if TYPE_CHECKING:
@@ -53,6 +54,18 @@ def press(button: Callable[[QWidget, str], Any]) -> Callable[[QWidget, str], Non
         QTest.mouseClick(target, Qt.MouseButton.LeftButton, pos=where)
 
     return click
+
+
+@pytest.fixture
+def correct(press: Callable[[QWidget, str], None], qtbot: Any) -> Callable[[Any], None]:
+    """Press “Correct” in a Predict dock, and wait until the slice is copied."""
+
+    def copied(dock: Any) -> None:
+        press(dock, "Correct")
+        corrector = dock.session.part(Corrector)
+        qtbot.waitUntil(lambda: not corrector.running, timeout=20_000)
+
+    return copied
 
 
 @pytest.fixture

@@ -127,6 +127,20 @@ def test_a_stroke_lands_where_it_is_seen_after_the_scale_was_set(
     assert (abs(x.min() - 30), abs(x.max() - 40)) <= (1, 1)
 
 
+def test_a_new_cell_draws_nothing_anew(
+    qtbot: Any, viewer: Any, dock: AnnotateDock, press: Press
+) -> None:
+    viewer.add_image(picture(64, 64), name="cells")
+    press(dock, "Start annotating")
+    drawn: list[Any] = []
+    labels_of(dock).events.set_data.connect(drawn.append)
+    press(dock, "New cell")
+    assert not drawn
+    labels_of(dock).visible = False
+    press(dock, "New cell")
+    assert labels_of(dock).visible
+
+
 def test_the_veil_follows_what_counts(
     qtbot: Any, viewer: Any, dock: AnnotateDock, canvas: Canvas, press: Press
 ) -> None:

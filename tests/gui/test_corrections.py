@@ -190,38 +190,38 @@ def test_a_ball_paints_on_every_slice(viewer, painted, predict):
 
 
 def test_correct_takes_the_strokes_and_keeps_no_second_copy(
-    viewer, dock, session, painted, predict, press
+    viewer, dock, session, painted, predict, correct
 ):
     before = painted.data[1].copy()
-    press(dock, "Correct")
+    correct(dock)
     np.testing.assert_array_equal(session.labels_layer.data[1] > 0, before > 0)
     predict()
     assert not kept(viewer)
 
 
 def test_correct_takes_what_was_kept_when_it_is_in_hand(
-    viewer, dock, session, painted, predict, press
+    viewer, dock, session, painted, predict, correct
 ):
     before = painted.data[1].copy()
     predict()
     (layer,) = kept(viewer)
     viewer.layers.selection.active = layer
     layer.visible = True
-    press(dock, "Correct")
+    correct(dock)
     np.testing.assert_array_equal(session.labels_layer.data[1] > 0, before > 0)
     assert not layer.visible
     assert not painted.visible
 
 
 def test_correct_takes_the_prediction_where_what_is_in_hand_has_nothing(
-    viewer, dock, session, painted, predict, press
+    viewer, dock, session, painted, predict, correct
 ):
     predict()
     (layer,) = kept(viewer)
     viewer.layers.selection.active = layer
     viewer.dims.set_current_step(0, 2)
     assert session.part(Predictor).source is painted
-    press(dock, "Correct")
+    correct(dock)
     np.testing.assert_array_equal(session.labels_layer.data[2] > 0, painted.data[2] > 0)
     viewer.dims.set_current_step(0, 1)
     viewer.layers.selection.active = layer
@@ -229,7 +229,7 @@ def test_correct_takes_the_prediction_where_what_is_in_hand_has_nothing(
 
 
 def test_strokes_beside_painted_cells_are_kept_after_correct(
-    viewer, dock, session, squares, predict, press
+    viewer, dock, session, squares, predict, correct
 ):
     viewer.dims.set_current_step(0, 0)
     labels = session.create_annotation()
@@ -237,7 +237,7 @@ def test_strokes_beside_painted_cells_are_kept_after_correct(
     session.set_model(bright())
     found = predict()
     found.paint((0, 10, 14), 1)
-    press(dock, "Correct")
+    correct(dock)
     predict()
     assert len(kept(viewer)) == 1
 
@@ -269,7 +269,7 @@ def test_what_the_plugin_writes_is_no_stroke(viewer, session, squares, predict, 
 
 
 def test_strokes_are_saved_and_restored_beside_the_labels(
-    viewer, dock, session, painted, predict, press, qtbot
+    viewer, dock, session, painted, predict, press, qtbot, correct
 ):
     before = painted.data.copy()
     with qtbot.waitSignal(session.part(Autosave).saved, timeout=10_000):
@@ -291,7 +291,7 @@ def test_strokes_are_saved_and_restored_beside_the_labels(
     assert session.labels_layer is labels
     assert not labels.data.any()
     qtbot.waitUntil(lambda: not annotate._offer.isVisible(), timeout=5000)
-    press(dock, "Correct")
+    correct(dock)
     np.testing.assert_array_equal(labels.data[1] > 0, before[1] > 0)
 
 

@@ -205,8 +205,8 @@ def test_memory_is_not_filled_with_probabilities(
     assert session.part(Cutter).kept == [1, 2]
 
 
-def test_what_is_cut_after_correct_is_seen(dock, session, predicted, press, qtbot):
-    press(dock, "Correct")
+def test_what_is_cut_after_correct_is_seen(dock, session, predicted, qtbot, correct):
+    correct(dock)
     assert not predicted.visible
     dock._options.widget("threshold").setValue(0.95)
     wait(session, qtbot)

@@ -155,6 +155,30 @@ def test_a_written_slice_can_be_undone(ndim: int) -> None:
     assert np.array_equal(layers.read_labels_slice(layer, ndim - 2), values)
     layer.undo()
     assert np.array_equal(layer.data, before)
+    layer.redo()
+    assert np.array_equal(layers.read_labels_slice(layer, ndim - 2), values)
+
+
+def test_what_is_written_takes_little_memory_to_be_undone() -> None:
+    cells = np.kron(np.arange(25).reshape(5, 5), np.ones((60, 80), int))
+    layer = Labels(np.roll(cells, 7))
+    layers.write_slice(layer, 0, cells)
+    ((_, before, after),) = layer._undo_history[-1]
+    assert (before.nbytes + after.nbytes) * 10 < cells.nbytes
+
+
+def test_writing_what_is_there_is_nothing_to_undo() -> None:
+    layer = Labels(np.eye(20, dtype=int))
+    layers.write_slice(layer, 0, np.eye(20, dtype=int))
+    assert not layer._undo_history
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_a_slice_is_looked_at_without_copying_it(ndim: int) -> None:
+    layer = Labels(np.arange(1800).reshape(3, 20, 30)[(0,) * (3 - ndim)])
+    seen = layers.view_labels_slice(layer, 0)
+    assert np.shares_memory(seen, layer.data)
+    assert np.array_equal(seen, layers.read_labels_slice(layer, 0))
 
 
 def test_layers_are_found_again_after_renaming(viewer: Any) -> None:

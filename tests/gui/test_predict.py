@@ -13,10 +13,12 @@ import torch
 from napari.layers import Image
 from qtpy.QtWidgets import QListWidget
 
+from napari_unet import annotations
 from napari_unet.files import save_model
 from napari_unet.gui import layers
 from napari_unet.gui.annotate import AnnotateDock
 from napari_unet.gui.class_names import ClassNames
+from napari_unet.gui.corrector import Corrector
 from napari_unet.gui.predict import PredictDock
 from napari_unet.gui.predictor import Predictor
 from napari_unet.gui.slices import in_words, shortcomings
@@ -179,7 +181,7 @@ def test_only_the_current_slice_is_written_and_can_be_undone(
 
 
 def test_the_users_labels_are_touched_only_by_correct_and_that_can_be_undone(
-    viewer, dock, session, squares, press, qtbot
+    viewer, dock, session, squares, press, qtbot, correct
 ):
     labels = session.create_annotation()
     viewer.dims.set_current_step(0, 0)
@@ -191,7 +193,7 @@ def test_the_users_labels_are_touched_only_by_correct_and_that_can_be_undone(
     mine[0, 6, 6] = 9
     np.testing.assert_array_equal(labels.data, mine)
     labels.name = "my nuclei"
-    press(dock, "Correct")
+    correct(dock)
     assert "1 cells were copied into “my nuclei”" in dock.message
     expected = mine.copy()
     expected[0, 20:34, 20:34] = 10
@@ -199,6 +201,71 @@ def test_the_users_labels_are_touched_only_by_correct_and_that_can_be_undone(
     assert viewer.layers.selection.active is labels
     labels.undo()
     np.testing.assert_array_equal(labels.data, mine)
+
+
+@pytest.fixture
+def held(monkeypatch: Any) -> threading.Event:
+    """Hold up what joins a prediction with labels until this is set."""
+    go, join = threading.Event(), annotations.join_prediction
+
+    def join_later(*args: Any, **options: Any) -> Any:
+        assert threading.current_thread().name == "napari-unet correct"
+        go.wait(20)
+        return join(*args, **options)
+
+    monkeypatch.setattr(annotations, "join_prediction", join_later)
+    return go
+
+
+def test_what_is_painted_while_a_slice_is_copied_stays_and_counts(
+    viewer, dock, session, squares, press, qtbot, held
+):
+    labels = session.create_annotation()
+    z = session.current_slice
+    session.set_model(bright())
+    press(dock, "Predict")
+    wait(session, qtbot)
+    press(dock, "Correct")
+    assert dock.message == "Copying what was found on this slice…"
+    assert not dock._correct.isEnabled()
+    labels.data_setitem((np.array([z]), np.array([6]), np.array([6])), 9)
+    held.set()
+    qtbot.waitUntil(lambda: not session.part(Corrector).running, timeout=20_000)
+    assert "1 cells were copied" in dock.message
+    assert dock._correct.isEnabled()
+    assert sorted(np.unique(labels.data)) == [0, 9, 10]
+    assert labels.data[z, 6, 6] == 9
+    assert np.count_nonzero(labels.data == 9) == 1
+    labels.undo()
+    assert sorted(np.unique(labels.data)) == [0, 9]
+
+
+def test_copying_a_slice_can_be_cancelled(viewer, dock, session, squares, press, qtbot, held):
+    labels = session.create_annotation()
+    session.set_model(bright())
+    press(dock, "Predict")
+    wait(session, qtbot)
+    press(dock, "Correct")
+    press(dock, "Cancel")
+    held.set()
+    qtbot.waitUntil(lambda: not session.part(Corrector).running, timeout=20_000)
+    assert dock.message == "Cancelled; nothing was copied."
+    assert not labels.data.any()
+    assert viewer.layers["cells prediction"].visible
+
+
+def test_a_prediction_that_is_removed_while_it_is_copied_is_told(
+    viewer, dock, session, squares, press, qtbot, held
+):
+    session.set_model(bright())
+    press(dock, "Predict")
+    wait(session, qtbot)
+    press(dock, "Correct")
+    viewer.layers.remove("cells prediction")
+    held.set()
+    qtbot.waitUntil(lambda: not session.part(Corrector).running, timeout=20_000)
+    assert "Nothing was copied" in dock.message
+    assert not session.labels_layer.data.any()
 
 
 def test_colour_where_grey_was_trained_gives_one_sentence(viewer, dock, session, press, qtbot):
@@ -312,14 +379,14 @@ def test_a_foreign_file_gives_one_sentence_and_keeps_the_model(
 
 
 def test_cells_are_not_taken_for_classes_nor_classes_for_cells(
-    viewer, dock, session, squares, press, qtbot
+    viewer, dock, session, squares, press, qtbot, correct
 ):
     labels = session.create_annotation()
     session.set_model(bright())
     press(dock, "Predict")
     wait(session, qtbot)
     session.task = "classes"
-    press(dock, "Correct")
+    correct(dock)
     assert "holds single cells, but the labels hold classes" in dock.message
     assert not labels.data.any()
     cells = viewer.layers["cells prediction"]
@@ -329,13 +396,13 @@ def test_cells_are_not_taken_for_classes_nor_classes_for_cells(
     press(dock, "Predict")
     wait(session, qtbot)
     np.testing.assert_array_equal(cells.data, before)
-    press(dock, "Correct")
+    correct(dock)
     assert "pixels" in dock.message
     z = session.current_slice
     np.testing.assert_array_equal(labels.data[z], np.where(squares.data[z] > 0, 2, 1))
     labels.undo()
     session.task = "instances"
-    press(dock, "Correct")
+    correct(dock)
     assert "holds classes, but the labels hold single cells" in dock.message
     assert not labels.data.any()
 
@@ -374,12 +441,12 @@ def test_a_prediction_that_is_adopted_keeps_the_names_of_its_classes(
 
 
 def test_correct_begins_an_annotation_of_named_classes(
-    dock, annotating, session, squares, press, qtbot
+    dock, annotating, session, squares, press, qtbot, correct
 ):
     session.set_model(tissue("background", "muscle"))
     press(dock, "Predict")
     wait(session, qtbot)
-    press(dock, "Correct")
+    correct(dock)
     assert "pixels were copied" in dock.message
     assert session.task == "classes"
     assert session.part(ClassNames).all == {1: "background", 2: "muscle"}
@@ -387,7 +454,7 @@ def test_correct_begins_an_annotation_of_named_classes(
 
 
 def test_correct_names_only_the_classes_that_the_user_has_not_named(
-    dock, session, squares, press, qtbot
+    dock, session, squares, press, qtbot, correct
 ):
     session.create_annotation()
     session.task = "classes"
@@ -395,13 +462,13 @@ def test_correct_names_only_the_classes_that_the_user_has_not_named(
     session.set_model(tissue("empty", "muscle"))
     press(dock, "Predict")
     wait(session, qtbot)
-    press(dock, "Correct")
+    correct(dock)
     assert session.part(ClassNames).all == {1: "empty", 2: "muscle", 3: "nerve", 4: "class 3"}
 
 
 @pytest.mark.parametrize(("dtype", "taken"), [(np.int32, 255), (np.uint8, 253)])
 def test_after_correct_the_brush_paints_a_cell_of_its_own(
-    viewer, dock, session, squares, press, qtbot, dtype, taken
+    viewer, dock, session, squares, press, qtbot, dtype, taken, correct
 ):
     mine = np.zeros((3, 40, 48), dtype)
     mine[2, 0, 0] = taken
@@ -410,7 +477,7 @@ def test_after_correct_the_brush_paints_a_cell_of_its_own(
     session.set_model(bright())
     press(dock, "Predict")
     wait(session, qtbot)
-    press(dock, "Correct")
+    correct(dock)
     labels = session.labels_layer
     assert labels.data[0].max() == taken + 2
     assert labels.selected_label == (taken + 3 if dtype is np.int32 else 1)
@@ -675,12 +742,12 @@ def test_probabilities_that_a_prediction_does_not_write_are_set_aside(
     assert "cells probability (earlier model)" in viewer.layers
 
 
-def corrected(session: Session, dock: PredictDock, press: Any, qtbot: Any) -> Any:
+def corrected(session: Session, dock: PredictDock, press: Any, correct: Any, qtbot: Any) -> Any:
     """Predict, and make the slice an annotation; return the prediction, which is hidden then."""
     session.set_model(bright())
     press(dock, "Predict")
     wait(session, qtbot)
-    press(dock, "Correct")
+    correct(dock)
     found = session.part(Predictor).labels_layer
     assert not found.visible
     return found
@@ -688,11 +755,11 @@ def corrected(session: Session, dock: PredictDock, press: Any, qtbot: Any) -> An
 
 @pytest.mark.parametrize("labels_first", [True, False])
 def test_what_is_predicted_after_correct_is_seen_above_the_labels(
-    viewer, dock, session, squares, press, qtbot, labels_first
+    viewer, dock, session, squares, press, qtbot, labels_first, correct
 ):
     if labels_first:
         session.create_annotation()
-    found = corrected(session, dock, press, qtbot)
+    found = corrected(session, dock, press, correct, qtbot)
     press(dock, "Predict")
     wait(session, qtbot)
     assert session.part(Predictor).labels_layer is found
@@ -703,9 +770,9 @@ def test_what_is_predicted_after_correct_is_seen_above_the_labels(
 
 
 def test_a_prediction_that_is_hidden_while_it_comes_stays_hidden(
-    viewer, dock, session, squares, press, qtbot, monkeypatch
+    viewer, dock, session, squares, press, qtbot, monkeypatch, correct
 ):
-    found = corrected(session, dock, press, qtbot)
+    found = corrected(session, dock, press, correct, qtbot)
     dock._slices.setCurrentIndex(1)
     part = session.part(Predictor)
     write = part._write

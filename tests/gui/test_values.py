@@ -14,6 +14,7 @@ from qtpy.QtTest import QTest
 from napari_unet.files import load_model
 from napari_unet.gui import layers
 from napari_unet.gui.annotate import AnnotateDock
+from napari_unet.gui.corrector import Corrector
 from napari_unet.gui.layers import LayerError
 from napari_unet.gui.overlay import NAME
 from napari_unet.gui.predict import PredictDock
@@ -449,7 +450,9 @@ def test_a_model_of_cells_goes_on_with_values_and_that_one_with_more(
     assert scores[0]["data_range"] == pytest.approx(5 * scores[1]["data_range"])
 
 
-def test_cells_that_were_found_are_not_corrected_while_values_are_learnt(chosen, image) -> None:
+def test_cells_that_were_found_are_not_corrected_while_values_are_learnt(
+    chosen, image, qtbot
+) -> None:
     found = np.zeros((1, 48, 64), np.int32)
     found[0, 5:9, 5:9] = 1
     layer = layers.add_labels(
@@ -457,9 +460,11 @@ def test_cells_that_were_found_are_not_corrected_while_values_are_learnt(chosen,
     )
     layers.set_fact(layer, layers.TASK, "instances")
     with pytest.raises(LayerError, match=r"but values are learnt.*choose “Single cells”"):
-        chosen.part(Predictor).correct()
+        chosen.part(Corrector).start()
     chosen.task = "instances"
-    assert chosen.part(Predictor).correct() == 1
+    chosen.part(Corrector).start()
+    qtbot.waitUntil(lambda: not chosen.part(Corrector).running, timeout=10_000)
+    assert chosen.part(Corrector).outcome.startswith("1 cells were copied")
 
 
 def test_keys_of_painting_say_why_they_do_nothing(dock, chosen) -> None:

@@ -17,6 +17,7 @@ from napari_unet.annotations.cells import (
 )
 from napari_unet.annotations.coverage import coverage
 from napari_unet.annotations.joining import join_prediction
+from napari_unet.annotations.runs import Runs
 from napari_unet.annotations.splitting import FEWEST_CELLS, split
 from napari_unet.annotations.targets import class_target, instance_target, listed, separate
 from napari_unet.annotations.weights import class_balance, weight_map
@@ -30,6 +31,7 @@ from napari_unet.annotations.working_scale import (
 __all__ = [
     "FEWEST_CELLS",
     "AnnotatedImage",
+    "Runs",
     "Task",
     "annotate",
     "annotate_values",

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_unet.annotations.cells import cell_values
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -16,7 +18,7 @@ __all__ = ["join_prediction"]
 
 def join_prediction(
     painted: NDArray[Any], predicted: NDArray[Any], *, task: Task, first: int
-) -> tuple[NDArray[np.int64], int]:
+) -> tuple[NDArray[Any], int]:
     """Add to an annotated slice what was predicted beside it.
 
     Task instances: a predicted cell that overlaps a painted one is left out whole, since a
@@ -37,7 +39,7 @@ def join_prediction(
     Returns
     -------
     joined
-        (Y, X) int64: `painted` with what was added.
+        (Y, X), in a type that holds every number: `painted` with what was added.
     count
         How many cells, or pixels of classes, were added.
     """
@@ -45,16 +47,34 @@ def join_prediction(
         raise ValueError(
             f"the prediction has shape {predicted.shape}, but the labels have {painted.shape}"
         )
-    joined = painted.astype(np.int64)
     if task == "classes":
         free = (painted == 0) & (predicted > 0)
-        joined[free] = predicted[free]
-        return joined, int(np.count_nonzero(free))
-    taken = np.unique(predicted[painted > 0])
-    cells, inverse = np.unique(predicted, return_inverse=True)
-    added = (cells > 0) & ~np.isin(cells, taken)
-    numbers = np.zeros(len(cells), dtype=np.int64)
-    numbers[added] = np.arange(first, first + int(added.sum()))
-    new = numbers[inverse].reshape(predicted.shape)
-    joined[new > 0] = new[new > 0]
-    return joined, int(added.sum())
+        kind = _holding(painted.dtype, int(predicted.max(initial=0)))
+        return np.where(free, predicted.astype(kind), painted), int(np.count_nonzero(free))
+    cells = cell_values(predicted)
+    cells = cells[cells > 0]
+    added = cells[~np.isin(cells, cell_values(predicted[painted > 0]))]
+    if not len(added):
+        return painted.copy(), 0
+    numbers = np.arange(first, first + len(added))
+    new = _renumbered(predicted, added, numbers.astype(_holding(painted.dtype, int(numbers[-1]))))
+    return np.where(new > 0, new, painted), len(added)
+
+
+def _renumbered(labels: NDArray[Any], cells: NDArray[Any], numbers: NDArray[Any]) -> NDArray[Any]:
+    """Give some cells (rising) these numbers; leave the others out."""
+    highest = int(labels.max(initial=0))
+    if labels.min(initial=0) < 0 or highest >= labels.size:  # a table of all numbers is too long
+        places = np.searchsorted(cells, labels).clip(max=len(cells) - 1)
+        found: NDArray[Any] = numbers[places]
+        found[cells[places] != labels] = 0
+        return found
+    table = np.zeros(highest + 1, numbers.dtype)
+    table[cells] = numbers
+    return np.asarray(table[labels])
+
+
+def _holding(dtype: np.dtype[Any], highest: int) -> np.dtype[Any]:
+    """Return a type of integers that holds what `dtype` does, and a number."""
+    signed = dtype.kind == "i"
+    return np.promote_types(dtype, np.min_scalar_type(-highest - 1 if signed else highest))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from napari.utils.notifications import show_info
 from qtpy.QtCore import QObject, Signal
 
 from napari_unet.gui import layers
+from napari_unet.gui.changes import digest
 from napari_unet.gui.layers import CLASSES, CORRECTED, PAINTED, PREDICTION, TASK, LayerError
 from napari_unet.gui.recovery import Autosave
 
@@ -93,12 +93,13 @@ class Corrections(QObject):
             (layers.fill_slice if undoable else layers.replace_slice)(prediction, z, values)
         if safe:
             self._unmark(prediction, z)
-            _call_safe(prediction, z)
+            _call_safe(prediction, z, digest(layers.view_labels_slice(prediction, z)))
 
     def _is_painted(self, prediction: Labels, z: int) -> bool:
         """Whether a slice holds something that is nowhere else."""
-        found = layers.read_labels_slice(prediction, z)
-        return bool(found.any()) and _digest(found) not in _safe(prediction).get(z, ())
+        found = layers.view_labels_slice(prediction, z)
+        empty = not np.count_nonzero(found)
+        return not empty and digest(found) not in _safe(prediction).get(z, ())
 
     @contextmanager
     def unheard(self) -> Iterator[None]:
@@ -109,11 +110,17 @@ class Corrections(QObject):
         finally:
             self._listening = True
 
-    def settle(self, prediction: Labels, z: int, instead: Labels) -> None:
-        """Take note that another layer has all of a slice now, and is saved instead."""
+    def settle(self, prediction: Labels, z: int, instead: Labels, known: bytes) -> None:
+        """Take note that another layer has all of a slice now, and is saved instead.
+
+        Parameters
+        ----------
+        known
+            The slice's `digest`.
+        """
         painted = layers.fact(prediction, PAINTED, [])
         self._unmark(prediction, z)
-        _call_safe(prediction, z)
+        _call_safe(prediction, z, known)
         if painted == [z]:
             self._session.part(Autosave).replace(prediction, instead)
         self._session.edited.emit(instead)
@@ -144,13 +151,14 @@ class Corrections(QObject):
         from napari_unet.prediction import number_on
 
         found = layers.read_labels_slice(prediction, z)
+        known = digest(found)
         kept = self._room(prediction, z)
         if layers.fact(kept, TASK) == "instances":
             last = layers.fact(kept, _LAST)
             found, last = number_on(found, _highest(kept) if last is None else last)
             layers.set_fact(kept, _LAST, last)
         layers.fill_slice(kept, z, found)
-        self.settle(prediction, z, kept)
+        self.settle(prediction, z, kept, known)
         return f"What you had painted there is kept in “{kept.name}”."
 
     def _room(self, prediction: Labels, z: int) -> Labels:
@@ -177,17 +185,10 @@ def _safe(prediction: Labels) -> dict[int, frozenset[bytes]]:
     return known
 
 
-def _call_safe(prediction: Labels, z: int) -> None:
-    """Take note that a slice as it is now was written by us, or is kept elsewhere."""
+def _call_safe(prediction: Labels, z: int, state: bytes) -> None:
+    """Take note that a slice, known by its digest, was written by us, or is kept elsewhere."""
     known = _safe(prediction)
-    digest = _digest(layers.read_labels_slice(prediction, z))
-    layers.set_fact(prediction, _SAFE, {**known, z: known.get(z, frozenset()) | {digest}})
-
-
-def _digest(plane: NDArray[Any]) -> bytes:
-    """Tell slices apart, whatever type of number they are of: a layer may be converted."""
-    numbers = np.ascontiguousarray(plane.astype(np.int32, copy=False))
-    return hashlib.blake2b(numbers.data, digest_size=16).digest()
+    layers.set_fact(prediction, _SAFE, {**known, z: known.get(z, frozenset()) | {state}})
 
 
 def _highest(kept: Labels) -> int:

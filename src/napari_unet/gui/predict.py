@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QCheckBox, QProgressBar, QVBoxLayout, QWidget
 
 from napari_unet.gui import layers
 from napari_unet.gui.corrections import Corrections
+from napari_unet.gui.corrector import Corrector
 from napari_unet.gui.cutter import Cutter
 from napari_unet.gui.dock import Dock, add_field, button, combo, fields, row, words
 from napari_unet.gui.file_dialog import MODEL, ask_to_open
@@ -22,8 +23,6 @@ from napari_unet.training import devices
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from napari.layers import Labels
 
     from napari_unet.network import TrainedModel
 
@@ -59,6 +58,8 @@ class PredictDock(Dock):
         super().__init__(napari_viewer)
         self._predictor = self.session.part(Predictor)
         self._cutter = self.session.part(Cutter)
+        self._corrector = self.session.part(Corrector)
+        self._parts = (self._predictor, self._cutter, self._corrector)
         self._loading = Job(self, name="load model")
         self._build_model()
         self._build_prediction()
@@ -159,6 +160,7 @@ class PredictDock(Dock):
         self._predictor.changed.connect(self._show_prediction)
         self._options.changed.connect(self._on_options)
         self._cutter.changed.connect(self._on_cut)
+        self._corrector.changed.connect(self._on_corrected)
         self._loading.reported.connect(self._on_loaded)
         self._loading.failed.connect(self.warn)
         self._loading.finished.connect(self._show_buttons)
@@ -222,7 +224,7 @@ class PredictDock(Dock):
     def _show_cutting(self) -> None:
         options = self._cutter.options
         self._cutting.setVisible(options is not None)
-        self._cancel.setEnabled(self._predictor.running or self._cutter.running)
+        self._cancel.setEnabled(any(part.running for part in self._parts))
         if self._cutter.running:
             self._progress.setValue(round(1000 * self._cutter.share))
         if options is None:
@@ -257,20 +259,22 @@ class PredictDock(Dock):
     def _on_cancel(self) -> None:
         self._predictor.cancel()
         self._cutter.cancel()
+        self._corrector.cancel()
 
     def _on_correct(self) -> None:
         try:
-            count = self._predictor.correct()
+            self._corrector.start()
         except ValueError as error:
             self.warn(str(error))
-            return
-        what = "pixels" if self.session.task == "classes" else "cells"
-        self.say(
-            f"{count} {what} were copied into “{_name(self.session.labels_layer)}”; correct them "
-            "with the brush, then train again."
-            if count
-            else "Everything that was found here is painted already."
-        )
+
+    def _on_corrected(self) -> None:
+        if self._corrector.running:
+            self.say("Copying what was found on this slice…")
+        elif self._corrector.problem:
+            self.warn(self._corrector.problem)
+        elif self._corrector.outcome:
+            self.say(self._corrector.outcome)
+        self._show_buttons()
 
     def _show_prediction(self) -> None:
         predictor = self._predictor
@@ -284,11 +288,10 @@ class PredictDock(Dock):
     def _show_buttons(self) -> None:
         running = self._predictor.running
         self._start.setEnabled(not running and not self._loading.running)
-        self._cancel.setEnabled(running or self._cutter.running)
         model = self.session.model
         values = model is not None and model.task == "regression"
-        found = self._predictor.has_source
-        self._correct.setEnabled(found and not running and not values)
+        busy = running or self._corrector.running
+        self._correct.setEnabled(self._predictor.has_source and not busy and not values)
         self._show_cutting()
         self._correct.setToolTip(
             _because(_CORRECT, f"{_VALUES}: there is nothing to paint.", values)
@@ -296,10 +299,6 @@ class PredictDock(Dock):
         self._sure.setEnabled(not values)
         self._sure.setToolTip(_because(_SURE, f"{_VALUES}: they have no probabilities.", values))
         self._slices.setEnabled(self.session.slice_count != 1)
-
-
-def _name(labels: Labels | None) -> str:
-    return "" if labels is None else str(labels.name)
 
 
 def _because(usual: str, reason: str, disabled: bool) -> str:

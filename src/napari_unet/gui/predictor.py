@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,6 @@ from napari.layers import Image, Labels
 from qtpy.QtCore import QObject, Signal
 
 from napari_unet.gui import layers
-from napari_unet.gui.class_names import ClassNames
 from napari_unet.gui.corrections import Corrections
 from napari_unet.gui.layers import (
     CLASSES,
@@ -31,7 +29,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_unet.annotations import Task
     from napari_unet.gui.jobs import ShouldStop
     from napari_unet.gui.layers import ImageStack
     from napari_unet.gui.session import Session
@@ -41,9 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["Order", "Predictor"]
 
 PROBABILITY = "probability"
-_NO_PAINT = "values are learnt, not what is painted"
 _MOST_KEPT = 1 << 30  # bytes of probabilities, to cut cells from again
-_MEANING = {"instances": "single cells", "classes": "classes"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,7 +152,7 @@ class Predictor(QObject):
     """Predict the session's image with the session's model, into layers of its own.
 
     A part of the session (``session.part(Predictor)``). The user's labels are never touched:
-    results go into a layer "NAME prediction", and only `correct` copies them. The values of a
+    results go into a layer "NAME prediction", and only the `Corrector` copies them. The values of a
     regression go into one Image layer per output.
 
     Attributes
@@ -304,7 +299,7 @@ class Predictor(QObject):
             layers.forget_history(self.labels_layer)
 
     def show(self) -> None:
-        """Let what was predicted for the session's image be seen; `correct` has hidden it."""
+        """Let what was predicted for the session's image be seen; correcting has hidden it."""
         if self.labels_layer is not None:
             self._show(self.labels_layer)
 
@@ -324,7 +319,7 @@ class Predictor(QObject):
 
     @property
     def has_source(self) -> bool:
-        """Whether there is anything to `correct`; no pixel is read for it."""
+        """Whether there is anything to correct; no pixel is read for it."""
         return bool(self._sources())
 
     def _sources(self) -> list[Labels]:
@@ -338,7 +333,7 @@ class Predictor(QObject):
 
     @property
     def source(self) -> Labels | None:
-        """What `correct` copies from: the prediction, where it has something on this slice.
+        """What is copied to be corrected: the prediction, where it has something on this slice.
 
         Or a layer with slices of earlier ones on which a person had painted, if that is in hand or
         there is no prediction here. None without any of them.
@@ -349,7 +344,7 @@ class Predictor(QObject):
             layer
             for layer in candidates
             if layers.fits(layer, session.image_layers[0])
-            and layers.read_labels_slice(layer, z).any()
+            and np.count_nonzero(layers.view_labels_slice(layer, z))
         )
         return next(here, next(iter(candidates), None))
 
@@ -569,69 +564,6 @@ class Predictor(QObject):
         names = " and ".join(f"“{layer.name}”" for layer in self._layers.values())
         return f"{what} in {names}. Move the mouse over it to read values; “Export” writes them."
 
-    # ------------------------------------------------------------------------------ correction
-
-    def correct(self) -> int:
-        """Copy what was predicted on this slice to where the user has painted nothing yet.
-
-        The copy can be undone in the labels layer, which is then the one in hand. Classes that the
-        user has not named get the names that the network knows them by.
-
-        Returns
-        -------
-        int
-            How many cells or, for painted classes, pixels were copied.
-
-        Raises
-        ------
-        LayerError
-            Without a prediction on this slice, or when its numbers mean something else than what
-            is painted.
-        """
-        from napari_unet.annotations import join_prediction
-
-        session = self._session
-        predicted = self.source
-        if predicted is None:
-            raise LayerError("Nothing is predicted for this image yet; predict first.")
-        task = self._check_task(predicted)
-        z = session.current_slice
-        found = layers.read_labels_slice(predicted, z)
-        if not found.any():
-            raise LayerError("Nothing was found on this slice; predict it first.")
-        if session.labels_layer is None:
-            session.create_annotation()
-            session.task = task
-        labels = session.create_annotation()
-        layers.check_labels(labels, session.image_layers)
-        painted = layers.read_labels_slice(labels, z)
-        first = int(layers.view_labels(labels).max()) + 1
-        joined, count = join_prediction(painted, found, task=session.task, first=first)
-        layers.check_room(labels, int(joined.max()))
-        layers.write_slice(labels, z, joined)
-        if session.task == "classes":
-            session.part(ClassNames).suggest(layers.fact(predicted, CLASSES, {}))
-        if not painted.any():
-            self._corrections.settle(predicted, z, labels)
-        for layer in filter(None, (predicted, self.labels_layer)):
-            layers.hide(layer)
-        layers.select(session.viewer, labels, "paint")
-        if session.task == "instances":
-            _take_fresh_number(labels)
-        return count
-
-    def _check_task(self, predicted: Labels) -> Task:
-        """Return what the numbers mean; refuse to mix those of cells with those of classes."""
-        painted = self._session.task
-        task: Task = layers.fact(predicted, TASK, painted)
-        if task != painted and self._session.labels_layer is not None:
-            now = f"the labels hold {_MEANING[painted]}" if painted in _MEANING else _NO_PAINT
-            raise LayerError(
-                f"“{predicted.name}” holds {_MEANING[task]}, but {now}; choose "
-                f"“{_MEANING[task].capitalize()}” in “Annotate”, or predict with another model."
-            )
-        return task
-
 
 def _set_aside(layer: Image) -> None:
     layers.set_aside(layer)
@@ -654,11 +586,3 @@ def _values_name(image: str, output: str) -> str:
 def _free_number(layer: Labels, without: Collection[int]) -> int:
     planes = enumerate(layers.view_labels(layer))
     return 1 + max((int(plane.max()) for z, plane in planes if z not in without), default=0)
-
-
-def _take_fresh_number(labels: Labels) -> None:
-    """Let the brush paint a cell of its own, if the layer can hold one more number."""
-    fresh = int(layers.view_labels(labels).max()) + 1
-    with suppress(LayerError):
-        layers.check_room(labels, fresh)
-        labels.selected_label = fresh

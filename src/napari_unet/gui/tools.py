@@ -150,7 +150,7 @@ class Tools(QObject):
         """Return the highest painted number, also of slices that are not counted yet."""
         counted = len(self._survey.by_slice) == self._session.slice_count
         here = self._session.current_slice
-        seen = layers.read_labels_slice(labels, here) if counted else layers.view_labels(labels)
+        seen = layers.view_labels_slice(labels, here) if counted else layers.view_labels(labels)
         return max(self._survey.highest, int(seen.max(initial=0)))
 
     def _take_brush(self, labels: Labels, value: int) -> None:

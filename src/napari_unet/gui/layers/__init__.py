@@ -56,6 +56,7 @@ from napari_unet.gui.layers.reading import (
     target_problem,
     target_stack,
     view_labels,
+    view_labels_slice,
     volume_shape,
 )
 from napari_unet.gui.layers.tags import (
@@ -106,6 +107,7 @@ from napari_unet.gui.layers.writing import (
     show,
     show_above,
     widen_contrast,
+    write_change,
     write_slice,
 )
 
@@ -204,7 +206,9 @@ __all__ = [
     "usable",
     "value_layers",
     "view_labels",
+    "view_labels_slice",
     "volume_shape",
     "widen_contrast",
+    "write_change",
     "write_slice",
 ]

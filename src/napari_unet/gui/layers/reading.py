@@ -51,6 +51,7 @@ __all__ = [
     "target_problem",
     "target_stack",
     "view_labels",
+    "view_labels_slice",
     "volume_shape",
 ]
 
@@ -281,7 +282,12 @@ def read_labels(layer: Placed) -> NDArray[Any]:
 
 def read_labels_slice(layer: Labels, z: int) -> NDArray[Any]:
     """Copy one slice of a Labels layer as (Y, X) integers."""
-    return np.array(layer.data[z] if layer.ndim == 3 else layer.data)
+    return np.array(view_labels_slice(layer, z))
+
+
+def view_labels_slice(layer: Labels, z: int) -> NDArray[Any]:
+    """Return one slice of a Labels layer as (Y, X) integers; not a copy, where that is possible."""
+    return np.asarray(layer.data[z] if layer.ndim == 3 else layer.data)
 
 
 def view_labels(layer: Labels) -> NDArray[Any]:

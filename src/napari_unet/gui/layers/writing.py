@@ -9,8 +9,9 @@ import numpy as np
 from napari.layers import Image, Labels, Layer, Shapes
 from napari.utils.transforms import CompositeAffine
 
+from napari_unet.gui.changes import Change
 from napari_unet.gui.layers.finding import belonging, find
-from napari_unet.gui.layers.reading import Placed, read_labels_slice, volume_shape
+from napari_unet.gui.layers.reading import Placed, view_labels_slice, volume_shape
 from napari_unet.gui.layers.tags import (
     CLASSES,
     CORRECTED,
@@ -55,6 +56,7 @@ __all__ = [
     "show",
     "show_above",
     "widen_contrast",
+    "write_change",
     "write_slice",
 ]
 
@@ -339,22 +341,29 @@ def write_slice(layer: Labels, z: int, values: NDArray[Any]) -> None:
     z
         Slice; 0 for a 2D layer.
     values
-        (Y, X) integers; only pixels that differ are written.
+        (Y, X) integers.
     """
-    changed = np.nonzero(read_labels_slice(layer, z) != values)
-    if changed[0].size == 0:
+    write_change(layer, z, Change.of(view_labels_slice(layer, z), values))
+
+
+def write_change(layer: Labels, z: int, change: Change) -> None:
+    """Write a change of the slice as it is now, so that the user can undo it.
+
+    napari's ``data_setitem`` would keep the place of every changed pixel, a gigabyte for a large
+    slice, and take seconds for it. Its history takes whole slices too, and these are kept as runs.
+    """
+    if np.array_equal(change.before, change.after):
         return
-    where = (np.full_like(changed[0], z), *changed) if layer.ndim == 3 else changed
-    layer.data_setitem(where, values[changed])
+    layer._save_history((_slice(layer, z), change.undo, change.redo))
+    replace_slice(layer, z, change.after)
 
 
 def fill_slice(layer: Placed, z: int, values: NDArray[Any]) -> None:
     """Write one slice (Y, X) of a result layer; labels that were there can be brought back.
 
-    Into an empty slice the values go directly: napari's history keeps the place of every changed
-    pixel, which a large slice would pay for in memory.
+    Into an empty slice the values go directly: there is nothing to go back to.
     """
-    if isinstance(layer, Labels) and read_labels_slice(layer, z).any():
+    if isinstance(layer, Labels) and np.count_nonzero(view_labels_slice(layer, z)):
         write_slice(layer, z, values)
     else:
         replace_slice(layer, z, values)
@@ -362,8 +371,13 @@ def fill_slice(layer: Placed, z: int, values: NDArray[Any]) -> None:
 
 def replace_slice(layer: Placed, z: int, values: NDArray[Any]) -> None:
     """Write one slice (Y, X) past napari's history: cheap, and for good."""
-    layer.data[z if layer.ndim == 3 else slice(None)] = values
+    layer.data[_slice(layer, z)] = values
     layer.refresh()
+
+
+def _slice(layer: Placed, z: int) -> tuple[Any, ...]:
+    """Return the index of a slice in the pixels of a layer."""
+    return (z, slice(None), slice(None))[3 - layer.ndim :]
 
 
 def forget_history(layer: Labels) -> None:
@@ -448,7 +462,8 @@ def show_above(viewer: ViewerModel, layer: Layer, other: Layer | None) -> None:
 
 def select(viewer: ViewerModel, layer: Layer, mode: str | None = None) -> None:
     """Make `layer` the one in hand, seen, and in `mode` ("paint", "add_polygon", ...)."""
-    layer.visible = True
+    if not layer.visible:  # napari would draw anew what is seen already
+        layer.visible = True
     viewer.layers.selection.active = layer
     if mode is not None:
         layer.mode = mode
