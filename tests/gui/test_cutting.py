@@ -113,6 +113,13 @@ def test_reset_goes_back_to_the_end_of_a_training_not_to_its_checkpoint(
     assert session.part(Cutter).options.min_area == 7
 
 
+def test_correct_says_that_no_cell_is_left_as_cells_are_cut(dock, session, predicted, press, qtbot):
+    dock._options.widget("min_area").setValue(100_000)
+    wait(session, qtbot)
+    press(dock, "Correct")
+    assert "No cell is left on this slice" in dock.message
+
+
 def test_the_newest_of_many_wishes_counts(dock, session, predicted, qtbot):
     for threshold in np.linspace(0.1, 0.95, 18):
         dock._options.widget("threshold").setValue(float(threshold))

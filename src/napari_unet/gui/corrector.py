@@ -130,13 +130,21 @@ class Corrector(QObject):
         task = self._check_task(predicted)
         z = session.current_slice
         if not np.count_nonzero(layers.view_labels_slice(predicted, z)):
-            raise LayerError("Nothing was found on this slice; predict it first.")
+            raise LayerError(self._why_empty(z))
         if session.labels_layer is None:
             session.create_annotation()
             session.task = task
         labels = session.create_annotation()
         layers.check_labels(labels, session.image_layers)
         self._begin(_Order(session.image_layers, predicted, labels, z, session.task))
+
+    def _why_empty(self, z: int) -> str:
+        if z not in self._predictor.kept(self._session.model):
+            return "Nothing was found on this slice; predict it first."
+        return (
+            "No cell is left on this slice as cells are cut now; change that under “How cells are "
+            "cut”, or press “Reset” there."
+        )
 
     def cancel(self) -> None:
         """Copy nothing."""
