@@ -281,6 +281,31 @@ def test_the_model_remembers_what_joined_its_training():
     assert facts["data"] == _last(later, config).model.provenance["data"]
 
 
+def test_painting_on_large_images_leaves_most_of_the_time_to_learning(monkeypatch):
+    clock, asked = [0.0], []
+
+    def slow_preparation(*args, **more):
+        clock[0] += 2.0
+        return prepare(*args, **more)
+
+    def updates():
+        asked.append(clock[0])
+        return [bright_discs(len(asked), name="a")]
+
+    learn = Learner.learn
+
+    def step(*args):
+        clock[0] += 1.0
+        return learn(*args)
+
+    monkeypatch.setattr("napari_unet.training.course.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("napari_unet.training.course.prepare", slow_preparation)
+    monkeypatch.setattr(Learner, "learn", step)
+    list(train([bright_discs(name="a")], small(validation=0.0, steps=50), updates=updates))
+    assert np.diff(asked).min() >= 20
+    assert len(asked) == 3
+
+
 @pytest.mark.parametrize("where", ["asked", "prepared"])
 def test_no_memory_for_what_is_painted_does_not_end_the_training(monkeypatch, where):
     asked = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -48,6 +49,8 @@ MISHAPS = (RuntimeError, MemoryError, ValueError, ArithmeticError, PredictionErr
 _PATCH_THREADS = 4  # prepare the next batch while a GPU takes a step
 _SEEDS_APART = 1_000_003  # so that neighbouring seeds share no network
 _SEEDS = 2**31
+_JOINING = 0.1  # of the time, at most, goes into taking over what is painted
+_AT_ONCE = 0.05  # seconds that this may take without waiting for the next time
 _RIPE = 0.5  # share of its time after which an unfinished network may join others
 
 
@@ -211,6 +214,7 @@ class Course:
         )
         self._start = start
         self._known = known
+        self._next_join = 0.0  # of the monotonic clock
         self._rng = np.random.default_rng(self.config.seed)
         self._batch = config.batch
 
@@ -379,7 +383,18 @@ class Course:
         return self._old_source if self._rng.random() < share else self._source
 
     def _join_updates(self) -> Iterator[TrainingReport]:
-        """Take over what was painted since the training began, except on validation."""
+        """Take over what was painted since the training began, except on validation.
+
+        Where that takes long, not after every stroke: most of the time is for learning.
+        """
+        began = time.monotonic()
+        if began < self._next_join:
+            return
+        yield from self._join_newest()
+        seconds = time.monotonic() - began
+        self._next_join = time.monotonic() + (seconds / _JOINING if seconds > _AT_ONCE else 0.0)
+
+    def _join_newest(self) -> Iterator[TrainingReport]:
         subject = self.subject
         try:
             fresh = subject.painting.news()
