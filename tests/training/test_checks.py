@@ -19,6 +19,7 @@ from tests.training.pictures import bright_discs
         ([], "add an image and paint"),
         ([replace(bright_discs(), annotated=np.zeros((1, 96, 96), bool))], "nothing is annotated"),
         ([annotate(np.zeros((9, 9)), np.zeros((9, 9), int))], "no cell is painted"),
+        ([annotate(np.zeros((9, 9)), np.ones((9, 9), bool))], "binary_to_instances"),
         (
             [bright_discs(), annotate(np.zeros((1, 3, 9, 9)), np.ones((9, 9), int))],
             "1 and 3 channels",

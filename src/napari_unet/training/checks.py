@@ -42,6 +42,11 @@ def check_annotations(images: Sequence[AnnotatedImage], config: TrainingConfig) 
             f"some labels are values to predict, which the task {config.task} does not learn; "
             "choose the task regression, or give whole numbers"
         )
+    if config.task == "instances" and any(image.labels.dtype == np.bool_ for image in images):
+        raise TrainingError(
+            "some labels are a mask of True and False, in which all cells would be one; number its "
+            "pieces with napari_unet.annotations.binary_to_instances()"
+        )
     if not any(image.annotated.any() for image in images):
         raise TrainingError("nothing is annotated; paint some cells or mark a region first")
     if config.task == "instances" and not any(
