@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 
 from napari_unet.annotations import annotate, separate, weight_map
 from napari_unet.training.checks import find_classes
+from napari_unet.training.patches import cut
 from napari_unet.training.preparation import prepare
+from napari_unet.training.regression import measure_standardisation
 from napari_unet.training.selection import counted_only
-from tests.training.pictures import bright_discs, small
+from tests.training.pictures import bright_discs, domes, small
 
 
 def _lessons(image, config=None, scale=1.0):
     config = config or small()
     classes = find_classes([image], config.task, None)
-    return prepare([counted_only(image)], config, scale, classes, np.random.default_rng(0))
+    units = measure_standardisation([image], classes) if config.task == "regression" else None
+    rng = np.random.default_rng(0)
+    return prepare([counted_only(image)], config, scale, classes, rng, standardisation=units)
 
 
 def test_the_target_is_the_separated_cells_and_the_weight_the_papers_map():
@@ -60,6 +65,29 @@ def test_the_working_scale_shrinks_everything_alike():
     assert inside > lesson.whole.image[0][lesson.whole.target == 0].mean() + 0.2
 
 
+@pytest.mark.parametrize("task", ["instances", "regression"])
+def test_a_painted_corner_of_a_large_image_costs_no_more_than_a_small_one(monkeypatch, task):
+    image = bright_discs(shape=(400, 700), cells=90)
+    if task == "regression":
+        image = domes(shape=(400, 700), discs=90)
+    annotated = np.zeros_like(image.annotated)
+    annotated[:, 250:290, 400:460] = True
+    image, config = replace(image, annotated=annotated), small(task=task, patch=32)
+    make = partial(_lessons, image, config)
+    [part] = make()
+    monkeypatch.setattr("napari_unet.training.preparation._REACH", 1000)
+    [whole] = make()
+    assert whole.whole.weight.shape == (400, 700)
+    assert part.whole.weight.shape == (40 + 4 * 32, 60 + 4 * 32)
+    offset = (250 - 64, 400 - 64)
+    assert np.array_equal(part.centres + offset, whole.centres)
+    for centre in part.centres[::97]:
+        near = cut(part.whole, tuple(centre), (40, 40))
+        far = cut(whole.whole, tuple(centre + offset), (40, 40))
+        for name in ("image", "target", "weight"):
+            assert np.allclose(getattr(near, name), getattr(far, name), atol=1e-6)
+
+
 def test_slices_without_annotation_are_left_out():
     one = bright_discs()
     stack = annotate(
@@ -100,9 +128,9 @@ def test_only_slices_that_were_painted_on_are_prepared_again(task, monkeypatch):
     painted = replace(stack, labels=labels)
     fresh = prepare([painted], config, 0.5, classes, np.random.default_rng(0))
     made = []
-    original = prepare.__globals__["_scaled_slice"]
+    original = prepare.__globals__["_taught_part"]
     monkeypatch.setitem(
-        prepare.__globals__, "_scaled_slice", lambda *a: made.append(a[1]) or original(*a)
+        prepare.__globals__, "_taught_part", lambda *a: made.append(a[1]) or original(*a)
     )
     again = prepare([painted], config, 0.5, classes, np.random.default_rng(0), known=first)
     assert made == [1]

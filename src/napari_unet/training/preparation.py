@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["Lesson", "nearest", "prepare"]
 
 _KNOWN = 0.5  # a value counts where more than this share of it comes from annotated pixels
+_REACH = 2  # times the side of a patch: farther from what is annotated nothing is read
 _POSITIONS = 20_000  # annotated pixels kept per slice as centres of patches
 
 
@@ -46,7 +47,7 @@ class Lesson:
     Parameters
     ----------
     whole : Patch
-        The whole slice.
+        The whole slice, or as much of it as patches can read.
     centres : (N, 2) int array
         Annotated pixels around which patches are cut.
     balance : tuple of float
@@ -125,35 +126,56 @@ def _scaled_slices(
         if key in known:
             yield known[key]
             continue
-        scaled = _scaled_slice(image, int(index), ranged, scale, config, classes, standardisation)
+        taught = _taught_part(image, int(index), _REACH * config.input_size if scale == 1 else None)
+        scaled = _scaled_slice(taught, ranged, scale, config, classes, standardisation)
         yield replace(scaled, key=key)
+
+
+def _taught_part(image: AnnotatedImage, index: int, reach: int | None) -> AnnotatedImage:
+    """Return a slice, of it what is annotated and `reach` pixels around: no patch reads farther.
+
+    A corner that is painted in a huge picture then costs no more than a small picture.
+    """
+    window = (slice(None), slice(None))
+    if reach is not None:
+        found = (np.flatnonzero(image.annotated[index].any(axis=axis)) for axis in (1, 0))
+        rows, columns = (slice(max(0, at[0] - reach), at[-1] + reach + 1) for at in found)
+        window = rows, columns
+    here = (slice(index, index + 1), ..., *window)
+    weights = None if image.weights is None else image.weights[here]
+    return replace(
+        image,
+        image=image.image[here],
+        labels=image.labels[here],
+        annotated=image.annotated[here],
+        weights=weights,
+    )
 
 
 def _scaled_slice(
     image: AnnotatedImage,
-    index: int,
     ranged: IntensityRange,
     scale: float,
     config: TrainingConfig,
     classes: Sequence[ClassLabel],
     standardisation: Standardisation | None,
 ) -> _Scaled:
-    shown = resize(ranged.apply(image.image[index]), _size(image, scale))
+    shown = resize(ranged.apply(image.image[0]), _size(image, scale))
     if standardisation is not None:
-        scaled = _with_values(shown, image.labels[index], image.annotated[index], standardisation)
+        scaled = _with_values(shown, image.labels[0], image.annotated[0], standardisation)
         if image.weights is None:
             return scaled
         size = (shown.shape[1], shown.shape[2])
-        return replace(scaled, weights=nearest(image.weights[index], size))
+        return replace(scaled, weights=nearest(image.weights[0], size))
     values = [label.value for label in classes]
     size = (shown.shape[1], shown.shape[2])
     if config.task != "instances":
-        ranks = class_target(image.labels[index], values)
-        annotated = image.annotated[index] & listed(image.labels[index], values)
+        ranks = class_target(image.labels[0], values)
+        annotated = image.annotated[0] & listed(image.labels[0], values)
         target, annotated = _most_painted(ranks, annotated, size)
         return _Scaled(shown, target, target, annotated)
-    labels = separate(nearest(image.labels[index], size))
-    annotated = nearest(image.annotated[index], size)
+    labels = separate(nearest(image.labels[0], size))
+    annotated = nearest(image.annotated[0], size)
     return _Scaled(shown, labels, (labels > 0).astype(np.uint8), annotated)
 
 
@@ -223,6 +245,8 @@ def prepare(
     should_stop: Callable[[], bool] = never,
 ) -> list[Lesson]:
     """Bring every annotated slice to the working scale, with target and weight.
+
+    At full resolution only what is annotated and its surroundings.
 
     Parameters
     ----------
