@@ -178,6 +178,18 @@ def test_every_kind_of_change_is_told(
     assert session.revision > before
 
 
+def test_only_another_size_of_the_image_is_a_change(
+    qtbot: Any, session: Session, stack: Image
+) -> None:
+    session.create_annotation()
+    before = session.revision
+    stack.data = stack.data + 1
+    assert session.revision == before
+    with qtbot.waitSignal(session.image_changed):
+        stack.data = stack.data[:, 1:]
+    assert session.slice_count == 3
+
+
 def test_looking_at_another_slice_is_no_change(
     qtbot: Any, viewer: Any, session: Session, stack: Image
 ) -> None:

@@ -77,6 +77,7 @@ class Session(QObject):
         super().__init__(parent)
         self._viewer = weakref.ref(viewer)
         self._own: list[Layer] = []
+        self._sizes: list[tuple[int, ...]] = []
         self._jobs: dict[str, Job] = {}
         self._model: TrainedModel | None = None
         self._model_path: Path | None = None
@@ -447,8 +448,9 @@ class Session(QObject):
         for layer in self.viewer.layers:
             layer.events.name.connect(self._on_name)
         targets = layers.targets_of(self.viewer, self._images)
-        drawn = (self.labels_layer, self.regions_layer, self.ignored_layer)
-        self._own = [layer for layer in (*drawn, *targets, *self._images) if layer is not None]
+        found = (self.labels_layer, self.regions_layer, self.ignored_layer, *targets)
+        self._own = [layer for layer in found if layer is not None]
+        self._sizes = [tuple(image.data.shape) for image in self._images]
         images = layers.image_layers(self.viewer)
         self.part(Watch).follow([*layers.annotation_layers(self.viewer), *images])
 
@@ -463,10 +465,11 @@ class Session(QObject):
             self.edited.emit(layer)
 
     def _on_replaced(self, layer: Layer) -> None:
-        own = layer in self._own
+        """Take note of another array; the image's own matters here where its size differs."""
+        sizes, own = self._sizes, layer in self._own
         if isinstance(layer, Image):
             self._on_layers()  # with this array it may be one that can be used, or no longer
-        if own:
+        if own or sizes != self._sizes:
             self._notify_image()
         elif not isinstance(layer, Image):
             self.edited.emit(layer)
