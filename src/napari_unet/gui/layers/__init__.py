@@ -29,6 +29,7 @@ from napari_unet.gui.layers.finding import (
     value_layers,
 )
 from napari_unet.gui.layers.reading import (
+    Fingerprint,
     Fingerprints,
     ImageStack,
     LayerError,
@@ -40,7 +41,6 @@ from napari_unet.gui.layers.reading import (
     check_same_size,
     check_target,
     current_slice,
-    fingerprint,
     fits,
     image_stack,
     outlines,
@@ -117,6 +117,7 @@ __all__ = [
     "TARGETS",
     "TASK",
     "VALUES",
+    "Fingerprint",
     "Fingerprints",
     "ImageStack",
     "LayerError",
@@ -146,7 +147,6 @@ __all__ = [
     "find",
     "find_all",
     "find_image",
-    "fingerprint",
     "first_choice",
     "fits",
     "forget_history",
