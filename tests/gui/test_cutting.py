@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from napari_unet.gui import layers
+from napari_unet import prediction
+from napari_unet.gui import changes, layers
 from napari_unet.gui.cutter import Cutter
 from napari_unet.gui.predict import PredictDock
 from napari_unet.gui.predictor import Predictor
@@ -70,6 +72,60 @@ def test_the_slice_that_is_shown_follows_the_options(
     press(dock, "Predict")
     qtbot.waitUntil(lambda: not session.part(Predictor).running, timeout=60_000)
     assert "3 slices are in" in dock.message
+
+
+def test_what_takes_long_is_computed_in_the_background(
+    viewer, dock, session, predicted, qtbot, monkeypatch
+):
+    threads = []
+
+    def told(function: Any) -> Any:
+        def call(*args: Any, **options: Any) -> Any:
+            threads.append(threading.current_thread().name)
+            return function(*args, **options)
+
+        return call
+
+    monkeypatch.setattr(changes, "digest", told(changes.digest))
+    monkeypatch.setattr(changes, "_runs", told(changes._runs))
+    monkeypatch.setattr(prediction, "free_number", told(prediction.free_number))
+    dock._options.widget("threshold").setValue(0.95)
+    wait(session, qtbot)
+    assert dock.message == "2 cells on this slice."
+    assert threads == ["napari-unet cut"] * 5
+
+
+def test_steps_of_a_slider_take_little_memory_to_be_undone(viewer, dock, session, predicted, qtbot):
+    for threshold in (0.9, 0.2, 0.95):
+        dock._options.widget("threshold").setValue(threshold)
+        wait(session, qtbot)
+    kept = [part for ((_, *parts),) in predicted._undo_history for part in parts]
+    assert len(kept) == 6
+    assert all(part.nbytes * 4 < predicted.data[0].nbytes for part in kept)
+
+
+def test_strokes_while_a_slice_is_cut_are_kept(
+    viewer, dock, session, predicted, qtbot, monkeypatch
+):
+    go, number_on = threading.Event(), prediction.number_on
+
+    def number_later(*args: Any) -> Any:
+        go.wait(20)
+        return number_on(*args)
+
+    monkeypatch.setattr(prediction, "number_on", number_later)
+    dock._options.widget("threshold").setValue(0.95)
+    qtbot.waitUntil(lambda: session.job("cut").running, timeout=20_000)
+    z = session.current_slice
+    predicted.paint((z, 35, 40), 77)
+    before = predicted.data[z].copy()
+    go.set()
+    wait(session, qtbot)
+    kept = viewer.layers["cells prediction (corrected)"]
+    np.testing.assert_array_equal(kept.data[z] > 0, before > 0)
+    assert not (predicted.data == 77).any()
+    predicted.undo()
+    np.testing.assert_array_equal(predicted.data[z], before)
 
 
 def test_all_slices_are_cut_alike_with_numbers_of_their_own(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import numpy as np
 import pytest
 
+from napari_unet import augmentation
 from napari_unet.augmentation import draw_displacement, warp
 from napari_unet.gui.elastic_warp import ElasticWarpDock
+from napari_unet.gui.layers import ImageStack
 
 
 @pytest.fixture
@@ -62,6 +65,43 @@ def test_a_new_warp_has_a_new_number_and_the_old_number_brings_it_back(
     dock._seed.setValue(seed)
     wait(dock, qtbot)
     np.testing.assert_array_equal(viewer.layers["cells warped"].data, first)
+
+
+def test_the_image_is_read_in_the_background(viewer, dock, press, qtbot, monkeypatch):
+    threads, read = [], ImageStack.__getitem__
+
+    def watched(stack: ImageStack, z: int) -> np.ndarray:
+        threads.append(threading.current_thread().name)
+        return read(stack, z)
+
+    monkeypatch.setattr(ImageStack, "__getitem__", watched)
+    viewer.add_image(np.ones((3, 40, 48)), name="cells")
+    press(dock, "Draw a new warp")
+    wait(dock, qtbot)
+    assert threads == ["napari-unet elastic warp"]
+
+
+def test_what_takes_long_is_told_and_can_be_cancelled(
+    viewer, dock, stack, press, qtbot, monkeypatch
+):
+    go = threading.Event()
+
+    def later(*args: Any, **options: Any) -> np.ndarray:
+        go.wait(20)
+        return draw_displacement(*args, **options)
+
+    monkeypatch.setattr(augmentation, "draw_displacement", later)
+    press(dock, "Draw a new warp")
+    qtbot.waitUntil(lambda: dock.message == "Computing the warp…", timeout=5000)
+    press(dock, "Remove preview")
+    assert not dock.message
+    assert not dock._remove.isEnabled()
+    go.set()
+    wait(dock, qtbot)
+    assert len(viewer.layers) == 1
+    press(dock, "Draw a new warp")
+    wait(dock, qtbot)
+    assert dock.message.startswith("Warp number 2")
 
 
 def test_no_strength_changes_nothing(viewer, dock, stack, press, qtbot):

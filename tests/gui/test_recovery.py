@@ -764,24 +764,37 @@ def test_a_save_that_fails_is_said_once_whichever_dock_is_open(
 def test_an_image_is_recognised_by_being_read_once(
     qtbot: Any, viewer: Any, crashed: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from napari_unet.gui.layers import reading
-
     folder = recovery.recovery_folder()
     (entry,) = recovery.list_recoveries(folder).entries
     for key in "abc":
         recovery.save_recovery(folder, key, crashed, facts={**entry.facts, "image": key})
-    plain, taken = reading.fingerprint, []
+    plain, threads = layers.Fingerprint._read, []
 
-    def count(image: Any) -> str:
-        taken.append(image)
-        return plain(image)
+    def watched(*args: Any) -> str:
+        threads.append(threading.current_thread().name)
+        return plain(*args)
 
-    monkeypatch.setattr(reading, "fingerprint", count)
-    monkeypatch.setattr(layers, "fingerprint", count)
+    monkeypatch.setattr(layers.Fingerprint, "_read", watched)
     autosave = Session.of(viewer).part(Autosave)
     viewer.add_image(picture(), name="cells")
     qtbot.waitUntil(lambda: autosave.offer is not None, timeout=5000)
     labels = Session.of(viewer).create_annotation()
     with qtbot.waitSignal(autosave.saved, timeout=8000):
         labels.paint((0, 5, 5), 9)
-    assert len(taken) == 1
+    assert threads == ["napari-unet look for recovery files"]
+
+
+def test_an_image_is_read_for_its_recovery_file_in_the_background(
+    qtbot: Any, viewer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, threads = layers.Fingerprint._read, []
+
+    def watched(*args: Any) -> str:
+        threads.append(threading.current_thread().name)
+        return plain(*args)
+
+    monkeypatch.setattr(layers.Fingerprint, "_read", watched)
+    session = annotate(viewer)
+    with qtbot.waitSignal(session.part(Autosave).saved, timeout=10000):
+        pass
+    assert threads == ["napari-unet save a recovery file"]

@@ -164,3 +164,47 @@ def test_what_counts_is_computed_beside_the_window(dock, session, stack, press, 
     press(dock, "Show weight map")
     qtbot.waitUntil(lambda: threads != [] and not dock._job.running, timeout=20_000)
     assert threading.main_thread() not in threads
+
+
+@pytest.fixture
+def held(monkeypatch: Any) -> threading.Event:
+    """Hold up the computing of weights until this is set."""
+    go, annotated = threading.Event(), Marks.annotated
+
+    def later(marks: Marks) -> Any:
+        go.wait(20)
+        return annotated(marks)
+
+    monkeypatch.setattr(Marks, "annotated", later)
+    return go
+
+
+def test_what_takes_long_is_told_and_can_be_cancelled(
+    viewer, dock, session, stack, press, qtbot, held
+):
+    session.create_annotation()
+    paint_two_cells(session, 0)
+    press(dock, "Show weight map")
+    qtbot.waitUntil(lambda: dock.message == "Computing the weight map…", timeout=5000)
+    press(dock, "Remove")
+    assert not dock.message
+    assert not dock._remove.isEnabled()
+    held.set()
+    qtbot.waitUntil(lambda: not dock._job.running, timeout=20_000)
+    assert NAME not in viewer.layers
+    assert not dock.message
+
+
+def test_what_is_shown_again_after_it_was_cancelled_comes(
+    viewer, dock, session, stack, press, qtbot, held
+):
+    session.create_annotation()
+    paint_two_cells(session, session.current_slice)
+    press(dock, "Show weight map")
+    press(dock, "Remove")
+    press(dock, "Show weight map")
+    assert dock.message == "Computing the weight map…"
+    held.set()
+    preview(viewer, qtbot)
+    qtbot.waitUntil(lambda: dock.message.startswith("The largest weight"), timeout=5000)
+    assert dock._remove.isEnabled()

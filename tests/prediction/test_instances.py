@@ -10,6 +10,7 @@ from napari_unet.annotations import separate
 from napari_unet.prediction import (
     InstanceOptions,
     PredictionError,
+    free_number,
     instances,
     number_uniquely,
 )
@@ -167,6 +168,13 @@ def test_a_full_image_is_one_cell():
 def test_probabilities_of_another_shape_are_refused():
     with pytest.raises(ValueError, match=r"expected \(C, Y, X\)"):
         instances(np.zeros((5, 5)))
+
+
+def test_a_free_number_is_above_those_on_other_slices():
+    stack = np.array([[[0, 1]], [[7, 2]], [[0, 3]]])
+    assert free_number(stack) == 8
+    assert free_number(stack, without=[1]) == 4
+    assert free_number(stack, without=range(3)) == 1
 
 
 def test_numbers_are_unique_in_a_stack():

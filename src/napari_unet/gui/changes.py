@@ -53,6 +53,12 @@ class Change:
         """Whether nothing is on the slice yet."""
         return not self.undo.numbers.any()
 
+    @property
+    def is_any(self) -> bool:
+        """Whether anything is to be different."""
+        same = np.array_equal(self.undo.lengths, self.redo.lengths)
+        return not same or not np.array_equal(self.undo.numbers, self.redo.numbers)
+
     @cached_property
     def undo(self) -> Runs:
         """What the slice was like, kept small."""

@@ -14,7 +14,7 @@ from napari_unet.gui.jobs import finish
 from napari_unet.gui.marks import Outline
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -37,6 +37,8 @@ class Copy:
         What it belongs to, and what the labels mean.
     replaces
         Keys of files that are no longer needed once this one is written.
+    image
+        What tells the image from others: read, from the image, when the file is written.
     """
 
     key: str
@@ -44,6 +46,7 @@ class Copy:
     arrays: Mapping[str, NDArray[Any]]
     facts: Mapping[str, Any]
     replaces: tuple[str, ...] = ()
+    image: Callable[[], str] | None = None
 
     def save(self, cells: int | None) -> None:
         """Write the file; an annotation without anything in it is not worth one.
@@ -58,6 +61,8 @@ class Copy:
         folder = recovery.recovery_folder()
         if self.labels.any() or any(array.size for array in self.arrays.values()):
             facts = {**self.facts} if cells is None else {**self.facts, "cells": cells}
+            if self.image is not None:
+                facts["image"] = self.image()
             recovery.save_recovery(folder, self.key, self.labels, arrays=self.arrays, facts=facts)
             for key in self.replaces:
                 recovery.remove_recovery(folder, key)

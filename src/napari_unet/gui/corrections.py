@@ -5,13 +5,12 @@ from __future__ import annotations
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from napari.layers import Labels
 from napari.utils.notifications import show_info
 from qtpy.QtCore import QObject, Signal
 
 from napari_unet.gui import layers
-from napari_unet.gui.changes import digest
+from napari_unet.gui.changes import Change
 from napari_unet.gui.layers import CLASSES, CORRECTED, PAINTED, PREDICTION, TASK, LayerError
 from napari_unet.gui.recovery import Autosave
 
@@ -54,16 +53,16 @@ class Corrections(QObject):
         """Notice strokes on a layer from now on."""
         prediction.events.paint.connect(self._on_paint)
 
-    def write(
-        self, prediction: Labels, z: int, values: NDArray[Any], *, undoable: bool = True
-    ) -> str:
-        """Write a predicted slice (Y, X).
+    def write(self, prediction: Labels, z: int, change: Change, *, undoable: bool = True) -> str:
+        """Write a predicted slice.
 
         Parameters
         ----------
+        change
+            What a worker has prepared, from the slice as it was then.
         undoable
-            Whether the user can undo it; where a person has painted it always can be. napari's
-            history keeps the place of every changed pixel, which is much for a whole stack.
+            Whether the user can undo it; where a person has painted it always can be. Of a whole
+            stack that would take much memory.
 
         Returns
         -------
@@ -75,31 +74,30 @@ class Corrections(QObject):
         LayerError
             If it cannot be kept; then nothing is written.
         """
-        painted = self._is_painted(prediction, z)
-        kept = self._keep(prediction, z) if painted else ""
-        self._write(prediction, z, values, undoable=undoable or painted)
-        _take_fresh_number(prediction, int(values.max(initial=0)) + 1)
+        change = change.since(layers.view_labels_slice(prediction, z))
+        painted = _is_painted(prediction, z, change)
+        kept = self._keep(prediction, z, change) if painted else ""
+        self._write(prediction, z, change, undoable=undoable or painted)
+        _take_fresh_number(prediction, change.highest + 1)
         return kept
 
     def renumber(self, prediction: Labels, z: int, values: NDArray[Any]) -> None:
         """Write a slice on which only the numbers are others; as `write` without undo."""
-        painted = self._is_painted(prediction, z)
-        self._write(prediction, z, values, undoable=painted, safe=not painted)
+        change = Change.of(layers.view_labels_slice(prediction, z), values)
+        painted = _is_painted(prediction, z, change)
+        self._write(prediction, z, change, undoable=painted, safe=not painted)
 
     def _write(
-        self, prediction: Labels, z: int, values: NDArray[Any], *, undoable: bool, safe: bool = True
+        self, prediction: Labels, z: int, change: Change, *, undoable: bool, safe: bool = True
     ) -> None:
         with self.unheard():
-            (layers.fill_slice if undoable else layers.replace_slice)(prediction, z, values)
+            if undoable and not change.is_new:
+                layers.write_change(prediction, z, change)
+            else:
+                layers.replace_slice(prediction, z, change.after)
         if safe:
             self._unmark(prediction, z)
-            _call_safe(prediction, z, digest(layers.view_labels_slice(prediction, z)))
-
-    def _is_painted(self, prediction: Labels, z: int) -> bool:
-        """Whether a slice holds something that is nowhere else."""
-        found = layers.view_labels_slice(prediction, z)
-        empty = not np.count_nonzero(found)
-        return not empty and digest(found) not in _safe(prediction).get(z, ())
+            _call_safe(prediction, z, change.digest_after)
 
     @contextmanager
     def unheard(self) -> Iterator[None]:
@@ -146,19 +144,17 @@ class Corrections(QObject):
             show_info(sentence)
             self.told.emit(sentence)
 
-    def _keep(self, prediction: Labels, z: int) -> str:
+    def _keep(self, prediction: Labels, z: int, change: Change) -> str:
         """Copy a slice with strokes to where it stays, and say in one sentence where that is."""
         from napari_unet.prediction import number_on
 
-        found = layers.read_labels_slice(prediction, z)
-        known = digest(found)
-        kept = self._room(prediction, z)
+        found, kept = change.before, self._room(prediction, z)
         if layers.fact(kept, TASK) == "instances":
             last = layers.fact(kept, _LAST)
             found, last = number_on(found, _highest(kept) if last is None else last)
             layers.set_fact(kept, _LAST, last)
         layers.fill_slice(kept, z, found)
-        self.settle(prediction, z, kept, known)
+        self.settle(prediction, z, kept, change.digest_before)
         return f"What you had painted there is kept in “{kept.name}”."
 
     def _room(self, prediction: Labels, z: int) -> Labels:
@@ -183,6 +179,11 @@ class Corrections(QObject):
 def _safe(prediction: Labels) -> dict[int, frozenset[bytes]]:
     known: dict[int, frozenset[bytes]] = layers.fact(prediction, _SAFE, {})
     return known
+
+
+def _is_painted(prediction: Labels, z: int, change: Change) -> bool:
+    """Whether a slice, before its change, holds something that is nowhere else."""
+    return not change.is_new and change.digest_before not in _safe(prediction).get(z, ())
 
 
 def _call_safe(prediction: Labels, z: int, state: bytes) -> None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
+from napari_unet.gui.changes import Change
+from napari_unet.gui.layers import LayerError
 from napari_unet.gui.predictor import Predictor
 from napari_unet.prediction import InstanceOptions
 
@@ -27,10 +29,10 @@ _DEBOUNCE_MS = 150
 
 @dataclass(frozen=True, eq=False)
 class _Cut:
-    """The cells of one slice, how many they are, and how many slices are done."""
+    """One slice with its cells, how many they are, and how many slices are done."""
 
     z: int
-    labels: NDArray[Any]
+    change: Change
     cells: int
     done: int
     total: int
@@ -40,20 +42,21 @@ def _cut(
     model: TrainedModel,
     kept: Mapping[int, NDArray[Any]],
     slices: Sequence[int],
-    first: int,
+    planes: NDArray[Any],
     pixel_size: float | None,
     should_stop: ShouldStop,
 ) -> Iterator[_Cut]:
-    """Cut slices anew; cells get numbers from `first` on."""
-    from napari_unet.prediction import labels_from, number_on
+    """Cut slices of `planes` (Z, Y, X) anew; cells get numbers above those on other slices."""
+    from napari_unet.prediction import free_number, labels_from, number_on
 
-    last = first - 1
+    last = free_number(planes, without=slices) - 1
     for done, z in enumerate(slices, start=1):
         if should_stop():
             return
         before = last
         labels, last = number_on(labels_from(model, kept[z], pixel_size=pixel_size), last)
-        yield _Cut(z, labels, last - before, done, len(slices))
+        change = Change.of(planes[z], labels).prepared()
+        yield _Cut(z, change, last - before, done, len(slices))
 
 
 class Cutter(QObject):
@@ -163,7 +166,12 @@ class Cutter(QObject):
         slices = [z for z in slices if z in kept]
         if not slices:
             return
-        first = self._predictor.free_number(without=slices)
+        try:
+            planes = self._predictor.planes()
+        except LayerError as error:
+            self.problem = str(error)
+            self.changed.emit()
+            return
         size = self._predictor.kept_pixel_size
         self.share, self._cells = 0.0, {}
         self._total, self._strokes = len(slices), ""
@@ -171,7 +179,7 @@ class Cutter(QObject):
         if self._total > 1:
             self._predictor.forget_history()
         self._images = self._session.image_layers
-        self._job.start(lambda stop: _cut(model, kept, slices, first, size, stop))
+        self._job.start(lambda stop: _cut(model, kept, slices, planes, size, stop))
         self.changed.emit()
 
     def _on_report(self, cut: _Cut) -> None:
@@ -179,7 +187,7 @@ class Cutter(QObject):
             self.cancel()
             return
         try:
-            kept = self._predictor.write_labels(cut.z, cut.labels, undoable=self._total == 1)
+            kept = self._predictor.write_labels(cut.z, cut.change, undoable=self._total == 1)
             self._strokes = kept or self._strokes
         except ValueError as error:
             self.problem = str(error)

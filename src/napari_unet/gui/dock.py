@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from qtpy.QtCore import QEvent, QObject, QSize, Qt
+from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer
 from qtpy.QtGui import QKeyEvent, QKeySequence, QResizeEvent
 from qtpy.QtWidgets import (
     QAbstractButton,
@@ -25,11 +25,14 @@ from napari_unet.gui.session import Session
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from napari_unet.gui.jobs import Job
+
 __all__ = ["Dock", "add_field", "button", "combo", "fields", "row", "words"]
 
 _WIDTH = 300
 _LEAST_HEIGHT = 120  # of the controls that scroll
 _WARNING = "⚠ "
+_MOMENT_MS = 300
 
 
 class _Controls(QScrollArea):
@@ -131,6 +134,17 @@ class Dock(QWidget):
     def warn(self, sentence: str) -> None:
         """Tell the user what went wrong, and what to do."""
         self.say(f"{_WARNING}{sentence[:1].upper()}{sentence[1:]}")
+
+    def say_while(self, job: Job, sentence: str) -> None:
+        """Tell the user what is being done whenever a job takes longer than a moment."""
+        soon = QTimer(self)
+        soon.setSingleShot(True)
+        soon.setInterval(_MOMENT_MS)
+        soon.timeout.connect(lambda: self.say(sentence) if not job.stopping else None)
+        job.started.connect(soon.start)
+        job.reported.connect(lambda _: soon.stop())  # there is something else to say
+        job.finished.connect(soon.stop)
+        job.finished.connect(lambda: self.say("") if self.message == sentence else None)
 
     @property
     def warned(self) -> bool:

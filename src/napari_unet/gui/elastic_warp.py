@@ -21,21 +21,25 @@ if TYPE_CHECKING:
     from napari.layers import Image
     from numpy.typing import NDArray
 
+    from napari_unet.gui.jobs import ShouldStop
+    from napari_unet.gui.layers import ImageStack
+
 __all__ = ["ElasticWarpDock"]
 
 IMAGE, LABELS, GRID = "warped image", "warped labels", "warp grid"
+_COMPUTING = "Computing the warp…"
 _DEBOUNCE_MS = 120
 _SEEDS = 100_000
 
 
 @dataclass(frozen=True, eq=False)
 class _Request:
-    """What one warp is made of: copies, safe in a worker thread."""
+    """What one warp is made of, safe in a worker thread, which reads the image."""
 
     images: tuple[Image, ...]
     channels: tuple[Image, ...]
     z: int
-    pixels: NDArray[Any]
+    image: ImageStack
     labels: NDArray[Any] | None
     config: AugmentationConfig
     seed: int
@@ -51,17 +55,23 @@ class _Warped:
     grid: NDArray[Any]
 
 
-def _compute(request: _Request) -> Iterator[_Warped]:
+def _compute(request: _Request, should_stop: ShouldStop) -> Iterator[_Warped]:
     """Warp image, labels and a straight grid by one displacement."""
     from napari_unet.augmentation import draw_displacement, warp
 
-    shape = request.pixels.shape[-2:]
+    pixels = request.image[request.z]
+    shape = pixels.shape[-2:]
     rng = np.random.default_rng(request.seed)
     config = request.config
     displacement = draw_displacement(shape, grid=config.grid, sigma=config.elastic_sigma, rng=rng)
+    if should_stop():
+        return
+    warped = warp(pixels.astype(np.float32), displacement, order=1)
+    if should_stop():
+        return
     yield _Warped(
         request=request,
-        pixels=warp(request.pixels.astype(np.float32), displacement, order=1),
+        pixels=warped,
         labels=None if request.labels is None else warp(request.labels, displacement, order=0),
         grid=warp(_straight_grid(shape), displacement, order=1),
     )
@@ -127,7 +137,9 @@ class ElasticWarpDock(Dock):
             self._on_draw,
         )
         self.bind_key("Ctrl+Return", draw)
-        self._remove = button("Remove preview", "Take the warped layers away.", self._on_remove)
+        self._remove = button(
+            "Remove preview", "Take the warped layers away, or stop drawing them.", self._on_remove
+        )
         self.column.addLayout(row(draw, self._remove))
         self.finish()
 
@@ -139,6 +151,8 @@ class ElasticWarpDock(Dock):
         self._job.reported.connect(self._on_warped)
         self._job.failed.connect(self.warn)
         self._job.finished.connect(self._on_finished)
+        self._job.started.connect(self._on_layers)
+        self.say_while(self._job, _COMPUTING)
         self._on_layers()
 
     # ---------------------------------------------------------------------------- the controls
@@ -156,11 +170,16 @@ class ElasticWarpDock(Dock):
 
     def _on_remove(self) -> None:
         self.say("")
+        self._timer.stop()
+        self._stale = False
+        self._job.stop()
         names = range(len(layers.channel_names(self.session.image_layers)))
         layers.remove_roles(self.session.viewer, [*(f"{IMAGE} {c}" for c in names), LABELS, GRID])
+        self._on_layers()
 
     def _on_layers(self) -> None:
-        self._remove.setEnabled(self._shown())
+        computing = self._job.running and not self._job.stopping
+        self._remove.setEnabled(computing or self._shown())
 
     def _shown(self) -> bool:
         session = self.session
@@ -171,13 +190,15 @@ class ElasticWarpDock(Dock):
     def _refresh(self) -> None:
         if self._job.running:
             self._stale = True
+            if self._job.stopping:  # what was removed comes to an end first
+                self.say(_COMPUTING)
             return
         try:
             request = self._request()
         except ValueError as error:
             self.warn(str(error))
             return
-        self._job.start(lambda should_stop: _compute(request))
+        self._job.start(lambda should_stop: _compute(request, should_stop))
 
     def _request(self) -> _Request:
         session = self.session
@@ -188,7 +209,7 @@ class ElasticWarpDock(Dock):
             images=session.image_layers,
             channels=session.channels,
             z=z,
-            pixels=session.image_stack()[z],
+            image=session.image_stack(),
             labels=layers.read_labels_slice(layer, z) if layer is not None and fits else None,
             config=self._form.value(),
             seed=self._seed.value(),
@@ -196,7 +217,7 @@ class ElasticWarpDock(Dock):
 
     def _on_warped(self, warped: _Warped) -> None:
         request, session = warped.request, self.session
-        if request.images != session.image_layers:
+        if self._job.stopping or request.images != session.image_layers:
             return
         z = request.z if session.slice_count > 1 else None
         self._put_channels(warped, z)
@@ -248,6 +269,7 @@ class ElasticWarpDock(Dock):
         )
 
     def _on_finished(self) -> None:
+        self._on_layers()
         if self._stale:
             self._stale = False
             self._timer.start()

@@ -10,6 +10,7 @@ from napari.layers import Image, Labels
 from qtpy.QtCore import QObject, Signal
 
 from napari_unet.gui import layers
+from napari_unet.gui.changes import Change
 from napari_unet.gui.corrections import Corrections
 from napari_unet.gui.layers import (
     CLASSES,
@@ -70,7 +71,7 @@ class _Progress:
     done: int
     total: int
     z: int | None = None
-    labels: NDArray[Any] | None = None
+    change: Change | None = None
     probabilities: NDArray[Any] | None = None
     message: str = ""
     model: str = ""  # its fingerprint
@@ -106,7 +107,8 @@ def _predict(
     model: TrainedModel,
     image: ImageStack,
     slices: list[int],
-    first: int,
+    planes: NDArray[Any],
+    first: int | None,
     device: str,
     pixel_size: float | None,
     ranges: _Ranges,
@@ -114,11 +116,12 @@ def _predict(
 ) -> Iterator[_Progress]:
     """Predict slice by slice; cells get numbers from `first` on that no other slice has.
 
+    `planes` (Z, Y, X) are the labels as they are; where `first` is None they say what is free.
     The image is read here, in the worker, and one slice of it is held at a time: its grey values
     are measured on all slices, whichever are predicted. A regression has no labels; its values
     stand where the probabilities do.
     """
-    from napari_unet.prediction import labels_from, number_on, predict_slices
+    from napari_unet.prediction import free_number, labels_from, number_on, predict_slices
 
     fits = image.shape[1] == model.channels  # else it is refused before it is read
     reports = predict_slices(
@@ -130,18 +133,20 @@ def _predict(
         normalisation=ranges.of(image, model.normalisation, should_stop) if fits else None,
         should_stop=should_stop,
     )
-    last, by = first - 1, model.fingerprint
+    last = (free_number(planes, without=slices) if first is None else first) - 1
+    by = model.fingerprint
     for report in reports:
-        labels = None
+        change = None
         if report.probabilities is not None and model.task != "regression":
             labels = labels_from(model, report.probabilities, pixel_size=pixel_size)
             if model.task == "instances":
                 labels, last = number_on(labels, last)
+            change = Change.of(planes[report.index], labels).prepared()
         yield _Progress(
             report.done,
             report.total,
             report.index,
-            labels,
+            change,
             report.probabilities,
             report.message,
             by,
@@ -228,10 +233,11 @@ class Predictor(QObject):
         kept_for = (model.network, session.channels, size)
         if self._kept_for != kept_for:
             self._kept, self._kept_for = {}, kept_for
-        first = 1 if order.whole else self.free_number(without=slices)
+        first = 1 if order.whole else None
+        planes = self._planes()
         self._job.start(
             lambda stop: _predict(
-                model, image, slices, first, order.device, size, self._ranges, stop
+                model, image, slices, planes, first, order.device, size, self._ranges, stop
             )
         )
         self.changed.emit()
@@ -242,10 +248,28 @@ class Predictor(QObject):
         if self.running:
             self.outcome = "Cancelled; the slices that were done are kept."
 
-    def free_number(self, *, without: Collection[int]) -> int:
-        """Return a number above all cells of an earlier prediction, some slices left out."""
+    def planes(self) -> NDArray[Any]:
+        """Return the prediction (Z, Y, X) as it is, not a copy.
+
+        Raises
+        ------
+        LayerError
+            If its layer was removed.
+        """
+        return layers.view_labels(self._labels_layer())
+
+    def _labels_layer(self) -> Labels:
         layer = self.labels_layer
-        return 1 if layer is None else _free_number(layer, without)
+        if layer is None:
+            raise LayerError("The layer of the prediction was removed; predict again.")
+        return layer
+
+    def _planes(self) -> NDArray[Any]:
+        """Return the labels that are about to be predicted anew; none where there are none yet."""
+        layer = self.labels_layer
+        if layer is not None and self._fits(layer, PREDICTION):
+            return layers.view_labels(layer)
+        return np.broadcast_to(np.int32(0), self._shape)
 
     def part_numbers(self, written: Collection[int]) -> None:
         """Give the cells on these slices numbers above those on others, unless they have them.
@@ -270,7 +294,7 @@ class Predictor(QObject):
         """The pixel size that the kept probabilities were predicted at."""
         return self._kept_for[2] if self._kept_for else None
 
-    def write_labels(self, z: int, labels: NDArray[Any], *, undoable: bool) -> str:
+    def write_labels(self, z: int, change: Change, *, undoable: bool) -> str:
         """Put other cells in place of those that were found on a slice.
 
         Parameters
@@ -288,10 +312,7 @@ class Predictor(QObject):
         LayerError
             If the layer of the prediction was removed.
         """
-        layer = self.labels_layer
-        if layer is None:
-            raise LayerError("The layer of the prediction was removed; predict again.")
-        return self._corrections.write(layer, z, labels, undoable=undoable)
+        return self._corrections.write(self._labels_layer(), z, change, undoable=undoable)
 
     def forget_history(self) -> None:
         """Let nothing on the prediction be undone any more: many slices are about to be written."""
@@ -364,24 +385,22 @@ class Predictor(QObject):
             try:
                 if not self._written:
                     self._set_aside_probabilities()
-                self._write(report.z, report.labels, report.probabilities)
+                self._write(report.z, report.change, report.probabilities)
                 self._written.append(report.z)
             except LayerError as error:
                 self.problem = str(error)
                 self._job.stop()
         self.changed.emit()
 
-    def _write(
-        self, z: int, labels: NDArray[Any] | None, probabilities: NDArray[Any] | None
-    ) -> None:
+    def _write(self, z: int, change: Change | None, probabilities: NDArray[Any] | None) -> None:
         """Put one slice into its layers, which the first slice makes."""
-        if labels is None:
+        if change is None:
             self._write_values(z, probabilities)
             return
         layer, many = self._layer(PREDICTION), self._order.whole and self._shape[0] > 1
         if many and not self._written:
             layers.forget_history(layer)
-        kept = self._corrections.write(layer, z, labels, undoable=not many)
+        kept = self._corrections.write(layer, z, change, undoable=not many)
         self._strokes = kept or self._strokes
         sign(layer, z, self._by)
         if probabilities is not None and self._task() == "instances":
@@ -547,7 +566,9 @@ class Predictor(QObject):
             self._part(layer, self._written)
 
     def _part(self, layer: Labels, written: Collection[int]) -> None:
-        first = _free_number(layer, without=written)
+        from napari_unet.prediction import free_number
+
+        first = free_number(layers.view_labels(layer), without=written)
         found = {z: layers.read_labels_slice(layer, z) for z in written}
         lowest = min((int(p[p > 0].min(initial=first)) for p in found.values()), default=first)
         if lowest < first and layers.fact(layer, TASK) == "instances":
@@ -581,8 +602,3 @@ def _values_name(image: str, output: str) -> str:
     An output is called as the layer that it was learnt from, often with the image's name in it.
     """
     return f"{output} prediction" if output.startswith(image) else f"{image} {output}"
-
-
-def _free_number(layer: Labels, without: Collection[int]) -> int:
-    planes = enumerate(layers.view_labels(layer))
-    return 1 + max((int(plane.max()) for z, plane in planes if z not in without), default=0)

@@ -23,7 +23,7 @@ from napari_unet.gui.removed_regions import RemovedRegions
 from napari_unet.gui.restoring import restore
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from napari.layers import Shapes
 
@@ -76,8 +76,9 @@ class Autosave(QObject):
         self._look_again = False
         self._unwritten = False
         self._changed: set[str] = set()
-        self._images: dict[str, Mapping[str, str]] = {}
+        self._images: dict[str, _Image] = {}
         self._fingerprints = layers.Fingerprints()
+        self._here: layers.Fingerprint | None = None
         self._settled: set[str] = set()
         self._removed = session.part(RemovedRegions)
         self.offer: RecoveryEntry | None = None
@@ -181,16 +182,17 @@ class Autosave(QObject):
                 "complete": np.flatnonzero(marks.complete),
             },
             facts={
-                **image,
+                **image.facts,
                 "task": marks.task,
                 "corrected": layers.annotation_role(layer) in (PREDICTION, CORRECTED),
                 "classes": {str(v): n for v, n in layers.fact(layer, CLASSES, {}).items()},
                 "values": self._targets_of(layer),
             },
             replaces=self._replaced.by(key),
+            image=image.fingerprint.read,
         )
 
-    def _image_of(self, labels: Labels) -> Mapping[str, str] | None:
+    def _image_of(self, labels: Labels) -> _Image | None:
         """Tell which image labels belong to; what was known of it where it does not fit any more.
 
         As when the image was removed, or its layer given an array of another size.
@@ -199,11 +201,8 @@ class Autosave(QObject):
         key = layers.identity(labels)
         if not images or not layers.fits(labels, images[0]):
             return self._images.get(key)
-        self._images[key] = {
-            "image": self._fingerprints.of(images[0]),
-            "name": images[0].name,
-            "path": layers.source_path(images[0]),
-        }
+        facts = {"name": images[0].name, "path": layers.source_path(images[0])}
+        self._images[key] = _Image(facts, self._fingerprints.of(images[0]))
         return self._images[key]
 
     def _targets_of(self, labels: Labels) -> list[str] | None:
@@ -312,9 +311,13 @@ class Autosave(QObject):
 
     def _look(self) -> None:
         """Look in the background for what could be restored."""
+        session = self._session
+        images = session.image_layers
+        here = self._here = self._fingerprints.of(images[0]) if images else None
         self._look_again = self._look_job.running
         if not self._look_again:
-            self._look_job.start(_entries)
+            own = {f"{self._stamp} {layers.identity(layer)}" for layer in session.viewer.layers}
+            self._look_job.start(lambda _: _entries(here, own | self._settled))
 
     def _on_looked(self) -> None:
         if self._look_again:
@@ -343,8 +346,9 @@ class Autosave(QObject):
         left = [e for e in entries if e.key not in self._settled and not self._is_here(e.key)]
         if not left:
             return []
-        # An image is known by its pixels: files are renamed, and layers too.
-        here = self._fingerprints.of(self._session.image_layers[0])
+        # An image is known by its pixels: files are renamed, and layers too. Those of an image that
+        # was chosen meanwhile are read when it is looked for again.
+        here = (self._here.known or None) if self._here else None
         return [e for e in left if str(e.facts.get("image", "")).rsplit(" ", 1)[-1] == here]
 
     def _taken(self, entries: Iterable[RecoveryEntry]) -> set[str]:
@@ -388,10 +392,21 @@ class _Found:
     taken: frozenset[str]
 
 
-def _entries(_: ShouldStop) -> Iterator[_Found]:
+@dataclass(frozen=True)
+class _Image:
+    """What is known of the image of an annotation, also when its layer was removed."""
+
+    facts: Mapping[str, str]
+    fingerprint: layers.Fingerprint
+
+
+def _entries(here: layers.Fingerprint | None, settled: Collection[str]) -> Iterator[_Found]:
+    """List the recovery files; the image is read if one is there that may be of it."""
     from napari_unet.files import recovery
 
     entries = recovery.list_recoveries(recovery.recovery_folder()).entries
+    if here is not None and any(entry.key not in settled for entry in entries):
+        here.read()
     yield _Found(entries, frozenset(entry.key for entry in entries if recovery.in_use(entry)))
 
 

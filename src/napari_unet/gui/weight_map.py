@@ -23,11 +23,13 @@ if TYPE_CHECKING:
     from napari.layers import Image
     from numpy.typing import NDArray
 
+    from napari_unet.gui.jobs import ShouldStop
     from napari_unet.gui.marks import Marks
 
 __all__ = ["WeightMapDock"]
 
 ROLE = "weight map"
+_COMPUTING = "Computing the weight map…"
 _DEBOUNCE_MS = 120
 # Reach of the sliders: the whole range of the options would leave the usual values no room.
 _REACH = {"w0": 40.0, "sigma": 25.0}
@@ -53,7 +55,7 @@ class _Preview:
     cells: int
 
 
-def _compute(request: _Request) -> Iterator[_Preview]:
+def _compute(request: _Request, should_stop: ShouldStop) -> Iterator[_Preview]:
     """Weigh the pixels of separated cells at full resolution, nothing where nothing counts."""
     from napari_unet.annotations import binary_to_instances, count_cells, separate, weight_map
 
@@ -62,7 +64,10 @@ def _compute(request: _Request) -> Iterator[_Preview]:
         yield _Preview(request, annotated.astype("float32"), 0)
         return
     [cells] = binary_to_instances([request.marks.labels[0]], [annotated])
-    weights = weight_map(separate(cells), w0=request.w0, sigma=request.sigma)
+    separated = separate(cells)
+    if should_stop():
+        return
+    weights = weight_map(separated, w0=request.w0, sigma=request.sigma)
     weights[~annotated] = 0
     yield _Preview(request, weights, count_cells(cells))
 
@@ -110,7 +115,9 @@ class WeightMapDock(Dock):
             self._on_show,
         )
         self.bind_key("Ctrl+Return", show)
-        self._remove = button("Remove", "Take the preview layer away.", self._on_remove)
+        self._remove = button(
+            "Remove", "Take the preview away, or stop computing it.", self._on_remove
+        )
         reset = button("Reset", "Back to the values of the paper: 10 and 5 px.", self._on_reset)
         self.column.addLayout(row(show, self._remove, reset))
         self._live = QCheckBox("Live: follow painting and slices")
@@ -131,6 +138,8 @@ class WeightMapDock(Dock):
         self._job.reported.connect(self._on_preview)
         self._job.failed.connect(self.warn)
         self._job.finished.connect(self._on_finished)
+        self._job.started.connect(self._on_layers)
+        self.say_while(self._job, _COMPUTING)
         self._on_layers()
 
     def _slider(self, name: str) -> QLabeledDoubleSlider:
@@ -173,14 +182,19 @@ class WeightMapDock(Dock):
 
     def _on_remove(self) -> None:
         self.say("")
+        self._timer.stop()
+        self._stale = False
+        self._job.stop()
         layers.remove_roles(self.session.viewer, [ROLE])
+        self._on_layers()
 
     def _on_followed(self) -> None:
         if self._live.isChecked() and self._layer() is not None and self.in_use:
             self._timer.start()
 
     def _on_layers(self) -> None:
-        self._remove.setEnabled(self._layer() is not None)
+        computing = self._job.running and not self._job.stopping
+        self._remove.setEnabled(computing or self._layer() is not None)
 
     def _layer(self) -> Image | None:
         return layers.find_image(self.session.viewer, ROLE, self.session.image_layers)
@@ -190,13 +204,15 @@ class WeightMapDock(Dock):
     def _refresh(self) -> None:
         if self._job.running:
             self._stale = True
+            if self._job.stopping:  # what was removed comes to an end first
+                self.say(_COMPUTING)
             return
         try:
             request = self._request()
         except LayerError as error:
             self.warn(str(error))
             return
-        self._job.start(lambda should_stop: _compute(request))
+        self._job.start(lambda should_stop: _compute(request, should_stop))
 
     def _request(self) -> _Request:
         session = self.session
@@ -218,7 +234,7 @@ class WeightMapDock(Dock):
 
     def _on_preview(self, preview: _Preview) -> None:
         request, session = preview.request, self.session
-        if request.images != session.image_layers:
+        if self._job.stopping or request.images != session.image_layers:
             return
         highest = 1 + request.w0
         layer = layers.put_image(
@@ -253,6 +269,7 @@ class WeightMapDock(Dock):
         )
 
     def _on_finished(self) -> None:
+        self._on_layers()
         if self._stale:
             self._stale = False
             self._timer.start()

@@ -1,7 +1,13 @@
 """Prediction: overlap tiles, probabilities, and cells from probabilities."""
 
 from napari_unet.prediction.errors import PredictionError
-from napari_unet.prediction.instances import InstanceOptions, instances, number_on, number_uniquely
+from napari_unet.prediction.instances import (
+    InstanceOptions,
+    free_number,
+    instances,
+    number_on,
+    number_uniquely,
+)
 from napari_unet.prediction.memory import out_of_memory
 from napari_unet.prediction.normalisation import IntensityRange, SliceStack, measure_range
 from napari_unet.prediction.pixel_size import at_pixel_size, pixel_ratio, rescaling
@@ -28,6 +34,7 @@ __all__ = [
     "at_pixel_size",
     "check_image",
     "check_views",
+    "free_number",
     "instances",
     "labels_from",
     "measure_range",

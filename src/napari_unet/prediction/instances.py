@@ -15,11 +15,18 @@ from napari_unet.options import option
 from napari_unet.prediction.errors import PredictionError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from numpy.typing import NDArray
 
-__all__ = ["InstanceOptions", "instances", "number_on", "number_uniquely", "stored_options"]
+__all__ = [
+    "InstanceOptions",
+    "free_number",
+    "instances",
+    "number_on",
+    "number_uniquely",
+    "stored_options",
+]
 
 
 _POWERS = {"px": 1, "px²": 2}
@@ -273,6 +280,12 @@ def number_on(labels: NDArray[np.integer], last: int) -> tuple[NDArray[np.int32]
     """Return cells with numbers that follow the `last` of other slices, and the new last one."""
     numbered = np.where(labels > 0, labels + last, 0).astype(np.int32)
     return numbered, max(last, int(numbered.max(initial=0)))
+
+
+def free_number(planes: NDArray[np.integer], *, without: Collection[int] = ()) -> int:
+    """Return a number above all cells of slices (Z, Y, X), some of them left out."""
+    others = (plane for z, plane in enumerate(planes) if z not in without)
+    return 1 + max((int(plane.max(initial=0)) for plane in others), default=0)
 
 
 def number_uniquely(slices: Iterable[NDArray[np.integer]]) -> NDArray[np.int32]:

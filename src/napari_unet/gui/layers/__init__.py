@@ -31,6 +31,7 @@ from napari_unet.gui.layers.finding import (
     value_layers,
 )
 from napari_unet.gui.layers.reading import (
+    Fingerprint,
     Fingerprints,
     ImageStack,
     LayerError,
@@ -44,7 +45,6 @@ from napari_unet.gui.layers.reading import (
     check_slice_seen,
     check_target,
     current_slice,
-    fingerprint,
     fits,
     image_stack,
     outlines,
@@ -125,6 +125,7 @@ __all__ = [
     "TARGETS",
     "TASK",
     "VALUES",
+    "Fingerprint",
     "Fingerprints",
     "ImageStack",
     "LayerError",
@@ -158,7 +159,6 @@ __all__ = [
     "find",
     "find_all",
     "find_image",
-    "fingerprint",
     "first_choice",
     "fits",
     "follow",

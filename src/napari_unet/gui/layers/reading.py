@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
+    "Fingerprint",
     "Fingerprints",
     "ImageStack",
     "LayerError",
@@ -39,7 +40,6 @@ __all__ = [
     "check_slice_seen",
     "check_target",
     "current_slice",
-    "fingerprint",
     "fits",
     "image_stack",
     "outlines",
@@ -295,39 +295,68 @@ def view_labels(layer: Labels) -> NDArray[Any]:
     return np.asarray(layer.data).reshape(volume_shape(layer))
 
 
-def fingerprint(image: Image) -> str:
-    """Return what tells one image from another: its size and some of its pixels.
+class Fingerprint:
+    """What tells one image from another: its size and some of its pixels.
 
-    Only every eighth row and column of the first and the middle slice are read.
+    Made in the GUI thread; the pixels are read, in any thread, when it is first asked for. It holds
+    the array no longer than that.
+
+    Raises
+    ------
+    LayerError
+        If the image cannot be used.
     """
-    check_image(image)
-    z = volume_shape(image)[0]
-    digest = hashlib.sha256(repr((volume_shape(image), image.rgb, str(image.dtype))).encode())
-    some = (slice(None, None, 8), slice(None, None, 8))
-    for at in sorted({0, z // 2}):
-        # In one step, so that an array on disk or yet to be computed gives no more than these.
-        pixels = np.asarray(image.data[(at, *some) if image.ndim == 3 else some])
-        colours = [pixels[..., c] for c in range(3)] if image.rgb else [pixels]
-        digest.update(np.stack(colours).tobytes())
-    return digest.hexdigest()[:16]
+
+    def __init__(self, image: Image) -> None:
+        check_image(image)
+        self._shape, self._kind = volume_shape(image), (image.rgb, str(image.dtype))
+        self._unread: tuple[Any, bool] | None = (image.data, image.ndim == 3)
+        self._known = ""
+
+    @property
+    def known(self) -> str:
+        """The fingerprint, empty before it was read."""
+        return self._known
+
+    def read(self) -> str:
+        """Return the fingerprint.
+
+        Only every eighth row and column of the first and the middle slice are read, once.
+        """
+        unread = self._unread  # another thread may come first
+        if unread is not None:
+            self._known = self._read(*unread)
+            self._unread = None
+        return self._known
+
+    def _read(self, data: Any, stacked: bool) -> str:
+        z, (rgb, _) = self._shape[0], self._kind
+        digest = hashlib.sha256(repr((self._shape, *self._kind)).encode())
+        some = (slice(None, None, 8), slice(None, None, 8))
+        for at in sorted({0, z // 2}):
+            # In one step, so that an array on disk or yet to be computed gives no more than these.
+            pixels = np.asarray(data[(at, *some) if stacked else some])
+            colours = [pixels[..., c] for c in range(3)] if rgb else [pixels]
+            digest.update(np.stack(colours).tobytes())
+        return digest.hexdigest()[:16]
 
 
 class Fingerprints:
-    """The fingerprints of images, each taken once for as long as its layer holds the same array."""
+    """The fingerprints of images, each read once for as long as its layer holds the same array."""
 
     def __init__(self) -> None:
-        self._known: WeakKeyDictionary[Image, tuple[ref[Any], str]] = WeakKeyDictionary()
+        self._known: WeakKeyDictionary[Image, tuple[ref[Any], Fingerprint]] = WeakKeyDictionary()
 
-    def of(self, image: Image) -> str:
-        """Return the `fingerprint` of an image."""
+    def of(self, image: Image) -> Fingerprint:
+        """Return the fingerprint of an image; nothing is read."""
         data = image.data
         known = self._known.get(image)
         if known is not None and known[0]() is data:
             return known[1]
-        taken = fingerprint(image)
+        made = Fingerprint(image)
         with suppress(TypeError):  # an array that cannot be watched is read every time
-            self._known[image] = ref(data), taken
-        return taken
+            self._known[image] = ref(data), made
+        return made
 
 
 def source_path(layer: Layer) -> str:

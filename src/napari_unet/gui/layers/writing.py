@@ -352,7 +352,7 @@ def write_change(layer: Labels, z: int, change: Change) -> None:
     napari's ``data_setitem`` would keep the place of every changed pixel, a gigabyte for a large
     slice, and take seconds for it. Its history takes whole slices too, and these are kept as runs.
     """
-    if np.array_equal(change.before, change.after):
+    if not change.is_any:
         return
     layer._save_history((_slice(layer, z), change.undo, change.redo))
     replace_slice(layer, z, change.after)
