@@ -509,7 +509,6 @@ def test_a_reopened_dock_goes_on(
     press(dock, "Start annotating")
     labels = labels_of(dock)
     viewer.window.remove_dock_widget(dock)
-    dock.deleteLater()  # napari hands a removed widget back; here nobody else deletes it
     labels.paint((10, 10), 1)
     again = AnnotateDock(viewer)
     viewer.window.add_dock_widget(again, name="Annotate", area="right")

@@ -12,6 +12,7 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QLabel, QPushButton, QScrollArea, QWidget
 
 from napari_unet.gui.dock import Dock
+from napari_unet.gui.session import Session
 from napari_unet.gui.train import TrainDock
 from napari_unet.gui.workbench import Workbench
 
@@ -122,6 +123,30 @@ def test_large_letters_cut_nothing_off(qtbot: Any, viewer: Any, bench: Workbench
         assert not hidden_by_the_bar(bench)
     finally:
         appearance.reset()
+
+
+def alive(kind: type[QWidget]) -> int:
+    return sum(isinstance(widget, kind) for widget in QApplication.allWidgets())
+
+
+def test_what_is_closed_is_gone(qtbot: Any, viewer: Any, bench: Workbench) -> None:
+    viewer.window.remove_dock_widget(bench)
+    qtbot.waitUntil(lambda: alive(Workbench) == alive(TrainDock) == 0)
+    docked, _ = viewer.window.add_plugin_dock_widget("napari-unet", "U-Net workbench")
+    assert alive(TrainDock) == 1
+    docked.title.close_button.click()
+    qtbot.waitUntil(lambda: alive(Workbench) == alive(TrainDock) == 0)
+    viewer.add_image(np.zeros((64, 64), dtype=np.uint8), name="cells")
+    with qtbot.waitSignal(Session.of(viewer).annotations_changed):
+        Session.of(viewer).create_annotation()
+
+
+def test_what_a_script_docks_again_lives_on(qtbot: Any, viewer: Any, bench: Workbench) -> None:
+    viewer.window.remove_dock_widget(bench)
+    viewer.window.add_dock_widget(bench, name="again")
+    qtbot.wait(50)
+    assert bench.isVisible()
+    assert alive(TrainDock) == 1
 
 
 def test_tab_goes_from_control_to_control(qtbot: Any, viewer: Any, bench: Workbench) -> None:

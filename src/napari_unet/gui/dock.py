@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from napari_unet.gui.jobs import Job
 
-__all__ = ["Dock", "add_field", "button", "combo", "fields", "row", "words"]
+__all__ = ["Dock", "Docked", "add_field", "button", "combo", "fields", "row", "words"]
 
 _WIDTH = 300
 _LEAST_HEIGHT = 120  # of the controls that scroll
@@ -78,7 +78,27 @@ class _Controls(QScrollArea):
         return super().eventFilter(watched, event)
 
 
-class Dock(QWidget):
+class Docked(QWidget):
+    """What stands in a dock of napari, and ends with it."""
+
+    @property
+    def in_use(self) -> bool:
+        """Whether it is still in a window; napari takes what it closes out of theirs."""
+        return self.parent() is not None or self.isVisible()
+
+    def changeEvent(self, event: QEvent | None) -> None:
+        """Notice that napari has closed the dock."""
+        super().changeEvent(event)
+        if event is not None and event.type() == QEvent.Type.ParentChange:
+            QTimer.singleShot(0, self._end)
+
+    def _end(self) -> None:
+        """Live on, and listen, only where a script has docked it again."""
+        if not self.in_use:
+            self.deleteLater()
+
+
+class Dock(Docked):
     """A dock of one viewer: controls in `column`, what is always seen in `foot`, and one sentence.
 
     Where the window is too low for all of it, the column scrolls; the foot and the sentence stay.
@@ -155,11 +175,6 @@ class Dock(QWidget):
     def message(self) -> str:
         """What the user is being told."""
         return self._message.text()
-
-    @property
-    def in_use(self) -> bool:
-        """Whether the dock is still in a window; napari takes closed docks out of theirs."""
-        return self.parent() is not None or self.isVisible()
 
     def bind_key(self, keys: str, target: QAbstractButton) -> None:
         """Press `target` with a key while the keyboard is in this dock.

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from qtpy.QtCore import QEvent, QSize
-from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QSizePolicy, QVBoxLayout
 
 from napari_unet.gui.annotate import AnnotateDock
+from napari_unet.gui.dock import Docked
 from napari_unet.gui.elastic_warp import ElasticWarpDock
 from napari_unet.gui.export import ExportDock
 from napari_unet.gui.pages import Pages
@@ -28,7 +29,7 @@ _DOCKS = {
 }
 
 
-class Workbench(QWidget):
+class Workbench(Docked):
     """The docks as numbered pages, one open at a time; made for a window of 1280 x 800.
 
     Parameters
