@@ -17,8 +17,8 @@ __all__ = ["Runs"]
 class Runs:
     """A label image as runs of equal numbers; ``numpy.asarray`` gives it back.
 
-    Cells are few beside their pixels, so that thousands of them on a large slice take a hundredth
-    of its memory: enough to keep what a slice was like, and bring it back.
+    A row of pixels crosses few cells, so that thousands of them on a large slice take a twentieth
+    of its memory or less: enough to keep what a slice was like, and bring it back.
 
     Attributes
     ----------
