@@ -13,7 +13,7 @@ import torch
 from napari.layers import Image
 from qtpy.QtWidgets import QListWidget
 
-from napari_unet import annotations
+from napari_unet.annotations import join_prediction
 from napari_unet.files import save_model
 from napari_unet.gui import layers
 from napari_unet.gui.annotate import AnnotateDock
@@ -206,14 +206,14 @@ def test_the_users_labels_are_touched_only_by_correct_and_that_can_be_undone(
 @pytest.fixture
 def held(monkeypatch: Any) -> threading.Event:
     """Hold up what joins a prediction with labels until this is set."""
-    go, join = threading.Event(), annotations.join_prediction
+    go = threading.Event()
 
     def join_later(*args: Any, **options: Any) -> Any:
         assert threading.current_thread().name == "napari-unet correct"
         go.wait(20)
-        return join(*args, **options)
+        return join_prediction(*args, **options)
 
-    monkeypatch.setattr(annotations, "join_prediction", join_later)
+    monkeypatch.setattr("napari_unet.annotations.join_prediction", join_later)
     return go
 
 
