@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari.layers import Labels
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QLineEdit, QMessageBox
+from qtpy.QtWidgets import QApplication, QLineEdit, QMessageBox
 
 from napari_unet.files import FileError
 from napari_unet.gui import layers
@@ -116,7 +116,7 @@ class ExportDock(Dock):
         self._layer.currentIndexChanged.connect(self._on_layer)
         self._layer.activated.connect(self._on_picked)
         self._path.textEdited.connect(self._on_typed)
-        self._path.returnPressed.connect(self._export.click)
+        self._path.returnPressed.connect(self._on_return)
         self._format.currentIndexChanged.connect(self._on_format)
         self._job.reported.connect(self.say)
         self._job.failed.connect(self.warn)
@@ -204,9 +204,12 @@ class ExportDock(Dock):
         known = (".tif", ".tiff") if ending == ".tif" else (ending,)
         return path if path.suffix.lower() in known else path.with_name(path.name + ending)
 
+    def _on_return(self) -> None:
+        """Write the file; with Ctrl the key of the dock does."""
+        if not QApplication.keyboardModifiers() & Qt.KeyboardModifier.ControlModifier:
+            self._export.click()
+
     def _on_export(self) -> None:
-        if self._asked is not None:  # Ctrl+Return in the line of the file comes here twice
-            return
         self.say("")
         layer = self._chosen()
         if layer is None:
