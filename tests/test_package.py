@@ -23,3 +23,10 @@ def test_large_pages_are_asked_for_before_torch_is_there_unless_the_user_said_ot
         [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
     ).stdout
     assert printed.split() == [expected, "False"]
+
+
+def test_a_part_that_is_named_like_a_feature_of_python_is_still_the_part():
+    program = "from napari_unet import annotations; print(annotations.annotate.__name__)"
+    command = [sys.executable, "-c", program]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert printed.split() == ["annotate"]

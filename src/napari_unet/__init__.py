@@ -4,8 +4,7 @@ The names below are the engine; they are loaded when first used, and none of the
 napari.
 """
 
-from __future__ import annotations
-
+# No "from __future__ import annotations" here: it would hide the package of that name.
 import os
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
