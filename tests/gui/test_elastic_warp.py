@@ -101,7 +101,7 @@ def test_what_takes_long_is_told_and_can_be_cancelled(
     assert len(viewer.layers) == 1
     press(dock, "Draw a new warp")
     wait(dock, qtbot)
-    assert dock.message.startswith("Warp number 2")
+    assert dock.message.startswith("Warp with seed 2")
 
 
 def test_no_strength_changes_nothing(viewer, dock, stack, press, qtbot):
