@@ -15,6 +15,8 @@ from napari_unet.prediction import (
     PredictionError,
     labels_from,
     measure_range,
+    out_of_memory,
+    pixel_ratio,
     predict,
     predict_slices,
     resize,
@@ -379,3 +381,25 @@ def test_cells_brighter_than_the_range_still_differ():
     ordinary = np.linspace(0, 1000, 10_000).reshape(1, 1, 100, 100)
     known = measure_range(ordinary, {"low": 1.0, "high": 99.8}).apply(ordinary)
     np.testing.assert_allclose(known, (ordinary - 10) / 988, atol=1e-3)
+
+
+@pytest.mark.parametrize("where", ["measure_range", "tile_reader"])
+def test_no_memory_before_the_first_tile_is_told_in_words(monkeypatch, where):
+    def full(*args):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setitem(predict_function.__globals__, where, full)
+    with pytest.raises(PredictionError, match="not enough memory"):
+        predict_function(lively_model(), np.zeros((64, 64), np.float32), device="cpu")
+
+
+@pytest.mark.parametrize("said", ["CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED"])
+def test_what_a_gpu_says_without_memory_is_understood(said):
+    assert out_of_memory(RuntimeError(f"cuDNN error: {said} when calling"))
+    assert not out_of_memory(RuntimeError("cuDNN error: CUDNN_STATUS_BAD_PARAM"))
+
+
+@pytest.mark.parametrize("size", [0.0, -1.0, float("nan")])
+def test_a_pixel_size_that_is_none_is_refused_in_words(size):
+    with pytest.raises(PredictionError, match="correct the pixel size"):
+        pixel_ratio(size, 0.5)

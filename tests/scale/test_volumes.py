@@ -96,3 +96,10 @@ def test_values_are_no_labels_and_nothing_is_written(stack, tmp_path):
     with pytest.raises(PredictionError, match="values, not labels"):
         next(predict_volume(lively_model(task="regression"), stack, tmp_path / "labels.zarr"))
     assert not list(tmp_path.iterdir())
+
+
+def test_a_slice_with_pixels_that_are_no_numbers_is_named(tmp_path):
+    stack = np.random.default_rng(0).random((40, 1, 32, 32), np.float32)
+    stack[1, 0, 5, 5] = np.nan  # none of those on which intensities are measured
+    with pytest.raises(PredictionError, match="slice 1 of the stack"):
+        list(predict_volume(lively_model(), stack, tmp_path / "a.zarr", device="cpu"))

@@ -134,3 +134,8 @@ def test_a_network_that_never_pools_is_examined_at_every_scale(scale):
     model = replace(lively_model(), network=network, scale=scale)
     (exam,) = examine(model, parts_of([image], model), "cpu")
     assert exam.annotated.any()
+
+
+def test_nothing_found_where_nothing_is_cannot_be_better():
+    empty = np.zeros((1, 20, 20), int)
+    assert score_of(evaluate([(empty, empty, empty == 0)], task="instances")) == 1.0

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from napari_unet.training.reports import Clock
+from napari_unet.training.reports import Clock, soon
 from tests.training.pictures import small
 
 
@@ -77,3 +77,12 @@ def test_a_lap_without_an_end_is_never_over():
     lap = clock.lap()
     assert (lap.progress, lap.over) == (None, False)
     assert lap.used == pytest.approx(100, abs=1)
+
+
+def test_soon_ends_after_seconds_and_not_at_once(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("napari_unet.training.reports.time.monotonic", lambda: now[0])
+    should_stop = soon()
+    assert not should_stop()
+    now[0] += 30
+    assert should_stop()

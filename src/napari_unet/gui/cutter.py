@@ -214,9 +214,8 @@ class Cutter(QObject):
     def _on_model(self) -> None:
         """Remember what a model came with; one whose options were changed is no other model."""
         model = self._session.model
-        if (
-            model is not self._model
-        ):  # not by its network: a training ends with that of a checkpoint
+        # Not by its network: a training may end with that of its checkpoint.
+        if model is not self._model:
             self._model, self._tuned, self.outcome = model, self.options, ""
         self.changed.emit()
 

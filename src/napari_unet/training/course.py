@@ -409,7 +409,7 @@ class Course:
             ]
             if any(image.annotated.any() for image in joined):
                 self._source = self._prepare(joined, self._source.lessons)
-            subject.painting.learnt = [taken(image, self.config) for image in fresh]
+            subject.painting.learnt = fresh
         except (TrainingError, *MISHAPS) as error:
             if not subject.should_stop():
                 yield self.clock.report(message=cannot_join_message(error))

@@ -400,7 +400,8 @@ class _Training:
     @property
     def _taught(self) -> Sequence[AnnotatedImage]:
         """The images with what was painted while networks learnt."""
-        return self.subject.painting.learnt or self.subject.images
+        joined = self.subject.painting.learnt
+        return [taken(image, self.config) for image in joined] if joined else self.subject.images
 
     def _provenance(self, scores: Mapping[str, Any]) -> dict[str, Any]:
         subject, start = self.subject, self.start
