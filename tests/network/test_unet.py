@@ -229,7 +229,7 @@ def test_a_part_is_cut_out_of_the_whole(padding, up, skips, normalisation):
         width=2, depth=3, padding=padding, up=up, skips=skips, normalisation=normalisation
     )
     size = network.geometry.input_size_at_least(120)
-    image = torch.randn(1, 1, size, size)
+    image = torch.randn(2, 1, size, size)
     for _ in range(2):
         network.train()(image)
     network.eval()
@@ -239,6 +239,25 @@ def test_a_part_is_cut_out_of_the_whole(padding, up, skips, normalisation):
         for y, x in (((0, out), (0, 5)), ((7, 8), (3, out - 2)), ((out - 9, out), (20, 24))):
             keep = (slice(*y), slice(*x))
             assert torch.allclose(network.part(image, keep), whole[(..., *keep)], atol=1e-5)
+
+
+@pytest.mark.parametrize("skips", ["concat", "add", "none"])
+@pytest.mark.parametrize("depth", [0, 1, 3])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_strips_of_a_large_map_are_the_map(skips, depth, layout):
+    torch.manual_seed(0)
+    network = UNet(width=2, depth=depth, padding="same", skips=skips, normalisation="batch")
+    network.train()(torch.randn(2, 1, 64, 64))
+    network.eval()
+    image = torch.randn(2, 1, 600, 40).contiguous(memory_format=layout)
+    heights = []
+    network.contracting[0].register_forward_hook(lambda _m, _i, out: heights.append(out.shape[-2]))
+    with torch.no_grad():
+        whole = network(image)
+        for rows in (slice(0, 600), slice(13, 587), slice(301, 302)):
+            part = network.part(image, (rows, slice(3, 40)))
+            torch.testing.assert_close(part, whole[..., rows, 3:], rtol=1e-5, atol=1e-5)
+    assert depth == 0 or max(heights[1:]) < 200
 
 
 def test_a_part_costs_less_than_the_whole():

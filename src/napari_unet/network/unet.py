@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import torch
@@ -11,15 +12,17 @@ from napari_unet.network.geometry import Geometry, Padding, UpConvolution
 from napari_unet.network.initialisation import Initialisation, initialise
 from napari_unet.network.network import Network, check_positive
 from napari_unet.network.normalisation import Normalisation, normalisation_layers
+from napari_unet.network.strips import in_strips
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from napari_unet.network.steps import Level
 
 __all__ = ["Skips", "UNet"]
 
 Skips = Literal["concat", "add", "none"]
+_REACH = 2  # pixels: how far two 3x3 convolutions look
 
 
 class DoubleConvolution(nn.Sequential):
@@ -58,6 +61,22 @@ def centre_crop(skip: Tensor, size: torch.Size) -> Tensor:
     y = (skip.shape[-2] - size[-2]) // 2
     x = (skip.shape[-1] - size[-1]) // 2
     return skip[..., y : y + size[-2], x : x + size[-1]]
+
+
+def _convolved(block: nn.Module, x: Tensor) -> Tensor:
+    """Return what a pair of convolutions makes of a map."""
+    result: Tensor = block(x)
+    return result
+
+
+def _convolved_in_strips(block: nn.Module, x: Tensor) -> Tensor:
+    """Return the same, where the convolutions keep the size, in less time."""
+    return in_strips(
+        lambda rows: _convolved(block, x[..., rows, :]),
+        slice(0, x.shape[-2]),
+        margin=_REACH,
+        device=x.device,
+    )
 
 
 class UNet(Network):
@@ -186,22 +205,46 @@ class UNet(Network):
         The contracting path has to read the surroundings of a tile; the expanding path, two
         thirds of the work, does not have to draw them.
         """
-        if not self._expands_in_place:
+        if self.training or not self._expands_in_place:
             return super().part(image, keep)
         levels = range(self.geometry.depth)
         rows, columns = (
             _needed(kept, size, levels) for kept, size in zip(keep, image.shape[-2:], strict=True)
         )
-        skips, x = self._contract(image)
+        skips, x = self._contract(image, _convolved_in_strips)
         y0 = x0 = 0
         for level in reversed(levels):
-            window, y0, x0 = _window(rows[level], columns[level], 2 * y0, 2 * x0)
-            up, block = self.up_convolutions[-1 - level], self.expanding[-1 - level]
-            skip = skips.pop()[(..., rows[level], columns[level])]
-            x = block(self._joined(skip, up(x)[window]))
-        window, _, _ = _window(*keep, y0, x0)
-        logits: Tensor = self.classify(x[window])
-        return logits
+            expand = partial(self._expanded, level, skips.pop(), x, (y0, x0), columns[level])
+            x = in_strips(expand, rows[level], margin=_REACH, device=image.device)
+            y0, x0 = rows[level].start, columns[level].start
+        logits = x if levels else self.classify(x)
+        return logits[
+            ..., keep[0].start - y0 : keep[0].stop - y0, keep[1].start - x0 : keep[1].stop - x0
+        ]
+
+    def _expanded(
+        self,
+        level: int,
+        skip: Tensor,
+        below: Tensor,
+        origin: tuple[int, int],
+        columns: slice,
+        rows: slice,
+    ) -> Tensor:
+        """Return some rows and columns of an expanding level; of the topmost the logits.
+
+        Those at the border of what is asked for do not see all that they should. `origin` is
+        where in its level the map below begins.
+        """
+        y0, x0 = origin
+        x = self.up_convolutions[-1 - level](
+            below[..., rows.start // 2 - y0 : -(-rows.stop // 2) - y0, :]
+        )
+        top, left = rows.start % 2, columns.start - 2 * x0
+        x = x[..., top : top + rows.stop - rows.start, left : left + columns.stop - columns.start]
+        x = self.expanding[-1 - level](self._joined(skip[..., rows, columns], x))
+        result: Tensor = x if level else self.classify(x)
+        return result
 
     @property
     def _expands_in_place(self) -> bool:
@@ -213,16 +256,17 @@ class UNet(Network):
             self.architecture["normalisation"] in ("none", "batch")
         )
 
-    def _contract(self, image: Tensor) -> tuple[list[Tensor], Tensor]:
+    def _contract(
+        self, image: Tensor, convolved: Callable[[nn.Module, Tensor], Tensor] = _convolved
+    ) -> tuple[list[Tensor], Tensor]:
         """Return the maps for the skip connections, the topmost first, and the bottom one."""
         self.geometry.output_size(image.shape[-2])
         self.geometry.output_size(image.shape[-1])
         skips = []
         x = image
         for block in self.contracting[:-1]:
-            x = block(x)
-            skips.append(x)
-            x = self.pool(x)
+            skips.append(convolved(block, x))
+            x = self.pool(skips[-1])
         return skips, self.dropout(self.contracting[-1](x))
 
     def _joined(self, skip: Tensor, x: Tensor) -> Tensor:
@@ -236,22 +280,12 @@ class UNet(Network):
 def _needed(keep: slice, size: int, levels: Sequence[int]) -> list[slice]:
     """Return what each level has to expand, on one axis, so that the top one yields `keep`.
 
-    Two 3x3 convolutions look two pixels far; a pixel stands over half a pixel of the next level.
+    The convolutions of a level look `_REACH` far; a pixel stands over half a pixel of the next.
     """
     needed = []
     start, stop = keep.start, keep.stop
     for level in levels:
-        start, stop = max(start - 2, 0), min(stop + 2, size >> level)
+        start, stop = max(start - _REACH, 0), min(stop + _REACH, size >> level)
         needed.append(slice(start, stop))
         start, stop = start // 2, -(-stop // 2)
     return needed
-
-
-def _window(rows: slice, columns: slice, y0: int, x0: int) -> tuple[tuple[Any, ...], int, int]:
-    """Index a map that begins at (y0, x0), and say where the result begins."""
-    window = (
-        ...,
-        slice(rows.start - y0, rows.stop - y0),
-        slice(columns.start - x0, columns.stop - x0),
-    )
-    return window, rows.start, columns.start
