@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.figures.images import lessons, truths
+from benchmarks.figures.images import training_images, truths
 from benchmarks.figures.measuring import scores_of
 from benchmarks.figures.plan import DATASETS, Run
 from benchmarks.measuring import machine
@@ -40,7 +40,7 @@ Pair = tuple["NDArray[Any]", "NDArray[Any]"]
 
 def taught_and_scored(name: str, fold: int | None) -> tuple[Sequence[AnnotatedImage], list[Pair]]:
     """Return what is learnt from, and images with true labels to score."""
-    images = lessons(Run(dataset=name))
+    images = training_images(Run(dataset=name))
     if fold is None:
         return images, [(truth.image, truth.labels) for truth in truths(DATASETS[name])]
     learnt, scored = folded(images, fold, 4, neighbours=name != "nuclei")

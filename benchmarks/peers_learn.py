@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from skimage.feature import multiscale_basic_features
 
-from benchmarks.figures.images import Truth, lessons, truths
+from benchmarks.figures.images import Truth, training_images, truths
 from benchmarks.figures.measuring import configuration
 from benchmarks.figures.plan import DATASETS, THREADS, Run
 from benchmarks.peers import sliding_window, smp_unet
@@ -256,7 +256,7 @@ def cells_of(truth: Truth, dataset: str) -> Truth:
 
 def measure(title: str, peer: Callable[[Run, Images], Learnt], run: Run) -> None:
     """Train a peer and print one row for each of its ways."""
-    images = lessons(run)
+    images = training_images(run)
     tests = [cells_of(truth, run.dataset) for truth in truths(DATASETS[run.dataset])]
     torch.set_num_threads(THREADS)
     torch.manual_seed(run.seed)

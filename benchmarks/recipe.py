@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.figures.images import lessons
+from benchmarks.figures.images import training_images
 from benchmarks.figures.plan import DATASETS, Run
 from benchmarks.peers import import_smp
 from napari_unet.evaluation import evaluate
@@ -103,7 +103,7 @@ def main() -> None:
         import_smp()
     config = TrainingConfig.from_preset(chosen.preset, **changes)
     learnt, scored = folded(
-        lessons(Run(dataset=chosen.dataset)),
+        training_images(Run(dataset=chosen.dataset)),
         chosen.fold,
         chosen.folds,
         neighbours=chosen.dataset != "nuclei",

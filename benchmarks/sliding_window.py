@@ -73,7 +73,7 @@ def slices() -> list[Slice]:
     ]
 
 
-def lessons(training: list[Slice]) -> list[AnnotatedImage]:
+def annotated_images(training: list[Slice]) -> list[AnnotatedImage]:
     """Annotate the slices; of the last one only a square, which is kept for validation."""
     *whole, last = training
     square = (slice((SIDE - KEPT_BACK) // 2, (SIDE + KEPT_BACK) // 2),) * 2
@@ -88,7 +88,7 @@ def lessons(training: list[Slice]) -> list[AnnotatedImage]:
 
 def learn(training: list[Slice], **options: Any) -> tuple[TrainedModel, int]:
     """Train and return the model with the number of steps."""
-    images = lessons(training)
+    images = annotated_images(training)
     share = KEPT_BACK**2 / sum(each.annotated.sum() for each in images)
     config = TrainingConfig.from_preset(
         "quick", task="classes", validation=float(share), views=1, **options

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from benchmarks.figures.plan import Dataset, Run
 
-__all__ = ["Truth", "data_folder", "lessons", "truths"]
+__all__ = ["Truth", "data_folder", "training_images", "truths"]
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -54,13 +54,13 @@ def names(dataset: Dataset, part: slice | tuple[str, ...]) -> list[str]:
     return sorted(path.stem for path in folder.iterdir())[part]
 
 
-def lessons(run: Run) -> list[AnnotatedImage]:
+def training_images(run: Run) -> list[AnnotatedImage]:
     """Return the annotated images of a run; fewer than all are drawn by its seed, nested."""
     dataset = DATASETS[run.dataset]
     found = names(dataset, dataset.train)
     order = np.random.default_rng(run.seed).permutation(len(found))
     kept = sorted(found[index] for index in order[: run.images])
-    return [_lesson(dataset, name) for name in kept]
+    return [_annotated(dataset, name) for name in kept]
 
 
 def truths(dataset: Dataset) -> list[Truth]:
@@ -68,7 +68,7 @@ def truths(dataset: Dataset) -> list[Truth]:
     return [Truth(*_read(dataset, name)) for name in names(dataset, dataset.test)]
 
 
-def _lesson(dataset: Dataset, name: str) -> AnnotatedImage:
+def _annotated(dataset: Dataset, name: str) -> AnnotatedImage:
     image, labels = _read(dataset, name)
     if dataset.task == "instances" and not dataset.objects:
         labels = split_connected(labels)

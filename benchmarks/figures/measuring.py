@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from benchmarks.figures.images import lessons, truths
+from benchmarks.figures.images import training_images, truths
 from benchmarks.figures.plan import DATASETS, THREADS, Run
 from benchmarks.figures.probes import PROBES
 from benchmarks.figures.results import FORMAT, WEIGHTS_VARIABLE, code, commit, write
@@ -110,7 +110,7 @@ def _untrained(tests: Sequence[Truth]) -> Found:
 
 
 def _trained(run: Run, tests: Sequence[Truth], tell: Callable[[float, str], None]) -> Found:
-    images, config = lessons(run), configuration(run)
+    images, config = training_images(run), configuration(run)
     last: TrainingReport | None = None
     for last in train(images, config):
         tell(last.progress, last.message)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from scipy import ndimage
 
-from benchmarks.figures.images import Truth, lessons, truths
+from benchmarks.figures.images import Truth, training_images, truths
 from benchmarks.figures.measuring import configuration, measure, scores_of
 from benchmarks.figures.plan import DATASETS, PLAN, Run
 from benchmarks.figures.probes import (
@@ -137,7 +137,7 @@ def real_sets(real_data, monkeypatch):
 @pytest.mark.usefixtures("real_sets")
 @pytest.mark.parametrize("name", DATASETS)
 def test_no_image_is_both_learnt_and_scored(name):
-    learnt = [image.image for image in lessons(Run(dataset=name))]
+    learnt = [image.image for image in training_images(Run(dataset=name))]
     scored = [truth.image for truth in truths(DATASETS[name])]
     assert {"nuclei": (40, 20), "dic": (5, 3), "em": (18, 6)}[name] == (len(learnt), len(scored))
     assert not any(a.shape == b.shape and np.array_equal(a, b) for a in learnt for b in scored)
@@ -146,18 +146,18 @@ def test_no_image_is_both_learnt_and_scored(name):
 @pytest.mark.usefixtures("real_sets")
 def test_fewer_images_are_part_of_more():
     named = [
-        {image.name for image in lessons(Run(dataset="nuclei", images=number))}
+        {image.name for image in training_images(Run(dataset="nuclei", images=number))}
         for number in (1, 2, 5, 40)
     ]
     assert [len(found) for found in named] == [1, 2, 5, 40]
     assert all(few < many for few, many in pairwise(named))
-    other = lessons(Run(dataset="nuclei", images=5, seed=1))
+    other = training_images(Run(dataset="nuclei", images=5, seed=1))
     assert {image.name for image in other} != named[2]
 
 
 @pytest.mark.usefixtures("real_sets")
 def test_where_few_cells_are_labelled_only_they_count():
-    sparse = {image.name: image.annotated.mean() for image in lessons(Run(dataset="dic"))}
+    sparse = {image.name: image.annotated.mean() for image in training_images(Run(dataset="dic"))}
     assert sparse.pop("01_t067") < 0.2
     assert set(sparse.values()) == {1.0}
 

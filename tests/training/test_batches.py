@@ -15,7 +15,7 @@ from napari_unet.training import train
 from napari_unet.training.batches import Batches
 from tests.training.pictures import bright_discs, small
 
-course_module = importlib.import_module("napari_unet.training.course")
+run_module = importlib.import_module("napari_unet.training.run")
 
 
 def _drawing(seed=0):
@@ -67,7 +67,7 @@ def test_threads_end_with_the_training():
 def test_a_training_learns_the_same_with_patches_made_ahead(monkeypatch):
     models = []
     for threads in (0, 2):
-        monkeypatch.setattr(course_module, "_threads_for_patches", lambda _, n=threads: n)
+        monkeypatch.setattr(run_module, "_threads_for_patches", lambda _, n=threads: n)
         *_, last = train([bright_discs()], small(validation=0.0))
         models.append(last.model)
     plain, ahead = (model.network.state_dict() for model in models)

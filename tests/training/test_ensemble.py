@@ -20,8 +20,8 @@ from napari_unet.training import TrainingConfig, train
 from napari_unet.training.optimisation import Learner
 from tests.training.pictures import bright_discs, domes, small
 
-course_module = importlib.import_module("napari_unet.training.course")
-exams_module = importlib.import_module("napari_unet.training.exams")
+run_module = importlib.import_module("napari_unet.training.run")
+parts_module = importlib.import_module("napari_unet.training.validation_parts")
 preparation_module = importlib.import_module("napari_unet.training.preparation")
 train_module = importlib.import_module("napari_unet.training.train")
 validation_module = importlib.import_module("napari_unet.training.validation")
@@ -73,14 +73,14 @@ def test_the_networks_share_the_steps(finished):
 def _kept_back(monkeypatch, config, images):
     """Train, and return the names that each network kept back and those that it was shown."""
     seen = []
-    real = course_module.Course.learn
+    real = run_module.TrainingRun.learn
 
-    def spied(course):
-        kept = {exam.name for exam in course.exams}
-        seen.append((kept, {lesson.name for lesson in course.lessons}))
-        return real(course)
+    def spied(run):
+        kept = {image.name for image in run.division.validation_images}
+        seen.append((kept, {image.name for image in run.division.training_images}))
+        return real(run)
 
-    monkeypatch.setattr(course_module.Course, "learn", spied)
+    monkeypatch.setattr(run_module.TrainingRun, "learn", spied)
     return _last(images, config), seen
 
 
@@ -96,21 +96,21 @@ def test_each_network_keeps_another_part_back_and_all_are_scored(monkeypatch):
 def test_a_network_is_judged_on_what_it_did_not_see(monkeypatch):
     """The cutting is tuned on the parts of all, each predicted by the network that never saw it."""
     judged, tuned = [], []
-    real_exam, real_tune = course_module.Course.examine, train_module.tune
+    real_predict, real_tune = run_module.TrainingRun.predict_kept_back, train_module.tune
 
-    def examined(course, *, stopped):
-        judged.append(real_exam(course, stopped=stopped))
+    def predicted(run, *, stopped):
+        judged.append(real_predict(run, stopped=stopped))
         return judged[-1]
 
-    def spied(exams, *rest):
-        tuned.extend(exams)
-        return real_tune(exams, *rest)
+    def spied(parts, *rest):
+        tuned.extend(parts)
+        return real_tune(parts, *rest)
 
-    monkeypatch.setattr(course_module.Course, "examine", examined)
+    monkeypatch.setattr(run_module.TrainingRun, "predict_kept_back", predicted)
     monkeypatch.setattr(train_module, "tune", spied)
     _last(_images(), small(steps=6, networks=3))
     assert len(judged) == 3
-    assert tuned == [exam for exams in judged for exam in exams]
+    assert tuned == [part for parts in judged for part in parts]
 
 
 def test_progress_goes_on_over_all_networks_and_each_is_named():
@@ -148,18 +148,18 @@ def test_a_network_that_has_just_begun_spoils_no_mean():
 
 def test_a_stop_while_a_network_is_judged_still_judges_it(monkeypatch):
     asked, tuned = [], []
-    real_examine, real_tune = exams_module.examine, train_module.tune
+    real_predict, real_tune = parts_module.predict_parts, train_module.tune
 
     def slow(*arguments, **more):
-        for exam in real_examine(*arguments, **more):
+        for part in real_predict(*arguments, **more):
             asked.append(1)
-            yield exam
+            yield part
 
-    def spied(exams, *rest):
-        tuned.append(len(exams))
-        return real_tune(exams, *rest)
+    def spied(parts, *rest):
+        tuned.append(len(parts))
+        return real_tune(parts, *rest)
 
-    monkeypatch.setattr(validation_module, "examine", slow)
+    monkeypatch.setattr(validation_module, "predict_parts", slow)
     monkeypatch.setattr(train_module, "tune", spied)
     reports = []
     judging = lambda: any("network 1" in report.message for report in reports)  # noqa: E731
@@ -198,14 +198,14 @@ def test_a_network_that_fails_does_not_cost_those_before(monkeypatch):
 
 
 def test_a_network_that_diverges_does_not_cost_those_before(monkeypatch):
-    real = course_module.Course.best_network
+    real = run_module.TrainingRun.best_network
 
-    def broken(course):
-        if course.config.seed > 1000:
+    def broken(run):
+        if run.config.seed > 1000:
             raise FloatingPointError("no numbers any more")
-        return real(course)
+        return real(run)
 
-    monkeypatch.setattr(course_module.Course, "best_network", broken)
+    monkeypatch.setattr(run_module.TrainingRun, "best_network", broken)
     last = _last(_images(), small(steps=6, networks=2))
     assert last.model.architecture["kind"] == "unet"
 
@@ -229,13 +229,13 @@ def test_what_is_painted_during_the_first_network_reaches_the_second(monkeypatch
     fresh = [*images, bright_discs(7, name="new")]
     told = iter([fresh])
     shown = []
-    real = course_module.Course._prepare
+    real = run_module.TrainingRun._prepare
 
-    def spied(course, wanted, known=()):
-        shown.append((course.config.seed, {image.name for image in wanted}))
-        return real(course, wanted, known)
+    def spied(run, wanted, known=()):
+        shown.append((run.config.seed, {image.name for image in wanted}))
+        return real(run, wanted, known)
 
-    monkeypatch.setattr(course_module.Course, "_prepare", spied)
+    monkeypatch.setattr(run_module.TrainingRun, "_prepare", spied)
     _last(images, small(steps=6, networks=2), updates=lambda: next(told, None))
     seeds = list(dict.fromkeys(seed for seed, _ in shown))
     assert len(seeds) == 2
@@ -317,14 +317,14 @@ def test_few_cells_teach_every_network(monkeypatch):
 
 
 def test_preparing_for_long_costs_no_network_its_time(monkeypatch):
-    real = course_module.prepare
+    real = run_module.prepare
 
     def slow(*arguments, known=(), **more):
         if not known:
             time.sleep(1.5)  # more than a third of the time
         return real(*arguments, known=known, **more)
 
-    monkeypatch.setattr(course_module, "prepare", slow)
+    monkeypatch.setattr(run_module, "prepare", slow)
     rates = []
     real_learn = Learner.learn
 

@@ -29,11 +29,11 @@ def test_patches_are_cut_around_annotated_pixels():
         assert patch.weight.any()
 
 
-def _drawn(lessons, draws=4000):
+def _drawn(slices, draws=4000):
     """Count how often a patch comes from each slice, which its grey value tells."""
-    source, rng = PatchSource(lessons, 0), np.random.default_rng(1)
+    source, rng = PatchSource(slices, 0), np.random.default_rng(1)
     found = [round(float(source.draw((4, 4), rng).image.mean())) for _ in range(draws)]
-    return np.bincount(found, minlength=len(lessons)) / draws
+    return np.bincount(found, minlength=len(slices)) / draws
 
 
 def _slice_of_one_grey(number, shape, cells, task="instances"):
@@ -46,13 +46,13 @@ def _slice_of_one_grey(number, shape, cells, task="instances"):
     return annotate(np.full(shape, number, np.float32), labels, name=str(number))
 
 
-def _lessons(images, task):
+def _prepared(images, task):
     config = small(task=task, working_scale=1.0)
     classes = find_classes(images, config.task, None)
-    lessons = prepare(images, config, 1.0, classes, np.random.default_rng(0))
+    slices = prepare(images, config, 1.0, classes, np.random.default_rng(0))
     return [
-        replace(lesson, whole=replace(lesson.whole, image=image.image[0]))
-        for lesson, image in zip(lessons, images, strict=True)
+        replace(prepared, whole=replace(prepared.whole, image=image.image[0]))
+        for prepared, image in zip(slices, images, strict=True)
     ]
 
 
@@ -61,7 +61,7 @@ def test_a_slice_with_four_times_as_many_cells_is_drawn_twice_as_often_whatever_
         _slice_of_one_grey(number, shape, cells)
         for number, (shape, cells) in enumerate([((96, 96), 4), ((32, 32), 16), ((32, 32), 0)])
     ]
-    share = _drawn(_lessons(images, "instances"))
+    share = _drawn(_prepared(images, "instances"))
     assert share == pytest.approx(np.array([2, 4, 1]) / 7, abs=0.03)
 
 
@@ -69,8 +69,8 @@ def test_only_cells_that_count_are_counted():
     image = _slice_of_one_grey(0, (32, 32), 16)
     annotated = image.annotated.copy()
     annotated[:, 4:] = False
-    [lesson] = _lessons([replace(image, annotated=annotated)], "instances")
-    assert lesson.cells == 8
+    [prepared] = _prepared([replace(image, annotated=annotated)], "instances")
+    assert prepared.cells == 8
 
 
 def test_classes_are_drawn_by_the_root_of_the_annotated_pixels():
@@ -78,4 +78,4 @@ def test_classes_are_drawn_by_the_root_of_the_annotated_pixels():
         _slice_of_one_grey(number, shape, 4, "classes")
         for number, shape in enumerate([(64, 64), (32, 32)])
     ]
-    assert _drawn(_lessons(images, "classes")) == pytest.approx([2 / 3, 1 / 3], abs=0.03)
+    assert _drawn(_prepared(images, "classes")) == pytest.approx([2 / 3, 1 / 3], abs=0.03)

@@ -14,9 +14,9 @@ from napari_unet.evaluation import evaluate
 from napari_unet.prediction import labels_from, predict
 from napari_unet.training import TrainingError, train
 from napari_unet.training.checks import find_classes
-from napari_unet.training.exams import examine, parts_of
 from napari_unet.training.preparation import prepare
 from napari_unet.training.sizes import choose_scale
+from napari_unet.training.validation_parts import parts_of, predict_parts
 from tests.prediction.models import brightness_model
 from tests.training.pictures import bright_discs, small
 
@@ -36,17 +36,17 @@ def _discs(seed=0, **more):
     return replace(image, image=blurred, pixel_size=0.5)
 
 
-def _lessons(image, config, scale, reference):
+def _prepared(image, config, scale, reference):
     classes = find_classes([image], config.task, None)
     rng = np.random.default_rng(0)
     return prepare([image], config, scale, classes, rng, reference=reference)
 
 
 @pytest.mark.parametrize("scale", [1.0, 0.5])
-def test_a_finer_picture_of_the_same_cells_is_the_same_lesson(scale):
+def test_a_finer_picture_of_the_same_cells_is_prepared_alike(scale):
     image = _discs()
-    [expected] = _lessons(image, small(), scale, 0.5)
-    [found] = _lessons(_finer(image), small(), scale, 0.5)
+    [expected] = _prepared(image, small(), scale, 0.5)
+    [found] = _prepared(_finer(image), small(), scale, 0.5)
     assert found.whole.image.shape == expected.whole.image.shape
     assert np.array_equal(found.whole.target, expected.whole.target)
     assert np.allclose(found.whole.weight, expected.whole.weight)
@@ -75,8 +75,8 @@ def test_an_absurd_pixel_size_is_refused_with_the_image_that_has_it():
 def test_cells_are_judged_at_the_pixel_size_of_the_model():
     image = _discs()
     model = brightness_model(pixel_size=0.5)
-    [expected] = examine(model, parts_of([image], model), "cpu")
-    [found] = examine(model, parts_of([_finer(image)], model), "cpu")
+    [expected] = predict_parts(model, parts_of([image], model), "cpu")
+    [found] = predict_parts(model, parts_of([_finer(image)], model), "cpu")
     assert np.array_equal(found.labels, expected.labels)
     assert np.array_equal(found.annotated, expected.annotated)
     assert np.abs(found.probabilities - expected.probabilities).mean() < 0.02

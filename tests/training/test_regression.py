@@ -114,7 +114,7 @@ def test_an_output_of_one_value_is_refused():
 # --------------------------------------------------------------------------- what is shown
 
 
-def _lesson(image, scale=1.0):
+def _prepared(image, scale=1.0):
     image = counted_only(image)
     return prepare(
         [image],
@@ -129,7 +129,7 @@ def _lesson(image, scale=1.0):
 def test_every_annotated_pixel_weighs_one_and_has_its_standardised_value():
     image = domes()
     image.annotated[0, 20:50, 30:] = False
-    shown = _lesson(image)
+    shown = _prepared(image)
     assert np.array_equal(shown.weight, image.annotated[0].astype(float))
     expected = measure_standardisation([image]).apply(image.labels[0])
     counts = shown.weight > 0
@@ -140,7 +140,7 @@ def test_every_annotated_pixel_weighs_one_and_has_its_standardised_value():
 def test_at_a_working_scale_values_are_means_over_annotated_pixels(scale):
     image = domes()
     image.annotated[0, 20:50, 30:] = False
-    shown = _lesson(image, scale)
+    shown = _prepared(image, scale)
     size = (round(96 * scale),) * 2
     assert shown.image.shape[1:] == shown.weight.shape == size
     values = measure_standardisation([image]).apply(image.labels[0])
@@ -210,10 +210,10 @@ def test_weights_follow_the_working_scale_and_zero_says_nothing():
     standard = measure_standardisation([weighted])
     config = _config()
     classes = find_classes([weighted], "regression", None)
-    [lesson] = prepare(
+    [prepared] = prepare(
         [weighted], config, 0.5, classes, np.random.default_rng(0), standardisation=standard
     )
-    weight = lesson.whole.weight
+    weight = prepared.whole.weight
     assert sorted(np.unique(weight)) == [0, 2, 7]
     assert (weight[11:14] == 7).all()
     known = prepare(
@@ -223,9 +223,9 @@ def test_weights_follow_the_working_scale_and_zero_says_nothing():
         classes,
         np.random.default_rng(0),
         standardisation=standard,
-        known=[lesson],
+        known=[prepared],
     )
-    assert known[0] is not lesson, "other weights are another lesson"
+    assert known[0] is not prepared, "other weights are another slice"
 
 
 def test_values_that_do_not_count_change_no_trained_weight():

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from napari_unet.training.selection import share_of_old, without_exam
+from napari_unet.training.selection import share_of_old, without_validation
 from tests.training.pictures import bright_discs
 
 
@@ -20,8 +20,8 @@ def test_what_is_kept_back_never_joins_the_training():
     image = bright_discs(shape=(100, 100))
     kept = np.zeros_like(image.annotated)
     kept[:, :, 80:] = True
-    exam = replace(image, annotated=kept)
-    joined = without_exam(image, exam, gap=10)
+    kept_back = replace(image, annotated=kept)
+    joined = without_validation(image, kept_back, gap=10)
     assert not joined.annotated[:, :, 70:].any()
     assert joined.annotated[:, :, :70].all()
-    assert without_exam(image, None, 10) is image
+    assert without_validation(image, None, 10) is image

@@ -17,12 +17,12 @@ from napari_unet.network import build_network
 from napari_unet.prediction import labels_from, predict
 from napari_unet.prediction.runner import Runner
 from napari_unet.training import StoppedError, TrainingConfig, TrainingError, train
-from napari_unet.training.exams import examine
 from napari_unet.training.optimisation import Learner
 from napari_unet.training.preparation import prepare
+from napari_unet.training.validation_parts import predict_parts
 from tests.training.pictures import bright_discs, small
 
-course_module = importlib.import_module("napari_unet.training.course")
+run_module = importlib.import_module("napari_unet.training.run")
 train_module = importlib.import_module("napari_unet.training.train")  # the package shows a function
 validation_module = importlib.import_module("napari_unet.training.validation")
 
@@ -112,7 +112,7 @@ def test_time_that_goes_by_in_preparation_is_told(monkeypatch):
         time.sleep(0.7)
         return prepare(*arguments, **more)
 
-    monkeypatch.setattr(course_module, "prepare", slow)
+    monkeypatch.setattr(run_module, "prepare", slow)
     with pytest.raises(TrainingError, match="give more minutes"):
         _last([bright_discs()], small(steps=None, minutes=0.01))
 
@@ -122,7 +122,7 @@ def test_a_download_takes_no_time_of_the_training(monkeypatch):
         time.sleep(3.5)
         return build_network(architecture)
 
-    monkeypatch.setattr(course_module, "build_network", slow)
+    monkeypatch.setattr(run_module, "build_network", slow)
     assert _last([bright_discs()], small(steps=None, minutes=0.05)).step >= 1
 
 
@@ -133,10 +133,10 @@ def test_a_stop_in_the_middle_of_a_validation_gives_it_up(monkeypatch):
     def spied(*arguments, should_stop, **more):
         asked.append(should_stop)
         stopping.append(True)
-        return examine(*arguments, should_stop=should_stop, **more)
+        return predict_parts(*arguments, should_stop=should_stop, **more)
 
     stopping = []
-    monkeypatch.setattr(validation_module, "examine", spied)
+    monkeypatch.setattr(validation_module, "predict_parts", spied)
     seen = list(train(images, small(steps=60), should_stop=lambda: bool(stopping)))
     assert seen[-1].model is not None
     assert seen[-1].step == 10
@@ -298,8 +298,8 @@ def test_painting_on_large_images_leaves_most_of_the_time_to_learning(monkeypatc
         clock[0] += 1.0
         return learn(*args)
 
-    monkeypatch.setattr("napari_unet.training.course.time.monotonic", lambda: clock[0])
-    monkeypatch.setattr("napari_unet.training.course.prepare", slow_preparation)
+    monkeypatch.setattr("napari_unet.training.run.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("napari_unet.training.run.prepare", slow_preparation)
     monkeypatch.setattr(Learner, "learn", step)
     list(train([bright_discs(name="a")], small(validation=0.0, steps=50), updates=updates))
     assert np.diff(asked).min() >= 20
@@ -322,7 +322,7 @@ def test_no_memory_for_what_is_painted_does_not_end_the_training(monkeypatch, wh
         return prepare(*args, **more)
 
     if where == "prepared":
-        monkeypatch.setattr("napari_unet.training.course.prepare", full)
+        monkeypatch.setattr("napari_unet.training.run.prepare", full)
     reports = list(train([bright_discs()], small(validation=0.0), updates=updates))
     assert reports[-1].model.provenance["steps"] == 6
     assert any("cannot join yet: the memory is used up" in report.message for report in reports)

@@ -14,7 +14,6 @@ from napari_unet.files import load_model, save_model
 from napari_unet.network import ClassLabel, build_network
 from napari_unet.prediction import labels_from, predict
 from napari_unet.training import PRESETS, TrainingConfig, TrainingError, train
-from napari_unet.training.exams import examine, parts_of, score_of, sit
 from napari_unet.training.optimisation import Learner
 from napari_unet.training.selection import only_others
 from napari_unet.training.sizes import choose_scale
@@ -25,6 +24,7 @@ from napari_unet.training.transfer import (
     known_classes,
     network_changes,
 )
+from napari_unet.training.validation_parts import parts_of, predict_parts, score_of, score_parts
 from tests.prediction.models import TWO, lively_model
 from tests.training.pictures import bright_discs, small
 
@@ -186,7 +186,7 @@ def test_the_model_that_is_gone_on_from_stays_as_it_was(start):
 
 
 def _quality(model, images):
-    return score_of(sit(model, list(examine(model, parts_of(images, model), "cpu"))))
+    return score_of(score_parts(model, list(predict_parts(model, parts_of(images, model), "cpu"))))
 
 
 def test_a_good_model_never_becomes_a_worse_one(start, monkeypatch):
@@ -423,7 +423,7 @@ def test_at_least_half_of_the_patches_are_new(start, monkeypatch):
     original = PatchSource.draw
 
     def spy(self, shape, rng):
-        drawn.append(len(self.lessons))
+        drawn.append(len(self.slices))
         return original(self, shape, rng)
 
     monkeypatch.setattr(PatchSource, "draw", spy)

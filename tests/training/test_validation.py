@@ -52,15 +52,15 @@ def _validation(images, otherwise=(), **length):
 def _counted(monkeypatch, seconds=0.0):
     """Let each part take so many seconds, and count them."""
     taken, now = [], [0.0]
-    real = module.examine
+    real = module.predict_parts
 
     def slow(model, parts, *arguments, **more):
-        for exam in real(model, parts, *arguments, **more):
-            taken.append(exam)
+        for part in real(model, parts, *arguments, **more):
+            taken.append(part)
             now[0] += seconds
-            yield exam
+            yield part
 
-    monkeypatch.setattr(module, "examine", slow)
+    monkeypatch.setattr(module, "predict_parts", slow)
     monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
     return taken
 
@@ -108,13 +108,19 @@ def test_after_a_stop_networks_are_compared_on_two_parts(monkeypatch):
     assert validation.best is good.network, "0.5 beats its 0.3 on all parts, not its 0.9 on these"
 
 
-def test_what_nobody_kept_back_is_examined_at_the_end_only():
+def test_what_nobody_kept_back_is_predicted_at_the_end_only():
     validation = _validation([], otherwise=_pictures(1), steps=5)
     model = lively_model()
     assert validation.score(model, never) is None
     assert validation.best is None
-    [exam] = validation.last(model, never, hurried=True)
-    assert exam.annotated.any()
+    [part] = validation.last(model, never, hurried=True)
+    assert part.annotated.any()
+
+
+@pytest.mark.parametrize(("networks", "parts"), [(1, 8), (2, 8), (4, 4), (10, 2)])
+def test_many_networks_do_not_remember_the_predictions_of_many(networks, parts):
+    validation = _validation(_pictures(8), steps=5, networks=networks)
+    assert len(validation.last(lively_model(), never, hurried=False)) == parts
 
 
 def test_a_validation_that_is_given_up_keeps_no_network():

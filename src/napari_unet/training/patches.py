@@ -12,7 +12,7 @@ from napari_unet.prediction import mirrored
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from napari_unet.training.preparation import Lesson
+    from napari_unet.training.preparation import PreparedSlice
 
 __all__ = ["PatchSource"]
 
@@ -26,31 +26,31 @@ class PatchSource:
 
     Parameters
     ----------
-    lessons : sequence of Lesson
+    slices : sequence of PreparedSlice
         What there is to learn.
     jitter : int
         How far, in pixels, a patch's centre may lie from an annotated pixel.
     """
 
-    def __init__(self, lessons: Sequence[Lesson], jitter: int) -> None:
-        self.lessons = list(lessons)
+    def __init__(self, slices: Sequence[PreparedSlice], jitter: int) -> None:
+        self.slices = list(slices)
         self.jitter = jitter
-        share = np.sqrt([_worth(lesson) for lesson in self.lessons])
+        share = np.sqrt([_worth(each) for each in self.slices])
         self._probability = share / share.sum()
 
     def draw(self, shape: tuple[int, int], rng: np.random.Generator) -> Patch:
         """Cut one patch of `shape` somewhere around an annotated pixel."""
-        lesson = self.lessons[rng.choice(len(self.lessons), p=self._probability)]
-        centre = lesson.centres[rng.integers(len(lesson.centres))]
+        prepared = self.slices[rng.choice(len(self.slices), p=self._probability)]
+        centre = prepared.centres[rng.integers(len(prepared.centres))]
         centre = centre + rng.integers(-self.jitter, self.jitter + 1, size=2)
-        return cut(lesson.whole, (int(centre[0]), int(centre[1])), shape)
+        return cut(prepared.whole, (int(centre[0]), int(centre[1])), shape)
 
 
-def _worth(lesson: Lesson) -> int:
+def _worth(prepared: PreparedSlice) -> int:
     """Return how much there is to learn; a slice that only shows background is worth a cell."""
-    if lesson.cells is None:
-        return int(np.count_nonzero(lesson.whole.weight))
-    return max(1, lesson.cells)
+    if prepared.cells is None:
+        return int(np.count_nonzero(prepared.whole.weight))
+    return max(1, prepared.cells)
 
 
 def cut(whole: Patch, centre: tuple[int, int], shape: tuple[int, int]) -> Patch:

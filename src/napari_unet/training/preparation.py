@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from napari_unet.prediction import IntensityRange
     from napari_unet.training.configuration import TrainingConfig
 
-__all__ = ["Lesson", "nearest", "prepare"]
+__all__ = ["PreparedSlice", "nearest", "prepare"]
 
 _KNOWN = 0.5  # a value counts where more than this share of it comes from annotated pixels
 _REACH = 2  # times the side of a patch: farther from what is annotated nothing is read
@@ -41,7 +42,7 @@ _POSITIONS = 20_000  # annotated pixels kept per slice as centres of patches
 
 
 @dataclass(frozen=True, eq=False)
-class Lesson:
+class PreparedSlice:
     """One annotated slice at the working scale, ready to cut patches from.
 
     Parameters
@@ -64,8 +65,8 @@ class Lesson:
     key: bytes = b""
     cells: int | None = None
 
-    def balanced(self, balance: tuple[float, ...]) -> Lesson:
-        """Return the lesson with other shares of the classes in its weights."""
+    def balanced(self, balance: tuple[float, ...]) -> PreparedSlice:
+        """Return the slice with other shares of the classes in its weights."""
         if balance == self.balance or self.whole.holds_values:
             return self
         weight, target = self.whole.weight, self.whole.target
@@ -117,31 +118,28 @@ def _scaled_slices(
     config: TrainingConfig,
     classes: Sequence[ClassLabel],
     standardisation: Standardisation | None,
-    known: Mapping[bytes, Lesson],
-) -> Iterator[_Scaled | Lesson]:
-    """Bring slices to the working scale, but for those whose lesson is known."""
+    known: Mapping[bytes, PreparedSlice],
+) -> Iterator[_Scaled | PreparedSlice]:
+    """Bring slices to the working scale, but for those that are known."""
     ranged = measure_range(image.image, PERCENTILES)
     for index in np.flatnonzero(image.annotated.any(axis=(1, 2))):
         key = _key(image, int(index))
         if key in known:
             yield known[key]
             continue
-        taught = _taught_part(image, int(index), _REACH * config.input_size if scale == 1 else None)
+        taught = _taught_part(image, int(index), math.ceil(_REACH * config.input_size / scale))
         scaled = _scaled_slice(taught, ranged, scale, config, classes, standardisation)
         yield replace(scaled, key=key)
 
 
-def _taught_part(image: AnnotatedImage, index: int, reach: int | None) -> AnnotatedImage:
+def _taught_part(image: AnnotatedImage, index: int, reach: int) -> AnnotatedImage:
     """Return a slice, of it what is annotated and `reach` pixels around: no patch reads farther.
 
     A corner that is painted in a huge picture then costs no more than a small picture.
     """
-    window = (slice(None), slice(None))
-    if reach is not None:
-        found = (np.flatnonzero(image.annotated[index].any(axis=axis)) for axis in (1, 0))
-        rows, columns = (slice(max(0, at[0] - reach), at[-1] + reach + 1) for at in found)
-        window = rows, columns
-    here = (slice(index, index + 1), ..., *window)
+    found = (np.flatnonzero(image.annotated[index].any(axis=axis)) for axis in (1, 0))
+    rows, columns = (slice(max(0, at[0] - reach), at[-1] + reach + 1) for at in found)
+    here = (slice(index, index + 1), ..., rows, columns)
     weights = None if image.weights is None else image.weights[here]
     return replace(
         image,
@@ -241,12 +239,12 @@ def prepare(
     *,
     reference: float | None = None,
     standardisation: Standardisation | None = None,
-    known: Sequence[Lesson] = (),
+    known: Sequence[PreparedSlice] = (),
     should_stop: Callable[[], bool] = never,
-) -> list[Lesson]:
+) -> list[PreparedSlice]:
     """Bring every annotated slice to the working scale, with target and weight.
 
-    At full resolution only what is annotated and its surroundings.
+    Of a large slice only what is annotated and what patches see around it.
 
     Parameters
     ----------
@@ -262,7 +260,7 @@ def prepare(
         brought to it.
     standardisation : Standardisation, optional
         For regression: in which units the network learns the values.
-    known : sequence of Lesson
+    known : sequence of PreparedSlice
         Made before with the same arguments; slices that did not change are not made again.
     should_stop : callable
         Asked after every slice.
@@ -272,14 +270,14 @@ def prepare(
     TrainingError
         If nothing is left of what is annotated, or it was stopped.
     """
-    kept = {lesson.key: lesson for lesson in known}
-    parts: list[_Scaled | Lesson] = []
+    kept = {each.key: each for each in known}
+    parts: list[_Scaled | PreparedSlice] = []
     for image in images:
         at = scale * pixel_ratio(image.pixel_size, reference)
         for part in _scaled_slices(image, at, config, classes, standardisation, kept):
             if should_stop():
                 raise StoppedError("stopped before the first step; there is no new model")
-            if isinstance(part, Lesson) or part.annotated.any():
+            if isinstance(part, PreparedSlice) or part.annotated.any():
                 parts.append(part)
     if not parts:
         raise TrainingError(
@@ -296,29 +294,31 @@ def prepare(
         )
     return [
         part.balanced(balance)
-        if isinstance(part, Lesson)
-        else _lesson(part, config.task, _weights(part, balance, scale, config), balance, rng)
+        if isinstance(part, PreparedSlice)
+        else _prepared_slice(
+            part, config.task, _weights(part, balance, scale, config), balance, rng
+        )
         for part in parts
     ]
 
 
-def _taught(part: _Scaled | Lesson) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+def _taught(part: _Scaled | PreparedSlice) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """Return the class of each pixel, and which of them count."""
-    if isinstance(part, Lesson):
+    if isinstance(part, PreparedSlice):
         return part.whole.target, part.whole.weight > 0
     return part.target, part.annotated
 
 
-def _lesson(
+def _prepared_slice(
     part: _Scaled,
     task: Task,
     weight: NDArray[np.float32],
     balance: tuple[float, ...],
     rng: np.random.Generator,
-) -> Lesson:
+) -> PreparedSlice:
     places = np.flatnonzero(part.annotated)
     if len(places) > _POSITIONS:
         places = rng.choice(places, _POSITIONS, replace=False)
     centres = np.stack(np.unravel_index(places, part.annotated.shape), axis=1)
     cells = count_cells(part.labels * part.annotated) if task == "instances" else None
-    return Lesson(Patch(part.image, part.target, weight), centres, balance, part.key, cells)
+    return PreparedSlice(Patch(part.image, part.target, weight), centres, balance, part.key, cells)

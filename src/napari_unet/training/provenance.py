@@ -70,7 +70,7 @@ def provenance(
         **cells,
         **({"parent": parent} if parent else {}),
         "scores": dict(scores),
-        "scored_on": [exam.name for exam in scored_on] or "the training images",
+        "scored_on": [image.name for image in scored_on] or "the training images",
     }
 
 

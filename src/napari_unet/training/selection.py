@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from napari_unet.annotations import AnnotatedImage
 
-__all__ = ["counted_only", "only_others", "share_of_old", "without_exam"]
+__all__ = ["counted_only", "only_others", "share_of_old", "without_validation"]
 
 
 def counted_only(image: AnnotatedImage) -> AnnotatedImage:
@@ -26,16 +26,18 @@ def counted_only(image: AnnotatedImage) -> AnnotatedImage:
     return replace(image, labels=np.where(counts, image.labels, 0))
 
 
-def without_exam(image: AnnotatedImage, exam: AnnotatedImage | None, gap: int) -> AnnotatedImage:
+def without_validation(
+    image: AnnotatedImage, kept_back: AnnotatedImage | None, gap: int
+) -> AnnotatedImage:
     """Return an image that was painted further, without the parts kept back for validation.
 
     Per slice, the box around what is kept back, grown by `gap` pixels, does not count.
     """
-    if exam is None or exam.annotated.shape != image.annotated.shape:
+    if kept_back is None or kept_back.annotated.shape != image.annotated.shape:
         return image
     annotated = image.annotated.copy()
-    for index in np.flatnonzero(exam.annotated.any(axis=(1, 2))):
-        rows, columns = np.nonzero(exam.annotated[index])
+    for index in np.flatnonzero(kept_back.annotated.any(axis=(1, 2))):
+        rows, columns = np.nonzero(kept_back.annotated[index])
         annotated[
             index,
             max(rows.min() - gap, 0) : rows.max() + gap + 1,

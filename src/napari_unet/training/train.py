@@ -12,10 +12,8 @@ import torch
 from napari_unet.network import Ensemble, TrainedModel, choose_device, fast_dtype
 from napari_unet.prediction import PredictionError, never, out_of_memory
 from napari_unet.training.checks import check_annotations, painted_values
-from napari_unet.training.course import MISHAPS, Course, Painting, Subject, taken
 from napari_unet.training.effects import chosen_without_effect
 from napari_unet.training.errors import TrainingError
-from napari_unet.training.exams import score_of, sit
 from napari_unet.training.messages import (
     encoder_message,
     hardly_learnt_message,
@@ -35,7 +33,9 @@ from napari_unet.training.messages import (
 from napari_unet.training.provenance import cells_learnt, provenance
 from napari_unet.training.regression import alike, measure_standardisation
 from napari_unet.training.reports import Clock, TrainingReport, soon
+from napari_unet.training.run import MISHAPS, TrainingRun
 from napari_unet.training.selection import only_others
+from napari_unet.training.setup import Division, Painting, Setup, taken
 from napari_unet.training.sizes import choose_scale, common_pixel_size
 from napari_unet.training.transfer import (
     ancestry,
@@ -45,6 +45,7 @@ from napari_unet.training.transfer import (
     network_changes,
 )
 from napari_unet.training.tuning import as_mapping, tune
+from napari_unet.training.validation_parts import score_of, score_parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -53,8 +54,8 @@ if TYPE_CHECKING:
     from napari_unet.network import ClassLabel, Network, Standardisation
     from napari_unet.network.ensemble import Averaged
     from napari_unet.training.configuration import TrainingConfig
-    from napari_unet.training.exams import Exam
-    from napari_unet.training.preparation import Lesson
+    from napari_unet.training.preparation import PreparedSlice
+    from napari_unet.training.validation_parts import PredictedPart
 
 __all__ = ["train"]
 
@@ -112,7 +113,7 @@ def train(
     with _threads(config.threads), _sentences():
         yield from _Training(
             images, config, class_names, should_stop, updates, start, start_name, old_images
-        ).run()
+        ).reports()
 
 
 @contextmanager
@@ -144,16 +145,17 @@ def _sentences() -> Iterator[None]:
 
 
 @dataclass(frozen=True, eq=False)
-class _Passed:
-    """A network that has learnt, what it says of its exams, and of which images these are.
+class _Trained:
+    """A network that has learnt, from what, and what it says of what was kept back from it."""
 
-    `turn` counts the networks of the training from 0.
-    """
-
-    turn: int
+    division: Division
     network: Network
-    exams: Sequence[Exam]
-    kept_back: Sequence[AnnotatedImage]
+    predicted: Sequence[PredictedPart]
+
+    @property
+    def kept_back(self) -> Sequence[AnnotatedImage]:
+        """The images, or parts of them, that were kept back."""
+        return self.division.validation_images
 
 
 class _Training:
@@ -183,19 +185,19 @@ class _Training:
             raise TrainingError(
                 "images that are painted further are told apart by their names; give each its own"
             )
-        self.subject = self._subject(images, old_images, class_names, Painting(updates))
+        self.setup = self._setup(images, old_images, class_names, Painting(updates))
         self.starts = members_of(start) if start else ()
-        self.passed: list[_Passed] = []
+        self.trained: list[_Trained] = []
         self.mishaps: list[str] = []
-        self.shown: Sequence[Lesson] = ()  # what the network before was shown
+        self.shown: Sequence[PreparedSlice] = ()  # what the network before was shown
 
-    def _subject(
+    def _setup(
         self,
         images: Sequence[AnnotatedImage],
         old_images: Sequence[AnnotatedImage],
         class_names: Mapping[int, str] | None,
         painting: Painting,
-    ) -> Subject:
+    ) -> Setup:
         config, start = self.config, self.start
         taught = [taken(image, config) for image in images]
         old = [taken(image, config) for image in only_others(old_images, images)]
@@ -204,7 +206,7 @@ class _Training:
         if config.task == "regression":
             standardisation, goes_on = _units([*taught, *old], classes, start if goes_on else None)
         pixel_size = common_pixel_size(taught, old)
-        return Subject(
+        return Setup(
             images=taught,
             old=old,
             config=config,
@@ -219,16 +221,16 @@ class _Training:
             painting=painting,
         )
 
-    def run(self) -> Iterator[TrainingReport]:
+    def reports(self) -> Iterator[TrainingReport]:
         stopped = False
         for turn in range(self.clock.networks):
             self.clock.network = turn + 1
-            course = self._course(turn)
-            yield from self._introduction(course, turn)
+            division = Division.of(self.setup, turn)
+            yield from self._introduction(division)
             try:
-                stopped = yield from self._teach(course)
+                stopped = yield from self._teach(self._network_run(division))
             except (TrainingError, *MISHAPS) as error:
-                if not self.passed:
+                if not self.trained:
                     raise
                 stopped = self.should_stop()
                 if not self._ended:
@@ -237,28 +239,28 @@ class _Training:
                 break
         yield from self._finish(stopped=stopped)
 
-    def _teach(self, course: Course) -> Generator[TrainingReport, None, bool]:
+    def _teach(self, run: TrainingRun) -> Generator[TrainingReport, None, bool]:
         """Let one network learn, and ask what it says of what was kept back from it.
 
         Returns whether it was stopped before it was asked.
         """
-        for report in course.learn():
-            yield from self._joined(report, course)
-        if course.mishap:
-            self._note(course.mishap)
+        for report in run.learn():
+            yield from self._joined(report, run)
+        if run.mishap:
+            self._note(run.mishap)
         stopped, last = self.should_stop(), self.clock.network == self.clock.networks
-        if self.passed and not course.ripe:
+        if self.trained and not run.ripe:
             return stopped
         yield self.clock.report(message=self._what_comes)
-        exams: Sequence[Exam] = ()
+        predicted: Sequence[PredictedPart] = ()
         try:
-            exams = course.examine(stopped=stopped)
+            predicted = run.predict_kept_back(stopped=stopped)
             if not last and not stopped and self.should_stop():
-                stopped, exams = True, course.examine(stopped=True)
+                stopped, predicted = True, run.predict_kept_back(stopped=True)
         except MISHAPS as error:
             yield self.clock.report(message=not_measured_message(error))
-        self.passed.append(_Passed(course.turn, course.best_network(), exams, course.exams))
-        self.shown = course.shown
+        self.trained.append(_Trained(run.division, run.best_network(), predicted))
+        self.shown = run.shown
         return stopped
 
     def _note(self, error: Exception) -> None:
@@ -277,37 +279,35 @@ class _Training:
             return f"Measuring the quality of network {self.clock.network}"
         return "Choosing how probabilities become cells" if self.cells else "Measuring the quality"
 
-    def _course(self, turn: int) -> Course:
-        """Return the course of the next network."""
+    def _network_run(self, division: Division) -> TrainingRun:
+        """Return the run of a network, ready for its first step."""
         starts = self.starts or (None,)
-        return Course(
-            self.subject,
+        return TrainingRun(
+            self.setup,
             self.clock,
-            turn=turn,
-            start=starts[turn % len(starts)],
+            division,
+            start=starts[division.turn % len(starts)],
             known=self.shown,
         )
 
-    def _introduction(self, course: Course, turn: int) -> Iterator[TrainingReport]:
+    def _introduction(self, division: Division) -> Iterator[TrainingReport]:
         """Say what a person should know before the first step."""
-        if turn == 0:
-            for message in self._messages(course):
+        if division.turn == 0:
+            for message in self._messages(division):
                 yield self.clock.report(phase="preparing", message=message)
         else:
-            self.subject.painting.next_network()
+            self.setup.painting.next_network()
         if self.clock.networks > 1:
-            yield self.clock.report(message=network_message(turn + 1, self.clock.networks))
+            yield self.clock.report(message=network_message(division.turn + 1, self.clock.networks))
 
-    def _messages(self, first: Course) -> list[str]:
+    def _messages(self, first: Division) -> list[str]:
         """Return what is to be said before the first network."""
-        subject, start = self.subject, self.start
-        sizes = [image.pixel_size for image in [*subject.images, *subject.old]]
-        messages = [scale_message(subject.scale), pixel_message(sizes, subject.pixel_size)]
+        setup, start = self.setup, self.start
+        sizes = [image.pixel_size for image in [*setup.images, *setup.old]]
+        messages = [scale_message(setup.scale), pixel_message(sizes, setup.pixel_size)]
         if start is not None:
-            channels = subject.images[0].image.shape[1]
-            changes = network_changes(
-                start, channels=channels, fresh_last_layer=not subject.goes_on
-            )
+            channels = setup.images[0].image.shape[1]
+            changes = network_changes(start, channels=channels, fresh_last_layer=not setup.goes_on)
             messages.append(start_message(self.start_name, changes))
             messages.append(unpainted_message(self._unpainted()))
         elif self.config.encoder is not None:
@@ -315,47 +315,51 @@ class _Training:
         messages.append(without_effect_message(self.in_vain))
         if self.clock.networks == 1:
             messages.append(kept_back_message(first.kept_whole))
-        if not first.exams:
+        if not first.validation_images:
             messages.append(no_validation_message(self.config.validation, self.config.task))
         return [message for message in messages if message]
 
     def _unpainted(self) -> list[str]:
         """Name the classes of the model that is gone on from that are painted nowhere."""
-        if self.config.task != "classes" or not self.subject.goes_on:
+        if self.config.task != "classes" or not self.setup.goes_on:
             return []
-        painted = painted_values([*self.subject.images, *self.subject.old])
-        return [label.name for label in self.subject.classes if label.value not in painted]
+        painted = painted_values([*self.setup.images, *self.setup.old])
+        return [label.name for label in self.setup.classes if label.value not in painted]
 
     @property
     def cells(self) -> bool:
         """Whether the network finds single cells, not classes."""
         return self.config.task == "instances"
 
-    def _joined(self, report: TrainingReport, course: Course) -> Iterator[TrainingReport]:
+    def _joined(self, report: TrainingReport, run: TrainingRun) -> Iterator[TrainingReport]:
         """Add the networks before to what would be lost in a crash.
 
         They are not given up for the mean with one that knows little yet.
         """
         if report.checkpoint is None:
             yield report
-        elif not self.passed or course.ripe:
-            model = self._model({course.turn: report.checkpoint.network})
+        elif not self.trained or run.ripe:
+            model = self._model({run.division.turn: report.checkpoint.network})
             yield replace(report, checkpoint=replace(model, provenance=self._provenance({})))
 
     def _model(self, more: Mapping[int, Network] = MappingProxyType({})) -> TrainedModel:
         """Return the networks so far as one model; how cells are cut is not tuned yet."""
         networks = list(
-            {**self._begun, **{each.turn: each.network for each in self.passed}, **more}.values()
+            {
+                **self._begun,
+                **{each.division.turn: each.network for each in self.trained},
+                **more,
+            }.values()
         )
         average: Averaged = "values" if self.config.task == "regression" else "probabilities"
         together = networks[0] if len(networks) == 1 else Ensemble(networks, average=average)
-        return self.subject.model(together.eval())
+        return self.setup.model(together.eval())
 
     @property
     def _begun(self) -> dict[int, Network]:
         """The networks that are gone on from, by turn: what a stop leaves out stays as it was."""
-        fits = self.starts and self.starts[0].channels == self.subject.images[0].image.shape[1]
-        if not fits or not self.subject.goes_on:
+        fits = self.starts and self.starts[0].channels == self.setup.images[0].image.shape[1]
+        if not fits or not self.setup.goes_on:
             return {}
         return {turn: start.network for turn, start in enumerate(self.starts)}
 
@@ -367,16 +371,16 @@ class _Training:
         """
         model, scores = self._model(), None
         should_stop = soon() if stopped else self.should_stop
-        exams = [exam for each in self.passed for exam in each.exams]
+        predicted = [part for each in self.trained for part in each.predicted]
         try:
-            if self.cells and exams:
-                options = tune(exams, self.subject.scale, should_stop)
+            if self.cells and predicted:
+                options = tune(predicted, self.setup.scale, should_stop)
                 model = replace(model, instances=as_mapping(options))
-            scores = sit(model, exams) if exams else None
+            scores = score_parts(model, predicted) if predicted else None
         except MISHAPS as error:
             yield self.clock.report(message=not_measured_message(error))
         facts = self._provenance(scores.to_dict() if scores else {})
-        kept_back = any(each.kept_back for each in self.passed)
+        kept_back = any(each.kept_back for each in self.trained)
         score = score_of(scores) if scores and kept_back else None
         yield self.clock.report(
             phase="finished",
@@ -390,9 +394,9 @@ class _Training:
         told = trained_message(
             self.clock.step,
             self.clock.seconds,
-            networks=len(self.passed),
+            networks=len(self.trained),
             of=max(self.clock.networks, len(self._begun)),
-            others_stay=len(self._begun) > len(self.passed),
+            others_stay=len(self._begun) > len(self.trained),
         )
         hardly = hardly_learnt_message(score)
         return ". ".join([told, *self.mishaps, *([hardly] if hardly else [])])
@@ -400,21 +404,19 @@ class _Training:
     @property
     def _taught(self) -> Sequence[AnnotatedImage]:
         """The images with what was painted while networks learnt."""
-        joined = self.subject.painting.learnt
-        return [taken(image, self.config) for image in joined] if joined else self.subject.images
+        joined = self.setup.painting.learnt
+        return [taken(image, self.config) for image in joined] if joined else self.setup.images
 
     def _provenance(self, scores: Mapping[str, Any]) -> dict[str, Any]:
-        subject, start = self.subject, self.start
+        setup, start = self.setup, self.start
         cells: Mapping[str, float] = {}
         if self.cells:
-            cells = cells_learnt(
-                self._taught, subject.old, subject.scale, subject.pixel_size, start
-            )
-        kept_back = {exam.name: exam for each in self.passed for exam in each.kept_back}
+            cells = cells_learnt(self._taught, setup.old, setup.scale, setup.pixel_size, start)
+        kept_back = {image.name: image for each in self.trained for image in each.kept_back}
         return provenance(
-            [*self._taught, *subject.old],
-            device=subject.device,
-            dtype=fast_dtype(subject.device),
+            [*self._taught, *setup.old],
+            device=setup.device,
+            dtype=fast_dtype(setup.device),
             steps=self.clock.step,
             seconds=self.clock.seconds,
             cells=cells,

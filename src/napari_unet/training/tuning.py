@@ -12,7 +12,7 @@ from napari_unet.evaluation import adapted_rand_error
 from napari_unet.evaluation.matching import count_matches, overlaps
 from napari_unet.evaluation.measures import seg_of_each
 from napari_unet.prediction import InstanceOptions, instances, never
-from napari_unet.training.exams import Exam
+from napari_unet.training.validation_parts import PredictedPart
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -38,7 +38,7 @@ def usual_options(scale: float) -> InstanceOptions:
 
 
 def tune(
-    exams: Sequence[Exam], scale: float, should_stop: Callable[[], bool] = never
+    predicted: Sequence[PredictedPart], scale: float, should_stop: Callable[[], bool] = never
 ) -> InstanceOptions:
     """Return the options under which predicted slices agree best with the painted ones.
 
@@ -53,7 +53,7 @@ def tune(
     what is best so far is returned. Cells come back by one working pixel, which is what the
     targets took.
     """
-    parts = [_part(exam, _side(len(exams))) for exam in exams]
+    parts = [_judged(part, _side(len(predicted))) for part in predicted]
     one_cell = 1 / max(1, sum(count_cells(part.labels * part.annotated) for part in parts))
     crowded = _crowded(parts)
 
@@ -93,7 +93,7 @@ def _around(value: float) -> tuple[float, float]:
 
 
 def _best(
-    exams: Sequence[Exam],
+    predicted: Sequence[PredictedPart],
     options: InstanceOptions,
     changes: Sequence[Mapping[str, Any]],
     slack: float,
@@ -104,29 +104,29 @@ def _best(
     for choice in dict.fromkeys(replace(options, **change) for change in changes):
         if found and should_stop():
             break
-        found[choice] = _agreement(exams, choice)
+        found[choice] = _agreement(predicted, choice)
     best = max(found.values())
     return next(choice for choice, agreement in found.items() if agreement >= best - slack)
 
 
-def _side(exams: int) -> int:
+def _side(parts: int) -> int:
     """Return the side of the parts that are judged: about a million pixels in all."""
-    return max(256, int((_JUDGED_PIXELS / max(exams, 1)) ** 0.5))
+    return max(256, int((_JUDGED_PIXELS / max(parts, 1)) ** 0.5))
 
 
-def _part(exam: Exam, side: int) -> Exam:
+def _judged(part: PredictedPart, side: int) -> PredictedPart:
     """Cut at most `side` x `side` pixels from the middle of what is annotated.
 
     Where no cell was painted there, they are cut around the cell that lies nearest to it.
     """
-    middle = np.argwhere(exam.annotated).mean(axis=0).astype(int)
+    middle = np.argwhere(part.annotated).mean(axis=0).astype(int)
     window = _square(middle, side)
-    cells = exam.annotated & (exam.labels > 0)
+    cells = part.annotated & (part.labels > 0)
     if not cells[window].any() and cells.any():
         places = np.argwhere(cells)
         window = _square(places[((places - middle) ** 2).sum(axis=1).argmin()], side)
-    return Exam(
-        exam.probabilities[(slice(None), *window)], exam.labels[window], exam.annotated[window]
+    return PredictedPart(
+        part.probabilities[(slice(None), *window)], part.labels[window], part.annotated[window]
     )
 
 
@@ -135,13 +135,13 @@ def _square(middle: NDArray[np.intp], side: int) -> tuple[slice, ...]:
     return tuple(slice(start, start + side) for start in starts)
 
 
-def _smallest_areas(exams: Sequence[Exam]) -> list[int]:
+def _smallest_areas(predicted: Sequence[PredictedPart]) -> list[int]:
     """Return areas below which a piece may be dust, the likeliest first.
 
     That is a quarter of the smallest painted cells, half as wide as they are; then nothing, and
     larger parts of the smaller cells.
     """
-    painted = [exam.labels[exam.annotated & (exam.labels > 0)] for exam in exams]
+    painted = [part.labels[part.annotated & (part.labels > 0)] for part in predicted]
     cells = np.concatenate([np.unique(values, return_counts=True)[1] for values in painted])
     if cells.size == 0:
         return [0]
@@ -150,48 +150,48 @@ def _smallest_areas(exams: Sequence[Exam]) -> list[int]:
     return list(dict.fromkeys([int(smallest / 4), 0, *sorted(larger)]))
 
 
-def _agreement(exams: Sequence[Exam], options: InstanceOptions) -> float:
+def _agreement(predicted: Sequence[PredictedPart], options: InstanceOptions) -> float:
     """Return the mean of F1 and SEG; where cells fill the picture, of two shares of pixels too.
 
     Between membranes a leak joins two large cells, which F1 hardly notices, but the Rand score
     does; and the share of pixels that are right keeps the membranes as wide as they are.
     """
-    found = [instances(exam.probabilities, options=options) for exam in exams]
+    found = [instances(part.probabilities, options=options) for part in predicted]
     overlap = [
-        overlaps(exam.labels, labels, exam.annotated)
-        for exam, labels in zip(exams, found, strict=True)
+        overlaps(part.labels, labels, part.annotated)
+        for part, labels in zip(predicted, found, strict=True)
     ]
     objects = sum(each.objects for each in overlap)
     matched = sum(count_matches(each, 0.5) for each in overlap)
     covered = np.concatenate([seg_of_each(each) for each in overlap])
     parts = [2 * matched / max(objects, 1), float(covered.mean()) if covered.size else 0.0]
-    if _crowded(exams):
-        parts += [_rand_score(exams, found), _right(exams, found)]
+    if _crowded(predicted):
+        parts += [_rand_score(predicted, found), _right(predicted, found)]
     return float(np.mean(parts))
 
 
-def _rand_score(exams: Sequence[Exam], found: Sequence[NDArray[np.int32]]) -> float:
+def _rand_score(predicted: Sequence[PredictedPart], found: Sequence[NDArray[np.int32]]) -> float:
     errors = np.array(
         [
-            adapted_rand_error(exam.labels, labels, exam.annotated)
-            for exam, labels in zip(exams, found, strict=True)
+            adapted_rand_error(part.labels, labels, part.annotated)
+            for part, labels in zip(predicted, found, strict=True)
         ]
     )
     return 1 - float(np.where(np.isfinite(errors), errors, 1.0).mean())
 
 
-def _right(exams: Sequence[Exam], found: Sequence[NDArray[np.int32]]) -> float:
+def _right(predicted: Sequence[PredictedPart], found: Sequence[NDArray[np.int32]]) -> float:
     """Return the share of annotated pixels that are cell in both or in neither."""
     right = sum(
-        np.count_nonzero(((exam.labels > 0) == (labels > 0)) & exam.annotated)
-        for exam, labels in zip(exams, found, strict=True)
+        np.count_nonzero(((part.labels > 0) == (labels > 0)) & part.annotated)
+        for part, labels in zip(predicted, found, strict=True)
     )
-    return right / max(sum(np.count_nonzero(exam.annotated) for exam in exams), 1)
+    return right / max(sum(np.count_nonzero(part.annotated) for part in predicted), 1)
 
 
-def _crowded(exams: Sequence[Exam]) -> bool:
+def _crowded(predicted: Sequence[PredictedPart]) -> bool:
     """Whether cells fill most of what is annotated."""
-    return is_crowded([(exam.labels, exam.annotated) for exam in exams])
+    return is_crowded([(part.labels, part.annotated) for part in predicted])
 
 
 def as_mapping(options: InstanceOptions) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from napari_unet.training.exams import examine, parts_of, score_of, sit
+from napari_unet.training.validation_parts import parts_of, predict_parts, score_of, score_parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from napari_unet.annotations import AnnotatedImage
     from napari_unet.network import Network, TrainedModel
     from napari_unet.training.configuration import TrainingConfig
-    from napari_unet.training.exams import Exam, Part
     from napari_unet.training.reports import Lap
+    from napari_unet.training.validation_parts import Part, PredictedPart
 
 __all__ = ["Validation", "longest_pause", "next_validation"]
 
@@ -27,6 +27,7 @@ _SHORTEST_PAUSE = 30.0  # seconds between validations where the end is not known
 _LONGEST_PAUSE = 300.0  # and anywhere: what a crash may cost
 _SHARE = 0.1  # of the time, at most, goes into validation
 _HURRIED_PARTS = 2  # on which a training is finished that was stopped
+_PARTS_AT_THE_END = 16  # that all networks of a training may remember, apart from two of each
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,11 +119,11 @@ class Validation:
         """
         if not self._kept_back:
             return None
-        exams = self._sit(model, 1, should_stop, hurried=hurried)
-        if should_stop() or not exams:
+        predicted = self._predict(model, 1, should_stop, hurried=hurried)
+        if should_stop() or not predicted:
             return None
-        few = score_of(sit(model, exams[:_HURRIED_PARTS]))
-        score = few if len(exams) <= _HURRIED_PARTS else score_of(sit(model, exams))
+        few = score_of(score_parts(model, predicted[:_HURRIED_PARTS]))
+        score = few if len(predicted) <= _HURRIED_PARTS else score_of(score_parts(model, predicted))
         best = self._best
         if best is None or (few >= best.hurried if hurried else score >= best.score):
             self._best = _Best(score, few, model.network)
@@ -131,34 +132,41 @@ class Validation:
 
     def last(
         self, model: TrainedModel, should_stop: Callable[[], bool], *, hurried: bool
-    ) -> list[Exam]:
-        """Predict as a person will, what was kept back or, where nothing was, something else."""
-        return self._sit(model, None, should_stop, hurried=hurried)
+    ) -> list[PredictedPart]:
+        """Predict as a person will, what was kept back or, where nothing was, something else.
 
-    def _sit(
+        Each of several networks predicts fewer parts: those of all are remembered until the end.
+        """
+        most = max(_HURRIED_PARTS, _PARTS_AT_THE_END // self._config.networks)
+        return self._predict(model, None, should_stop, hurried=hurried, most=most)
+
+    def _predict(
         self,
         model: TrainedModel,
         views: int | None,
         should_stop: Callable[[], bool],
         *,
         hurried: bool,
-    ) -> list[Exam]:
+        most: int | None = None,
+    ) -> list[PredictedPart]:
         """Predict parts of the images, as many as the time suffices for.
 
         What is compared is the same every time: how many they are, the first time decides.
         """
         if self._parts is None:
             self._parts = parts_of(self._images, model)
-        parts = self._parts[:_HURRIED_PARTS] if hurried else self._parts
-        began, exams = time.monotonic(), []
-        for exam in examine(model, parts, str(self._device), views=views, should_stop=should_stop):
-            exams.append(exam)
+        parts = self._parts[: _HURRIED_PARTS if hurried else most]
+        began, predicted = time.monotonic(), []
+        for part in predict_parts(
+            model, parts, str(self._device), views=views, should_stop=should_stop
+        ):
+            predicted.append(part)
             late = time.monotonic() - began > self._most_seconds
             if late and self._best is None:
-                self._parts = self._parts[: len(exams)]
+                self._parts = self._parts[: len(predicted)]
             if late and (self._best is None or views is None):
                 break
-        return exams
+        return predicted
 
     @property
     def _most_seconds(self) -> float:

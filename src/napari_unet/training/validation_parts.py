@@ -1,4 +1,4 @@
-"""Exams: parts of annotated slices are predicted, and what the network says is scored."""
+"""Parts of annotated slices are predicted, and what the network says of them is scored."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from napari_unet.network import TrainedModel
     from napari_unet.prediction import IntensityRange
 
-__all__ = ["Exam", "Part", "examine", "parts_of", "score_of", "sit"]
+__all__ = ["Part", "PredictedPart", "parts_of", "predict_parts", "score_of", "score_parts"]
 
 _MOST_PARTS = 8  # on which a model is judged
 _SPREAD = (0, 4, 2, 6, 1, 5, 3, 7)  # any first few of so many lie far from each other
@@ -38,7 +38,7 @@ _SMALLEST_PART = 128  # pixels per side at the working scale; cells should fit i
 
 
 @dataclass(frozen=True, eq=False)
-class Exam:
+class PredictedPart:
     """A part of an annotated slice and what the network says of it.
 
     Parameters
@@ -58,7 +58,7 @@ class Exam:
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """What one exam is about: about as much of an annotated slice as is predicted at once.
+    """What a model is judged on: as much of an annotated slice, about, as is predicted at once.
 
     Parameters
     ----------
@@ -204,14 +204,14 @@ def _scaled(array: NDArray[Any], factor: float) -> NDArray[Any]:
     return nearest(array, (rows, columns))
 
 
-def examine(
+def predict_parts(
     model: TrainedModel,
     parts: Sequence[Part],
     device: str,
     *,
     views: int | None = None,
     should_stop: Callable[[], bool] = never,
-) -> Iterator[Exam]:
+) -> Iterator[PredictedPart]:
     """Predict parts of annotated slices, one after the other; a stop ends it."""
     for part in parts:
         for report in predict_slices(
@@ -224,35 +224,38 @@ def examine(
             should_stop=should_stop,
         ):
             if report.probabilities is not None:
-                yield _exam(part, report.probabilities, _ratio(part, model))
+                yield _predicted(part, report.probabilities, _ratio(part, model))
 
 
-def _exam(part: Part, probabilities: NDArray[np.float32], ratio: float) -> Exam:
+def _predicted(part: Part, probabilities: NDArray[np.float32], ratio: float) -> PredictedPart:
     labels = part.image.labels[(part.index, ..., *part.window)]
     if ratio == 1:
-        return Exam(probabilities, labels, part.annotated)
+        return PredictedPart(probabilities, labels, part.annotated)
     labels = _scaled(labels, ratio)
     size = (labels.shape[0], labels.shape[1])
-    return Exam(resize(probabilities, size), labels, _scaled(part.annotated, ratio))
+    return PredictedPart(resize(probabilities, size), labels, _scaled(part.annotated, ratio))
 
 
-def sit(model: TrainedModel, exams: Sequence[Exam]) -> Scores | ValueScores:
+def score_parts(model: TrainedModel, predicted: Sequence[PredictedPart]) -> Scores | ValueScores:
     """Score a model on predicted slices; what is not annotated does not count."""
     if model.task == "regression":
         return evaluate(
-            [(exam.labels, exam.probabilities, exam.annotated) for exam in exams],
+            [(part.labels, part.probabilities, part.annotated) for part in predicted],
             task="regression",
         )
-    found = [labels_from(model, exam.probabilities) for exam in exams]
+    found = [labels_from(model, part.probabilities) for part in predicted]
     if model.task == "instances":
         return evaluate(
-            [(exam.labels, each, exam.annotated) for exam, each in zip(exams, found, strict=True)]
+            [
+                (part.labels, each, part.annotated)
+                for part, each in zip(predicted, found, strict=True)
+            ]
         )
     values = [label.value for label in model.classes]
     return evaluate(
         [
-            (exam.labels, each, exam.annotated & listed(exam.labels, values))
-            for exam, each in zip(exams, found, strict=True)
+            (part.labels, each, part.annotated & listed(part.labels, values))
+            for part, each in zip(predicted, found, strict=True)
         ],
         task="classes",
         classes=values,

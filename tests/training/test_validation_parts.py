@@ -11,7 +11,7 @@ from napari_unet.annotations import annotate
 from napari_unet.evaluation import Scores, evaluate
 from napari_unet.network import ClassLabel, UNet
 from napari_unet.prediction import predict
-from napari_unet.training.exams import examine, parts_of, score_of
+from napari_unet.training.validation_parts import parts_of, predict_parts, score_of
 from tests.prediction.models import lively_model
 from tests.training.pictures import bright_discs
 
@@ -25,20 +25,20 @@ def test_only_what_is_annotated_is_predicted_and_what_the_network_sees_around_it
     annotated = np.zeros(labels.shape, bool)
     annotated[170:210, 200:250] = True
     image = annotate(picture, labels, annotated=annotated)
-    [exam] = examine(model, parts_of([image], model), "cpu")
+    [part] = predict_parts(model, parts_of([image], model), "cpu")
     whole = predict(model, picture, device="cpu")
-    assert exam.labels.size < picture.size / 2
-    assert exam.annotated.sum() == annotated.sum()
-    found = exam.probabilities[:, exam.annotated]
+    assert part.labels.size < picture.size / 2
+    assert part.annotated.sum() == annotated.sum()
+    found = part.probabilities[:, part.annotated]
     np.testing.assert_allclose(found, whole[:, annotated], atol=2e-3)
     assert np.ptp(found[1]) > 0.05
 
 
-def test_nothing_is_examined_after_a_stop():
+def test_nothing_is_predicted_after_a_stop():
     image = annotate(np.zeros((64, 64), np.float32), np.ones((64, 64), np.int32))
     model = lively_model()
     parts = parts_of([image], model)
-    assert not list(examine(model, parts, "cpu", should_stop=lambda: True))
+    assert not list(predict_parts(model, parts, "cpu", should_stop=lambda: True))
 
 
 def test_a_region_that_vanishes_at_the_size_of_the_training_pixels_is_left_out():
@@ -51,10 +51,10 @@ def test_a_region_that_vanishes_at_the_size_of_the_training_pixels_is_left_out()
         pixel_size=0.1,
     )
     model = replace(lively_model(), pixel_size=0.5)
-    assert not list(examine(model, parts_of([image], model), "cpu"))
+    assert not list(predict_parts(model, parts_of([image], model), "cpu"))
 
 
-def test_a_large_slice_is_examined_in_parts_that_hold_all_that_counts(monkeypatch):
+def test_a_large_slice_is_predicted_in_parts_that_hold_all_that_counts(monkeypatch):
     model = lively_model()
     monkeypatch.setattr(UNet, "usual_tile", 128)
     annotated = np.zeros((400, 520), bool)
@@ -73,9 +73,9 @@ def test_a_large_slice_is_examined_in_parts_that_hold_all_that_counts(monkeypatc
         counted[part.window] += part.annotated
     assert (counted == annotated).all()
     whole = predict(model, image.image[0, 0], device="cpu")
-    for part, exam in zip(parts, examine(model, parts, "cpu"), strict=True):
+    for part, predicted in zip(parts, predict_parts(model, parts, "cpu"), strict=True):
         expected = whole[(slice(None), *part.window)][:, part.annotated]
-        np.testing.assert_allclose(exam.probabilities[:, exam.annotated], expected, atol=2e-3)
+        np.testing.assert_allclose(predicted.probabilities[:, part.annotated], expected, atol=2e-3)
 
 
 def test_the_first_parts_tell_about_every_class(monkeypatch):
@@ -128,12 +128,12 @@ def test_one_number_for_instances_and_for_classes():
 
 
 @pytest.mark.parametrize("scale", [2.0, 4.0])
-def test_a_network_that_never_pools_is_examined_at_every_scale(scale):
+def test_a_network_that_never_pools_is_predicted_at_every_scale(scale):
     image = bright_discs()
     network = UNet(1, 2, depth=0, width=2)
     model = replace(lively_model(), network=network, scale=scale)
-    (exam,) = examine(model, parts_of([image], model), "cpu")
-    assert exam.annotated.any()
+    (part,) = predict_parts(model, parts_of([image], model), "cpu")
+    assert part.annotated.any()
 
 
 def test_nothing_found_where_nothing_is_cannot_be_better():
