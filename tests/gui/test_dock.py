@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QComboBox, QWidget
+from qtpy.QtWidgets import QComboBox, QPushButton, QWidget
 
+from napari_unet.gui.dock import Dock, words
 from napari_unet.gui.elastic_warp import ElasticWarpDock
 from napari_unet.gui.export import ExportDock
 from napari_unet.gui.predict import PredictDock
@@ -69,3 +70,19 @@ def test_ctrl_o_loads_a_model_although_napari_opens_files_with_it(viewer, stack,
     others = {w: n for w, n in pressed.items() if not isinstance(w, QComboBox)}
     assert others
     assert set(others.values()) == {1}, {type(w).__name__: n for w, n in others.items()}
+
+
+@pytest.mark.parametrize("text", ["0 cells on this slice, 0 in all on 0 slices", "two lines " * 9])
+def test_words_take_the_height_that_they_have_at_their_width(viewer, text, qtbot):
+    dock, below = Dock(viewer), QPushButton("Below")
+    label = words()
+    dock.column.addWidget(label)
+    dock.column.addWidget(below)
+    dock.finish()
+    qtbot.addWidget(dock)
+    dock.resize(320, 500)
+    dock.show()
+    label.setText(text)
+    height = label.heightForWidth(label.width())
+    qtbot.waitUntil(lambda: label.height() == height, timeout=5000)
+    assert below.y() == label.y() + height + dock.column.spacing()

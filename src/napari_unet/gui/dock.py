@@ -260,9 +260,17 @@ def add_field(form: QFormLayout, title: str, field: QWidget) -> None:
     form.addRow(label, field)
 
 
+class _Words(QLabel):
+    """Text that wraps: as high as it is at the width that it has."""
+
+    def minimumSizeHint(self) -> QSize:
+        """Need one line, not as many as there were if it was narrow."""
+        return QSize(0, self.fontMetrics().height())
+
+
 def words(text: str = "") -> QLabel:
     """Make a label that wraps and never asks for more width than there is."""
-    label = QLabel(text)
+    label = _Words(text)
     label.setWordWrap(True)
-    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
     return label
