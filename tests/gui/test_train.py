@@ -654,7 +654,9 @@ def test_an_encoder_that_needs_more_packages_says_so_when_it_is_chosen(dock, mon
     encoders.setCurrentIndex(1)
     assert "pip install segmentation-models-pytorch timm" in dock._about.text()
     dock._preset.setCurrentIndex(dock._preset.findData("balanced"))
-    assert "pip install" not in dock._about.text(), "the preset has no encoder"
+    assert "pip install" in dock._about.text(), "no preset has an encoder, so it stays"
+    encoders.setCurrentIndex(0)
+    assert "pip install" not in dock._about.text()
     dock._preset.setCurrentIndex(dock._preset.findData("quick"))
     assert dock._about.text() == usual
 
@@ -864,6 +866,37 @@ def test_options_that_do_not_go_together_are_told_where_they_decide(
     pick(dock, "A new network")
     assert dock.message == said
     assert dock._form.widget("width").isEnabled()
+
+
+def test_another_preset_says_what_became_of_options_changed_by_hand(dock, session):
+    def preset(name: str) -> None:
+        dock._preset.setCurrentIndex(dock._preset.findData(name))
+
+    width, networks = dock._form.widget("width"), dock._form.widget("networks")
+    preset("balanced")
+    assert not dock.message, "nobody has changed anything"
+    preset("quick")
+    width.setValue(24)
+    networks.setValue(3)
+    preset("balanced")
+    assert (width.value(), networks.value()) == (32, 3)
+    assert "Width: what you had set gave way to the preset." in dock.message
+    assert "Networks averaged: kept as you have set it." in dock.message
+    networks.setValue(1)
+    preset("quick")
+    assert not dock.message
+    assert dock._form.value() == dock._from_preset()
+
+
+def test_what_is_kept_from_a_preset_and_does_not_suit_the_next_is_told(dock, session):
+    encoder = dock._form.widget("encoder")
+    encoder.setCurrentText("resnet18")
+    dock._preset.setCurrentIndex(dock._preset.findData("paper"))
+    assert dock.warned
+    assert encoder.currentText() == "resnet18"
+    dock._preset.setCurrentIndex(dock._preset.findData("quick"))
+    assert not dock.warned
+    assert dock._form.value().encoder == "resnet18"
 
 
 def test_options_that_do_nothing_cannot_be_edited(dock, session, tmp_path: Path):
