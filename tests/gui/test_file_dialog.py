@@ -128,6 +128,19 @@ def test_a_model_is_loaded_and_its_folder_remembered(viewer, session, press, qtb
     cancel(dock, qtbot)
 
 
+def test_the_first_model_is_looked_for_where_trainings_keep_theirs(
+    viewer, session, press, qtbot, own_home
+):
+    dock = added(viewer, PredictDock)
+    press(dock, "Load model")
+    assert proposed(dock, qtbot) == Path.home(), "nothing was trained yet"
+    cancel(dock, qtbot)
+    (own_home / "models").mkdir()
+    press(dock, "Load model")
+    assert proposed(dock, qtbot) == own_home / "models"
+    cancel(dock, qtbot)
+
+
 def test_the_key_opens_the_dialog_as_the_button_does(viewer, session, qtbot):
     dock = added(viewer, PredictDock)
     dock.activateWindow()
