@@ -157,6 +157,19 @@ def test_it_is_offered_and_restored(
     assert not dock._offer.isVisible()
 
 
+def test_what_is_restored_is_seen_and_not_under_other_labels(
+    qtbot: Any, viewer: Any, crashed: np.ndarray, dock: AnnotateDock, press: Press
+) -> None:
+    viewer.add_image(picture(), name="cells")
+    truth = viewer.add_labels(np.ones((3, 32, 48), int), name="truth")
+    qtbot.waitUntil(dock._offer.isVisible, timeout=5000)
+    press(dock, "Restore")
+    qtbot.waitUntil(lambda: dock.session.complete == {2}, timeout=5000)
+    assert dock.session.labels_layer is not None
+    assert dock.session.labels_layer.visible
+    assert not truth.visible
+
+
 def test_what_is_not_restored_is_not_overwritten(
     qtbot: Any, viewer: Any, crashed: np.ndarray, dock: AnnotateDock, press: Press
 ) -> None:
