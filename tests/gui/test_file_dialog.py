@@ -172,7 +172,8 @@ def test_a_corrupt_model_gives_a_sentence_and_keeps_the_model(
     press(dock, "Load model")
     choose(dock, tmp_path / "broken.safetensors", qtbot)
     qtbot.waitUntil(lambda: dock.message.startswith("⚠"), timeout=20_000)
-    assert "broken.safetensors" in dock.message
+    assert "broken.safetensors is not a napari-unet model" in dock.message
+    assert "choose a file that napari-unet has saved" in dock.message
     assert session.model is mine
     assert dock._load.isEnabled()
 
