@@ -899,6 +899,15 @@ def test_what_is_kept_from_a_preset_and_does_not_suit_the_next_is_told(dock, ses
     assert dock._form.value().encoder == "resnet18"
 
 
+def test_the_score_is_told_in_the_words_of_the_predict_dock(dock, session):
+    part = session.part(Trainer)
+    part.report = TrainingReport(phase="training", step=5)
+    part.curve.add(1.0, 0.5, 0.8)
+    assert dock._times().endswith("best score 0.80, the mean of F1 and SEG")
+    part.task = "classes"
+    assert dock._times().endswith("best mean IoU 0.80")
+
+
 def test_options_that_do_nothing_cannot_be_edited(dock, session, tmp_path: Path):
     def greyed() -> set[str]:
         names = depending_options() & dock._form._rows.keys()
