@@ -279,7 +279,7 @@ def test_weights_of_an_encoder_are_chosen_and_can_be_typed(viewer, session, qtbo
     path = tmp_path / "resnet18.pth"
     path.write_bytes(b"")
     dock = added(viewer, TrainDock)
-    dock._form.widget("encoder").setCurrentText("resnet18")
+    dock._form.widget("encoder").setCurrentText("ResNet-18")
     line = dock._form.widget("encoder_weights")
     [button] = line.parentWidget().findChildren(QToolButton)
     button.click()

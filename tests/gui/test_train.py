@@ -5,17 +5,19 @@ from __future__ import annotations
 import gc
 import time
 import weakref
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QComboBox
 
 from napari_unet.files import load_model, save_model
 from napari_unet.gui import trainer
 from napari_unet.gui.border import Border
+from napari_unet.gui.choice_names import CHOICE_NAMES
 from napari_unet.gui.class_names import ClassNames, given_names
 from napari_unet.gui.layers import ImageStack
 from napari_unet.gui.teaching import other_annotations
@@ -854,7 +856,7 @@ def test_options_that_do_not_go_together_are_told_where_they_decide(
 ):
     path = save_model(small_model(), tmp_path / "other cells.safetensors")
     choose(dock)
-    dock._form.widget("network").setCurrentText("sliding_window")
+    dock._form.widget("network").setCurrentText("Sliding window")
     dock._form.widget("encoder").setCurrentIndex(1)
     assert dock.warned
     press(dock, "Start training")
@@ -890,13 +892,24 @@ def test_another_preset_says_what_became_of_options_changed_by_hand(dock, sessio
 
 def test_what_is_kept_from_a_preset_and_does_not_suit_the_next_is_told(dock, session):
     encoder = dock._form.widget("encoder")
-    encoder.setCurrentText("resnet18")
+    encoder.setCurrentText("ResNet-18")
     dock._preset.setCurrentIndex(dock._preset.findData("paper"))
     assert dock.warned
-    assert encoder.currentText() == "resnet18"
+    assert encoder.currentText() == "ResNet-18"
     dock._preset.setCurrentIndex(dock._preset.findData("quick"))
     assert not dock.warned
     assert dock._form.value().encoder == "resnet18"
+
+
+def test_choices_are_shown_in_words_for_the_values_that_they_stand_for(dock, session):
+    options = {field.name: field.metadata for field in fields(TrainingConfig)}
+    texts = {name: list(names) for name, names in CHOICE_NAMES.items()}
+    assert texts == {name: list(options[name]["choices"]) for name in texts}
+    boxes = [box for box in dock._form.findChildren(QComboBox) if box.objectName() != "device"]
+    raw = {box.objectName() for box in boxes if not (box.itemText(0)[0].isupper())}
+    assert raw == {"views"}, "numbers"
+    assert dock._form.widget("optimiser").currentText() == "AdamW"
+    assert dock._form.value().optimiser == "adamw"
 
 
 def test_the_score_is_told_in_the_words_of_the_predict_dock(dock, session):
@@ -917,9 +930,9 @@ def test_options_that_do_nothing_cannot_be_edited(dock, session, tmp_path: Path)
     usual = {"window", "momentum", "fine_tuning", "regression_loss", *of_encoders}
     assert greyed() == usual
     network: Any = dock._form.widget("network")
-    network.setCurrentText("sliding_window")
+    network.setCurrentText("Sliding window")
     assert greyed() == (usual - {"window"}) | {"depth", "padding", "up", "skips", "encoder"}
-    network.setCurrentText("unet")
+    network.setCurrentText("U-Net")
     dock._form.widget("encoder").setCurrentIndex(1)
     own = {"padding", "up", "skips", "normalisation", "init"}
     assert greyed() == (usual - of_encoders) | own
