@@ -404,6 +404,47 @@ def test_the_chosen_image_is_the_one_that_is_seen_and_painted_on(
     assert dock._show.isChecked()
 
 
+def test_nobody_paints_on_an_image_that_another_one_covers(
+    viewer: Any, dock: AnnotateDock, canvas: Canvas, press: Press
+) -> None:
+    first = viewer.add_image(picture(64, 64), name="first")
+    press(dock, "Start annotating")
+    above = viewer.add_image(255 - picture(64, 64), name="above", blending="additive")
+    viewer.add_image(picture(64, 64), name="beside", translate=(0, 100))
+    covering = viewer.add_image(picture(80, 80), name="covering")
+    canvas.key(Qt.Key.Key_N)
+    assert {layer.name for layer in (first, above, covering) if layer.visible} == {"first", "above"}
+    assert viewer.layers["beside"].visible
+    assert "“covering” is hidden now: you paint on “first”" in dock.message
+    assert "choose it under “Image”" in dock.message
+    assert viewer.layers.selection.active is labels_of(dock)
+    covering.visible = True  # who shows it again wants to see it
+    press(dock, "New cell")
+    assert covering.visible
+    assert "hidden" not in dock.message
+    choose(dock, "covering")
+    assert covering.visible
+    assert not first.visible
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+def test_a_stroke_with_napari_own_brush_brings_its_image_to_sight(
+    viewer: Any, dock: AnnotateDock, canvas: Canvas, press: Press, hidden: bool
+) -> None:
+    first = viewer.add_image(picture(64, 64), name="first")
+    press(dock, "Start annotating")
+    labels = labels_of(dock)
+    covering = viewer.add_image(picture(64, 64), name="covering")
+    first.visible = not hidden
+    viewer.layers.selection.active = labels
+    labels.mode = "paint"
+    canvas.drag((20, 20), (20, 30))
+    assert labels.data.any()
+    assert (first.visible, covering.visible) == (True, False)
+    assert labels.mode == "paint"
+    assert "you paint on “first”" in dock.message
+
+
 def test_a_channel_with_labels_of_its_own_is_chosen_and_left_again(
     viewer: Any, dock: AnnotateDock
 ) -> None:

@@ -128,6 +128,19 @@ def test_a_model_is_loaded_and_its_folder_remembered(viewer, session, press, qtb
     cancel(dock, qtbot)
 
 
+def test_the_first_model_is_looked_for_where_trainings_keep_theirs(
+    viewer, session, press, qtbot, own_home
+):
+    dock = added(viewer, PredictDock)
+    press(dock, "Load model")
+    assert proposed(dock, qtbot) == Path.home(), "nothing was trained yet"
+    cancel(dock, qtbot)
+    (own_home / "models").mkdir()
+    press(dock, "Load model")
+    assert proposed(dock, qtbot) == own_home / "models"
+    cancel(dock, qtbot)
+
+
 def test_the_key_opens_the_dialog_as_the_button_does(viewer, session, qtbot):
     dock = added(viewer, PredictDock)
     dock.activateWindow()
@@ -159,7 +172,8 @@ def test_a_corrupt_model_gives_a_sentence_and_keeps_the_model(
     press(dock, "Load model")
     choose(dock, tmp_path / "broken.safetensors", qtbot)
     qtbot.waitUntil(lambda: dock.message.startswith("⚠"), timeout=20_000)
-    assert "broken.safetensors" in dock.message
+    assert "broken.safetensors is not a napari-unet model" in dock.message
+    assert "choose a file that napari-unet has saved" in dock.message
     assert session.model is mine
     assert dock._load.isEnabled()
 
@@ -265,7 +279,7 @@ def test_weights_of_an_encoder_are_chosen_and_can_be_typed(viewer, session, qtbo
     path = tmp_path / "resnet18.pth"
     path.write_bytes(b"")
     dock = added(viewer, TrainDock)
-    dock._form.widget("encoder").setCurrentText("resnet18")
+    dock._form.widget("encoder").setCurrentText("ResNet-18")
     line = dock._form.widget("encoder_weights")
     [button] = line.parentWidget().findChildren(QToolButton)
     button.click()

@@ -81,6 +81,14 @@ def test_each_kind_of_option_can_be_edited(
     assert getattr(form.value(), name) == value
 
 
+def test_rows_can_show_other_values_whether_they_suit_each_other_or_not(form: OptionsForm) -> None:
+    form.set_value(Options(steps=5), steps=7, depth=2)
+    assert form.value() == Options(steps=7, depth=2)
+    assert form.values()["steps"] == 7
+    assert "hidden" not in form.values()
+    assert [form.title(name) for name in ("rate", "flips")] == ["Learning rate", "Flips"]
+
+
 def test_none_is_shown_in_words(form: OptionsForm) -> None:
     assert form.widget("source").placeholderText() == "nowhere"
     assert form.widget("shape").currentText() == "any"

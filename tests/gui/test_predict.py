@@ -268,6 +268,13 @@ def test_a_prediction_that_is_removed_while_it_is_copied_is_told(
     assert not session.labels_layer.data.any()
 
 
+def test_the_scores_of_a_model_hold_those_that_a_training_shows_the_mean_of(dock, session):
+    scores = {"ap50": 0.75, "f1_50": 0.86, "seg": 0.7, "mean_iou": None}
+    session.set_model(replace(bright(), provenance={"scores": scores}))
+    assert "Scores: F1 0.86, SEG 0.70, AP50 0.75" in dock._about.text()
+    assert "mean of F1 and SEG" in dock._about.toolTip()
+
+
 def test_colour_where_grey_was_trained_gives_one_sentence(viewer, dock, session, press, qtbot):
     viewer.add_image(np.zeros((32, 32, 3), np.uint8), name="rgb", rgb=True)
     session.set_model(bright())

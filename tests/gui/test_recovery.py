@@ -157,6 +157,53 @@ def test_it_is_offered_and_restored(
     assert not dock._offer.isVisible()
 
 
+def test_what_is_restored_is_seen_and_not_under_other_labels(
+    qtbot: Any, viewer: Any, crashed: np.ndarray, dock: AnnotateDock, press: Press
+) -> None:
+    viewer.add_image(picture(), name="cells")
+    truth = viewer.add_labels(np.ones((3, 32, 48), int), name="truth")
+    qtbot.waitUntil(dock._offer.isVisible, timeout=5000)
+    press(dock, "Restore")
+    qtbot.waitUntil(lambda: dock.session.complete == {2}, timeout=5000)
+    assert dock.session.labels_layer is not None
+    assert dock.session.labels_layer.visible
+    assert not truth.visible
+
+
+@pytest.mark.parametrize("readable_again", [False, True])
+def test_labels_of_an_image_that_cannot_be_read_are_saved_and_known_by_its_name(
+    qtbot: Any,
+    make_napari_viewer: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    readable_again: bool,
+) -> None:
+    def unreadable(*_: Any) -> str:
+        raise OSError("the server is gone")
+
+    viewer = make_napari_viewer()
+    with monkeypatch.context() as patched:
+        patched.setattr(layers.Fingerprint, "_read", unreadable)
+        session = annotate(viewer)
+        with qtbot.waitSignal(session.part(Autosave).saved, timeout=5000):
+            pass
+        (entry,) = entries()
+        viewer.close()
+    qtbot.waitUntil(lambda: [e.process for e in entries()] == [None], timeout=5000)
+    assert entry.facts["cells"] == 2
+    if not readable_again:
+        monkeypatch.setattr(layers.Fingerprint, "_read", unreadable)
+    again = make_napari_viewer()
+    part = Session.of(again).part(Autosave)
+    again.add_image(picture(), name="others")
+    qtbot.waitUntil(lambda: not part._look_job.running, timeout=5000)
+    assert part.offer is None
+    again.layers[0].name = "cells"
+    with qtbot.waitSignal(part.offered, timeout=5000, check_params_cb=lambda e: e is not None):
+        part._look()
+    assert part.offer is not None
+    assert part.offer.key == entry.key
+
+
 def test_what_is_not_restored_is_not_overwritten(
     qtbot: Any, viewer: Any, crashed: np.ndarray, dock: AnnotateDock, press: Press
 ) -> None:

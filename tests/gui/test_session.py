@@ -254,6 +254,47 @@ def test_adopted_labels_take_the_place_of_others(
     assert first in viewer.layers
 
 
+@pytest.mark.parametrize("drawn_meanwhile", [False, True])
+def test_an_image_that_is_opened_again_has_the_regions_of_its_labels(
+    viewer: Any, session: Session, stack: Image, drawn_meanwhile: bool
+) -> None:
+    labels = session.create_annotation()
+    regions, ignored = session.regions_layer, session.region_layer(layers.IGNORED)
+    assert regions is not None
+    regions.add_polygons([rectangle(1, 10, 10, 20, 20)])
+    ignored.add_polygons([rectangle(0, 0, 0, 9, 9)])
+    before = session.snapshot()
+    place = layers.placement(stack)
+    viewer.layers.remove(stack)
+    again = viewer.add_image(stack.data, name="cells", **place)
+    assert session.regions_layer is None
+    if drawn_meanwhile:
+        session.create_annotation()
+        session.region_layer(layers.REGIONS).add_polygons([rectangle(2, 1, 1, 9, 9)])
+    session.adopt(labels)
+    assert session.image_layers == (again,)
+    assert (session.regions_layer, session.ignored_layer) == (regions, ignored)
+    seen = session.snapshot()
+    count = len(before.region_outlines)
+    np.testing.assert_allclose(seen.region_outlines[0].points, before.region_outlines[0].points)
+    assert [o.z for o in seen.region_outlines[count:]] == [2] * drawn_meanwhile
+    assert len(seen.ignored_outlines) == 1
+    assert len([layer for layer in viewer.layers if layers.role_of(layer) == layers.REGIONS]) == 1
+
+
+def test_labels_that_go_to_another_image_leave_the_regions_with_theirs(
+    viewer: Any, session: Session, stack: Image
+) -> None:
+    labels = session.create_annotation()
+    regions = session.regions_layer
+    other = viewer.add_image(stack.data, name="other")
+    session.choose([other])
+    session.adopt(labels)
+    assert session.regions_layer not in (None, regions)
+    session.choose([stack])
+    assert session.regions_layer is regions
+
+
 def test_several_layers_are_channels_of_one_annotation(
     viewer: Any, session: Session, stack: Image
 ) -> None:

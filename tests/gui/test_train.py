@@ -5,17 +5,19 @@ from __future__ import annotations
 import gc
 import time
 import weakref
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QComboBox
 
 from napari_unet.files import load_model, save_model
 from napari_unet.gui import trainer
 from napari_unet.gui.border import Border
+from napari_unet.gui.choice_names import CHOICE_NAMES
 from napari_unet.gui.class_names import ClassNames, given_names
 from napari_unet.gui.layers import ImageStack
 from napari_unet.gui.teaching import other_annotations
@@ -654,7 +656,9 @@ def test_an_encoder_that_needs_more_packages_says_so_when_it_is_chosen(dock, mon
     encoders.setCurrentIndex(1)
     assert "pip install segmentation-models-pytorch timm" in dock._about.text()
     dock._preset.setCurrentIndex(dock._preset.findData("balanced"))
-    assert "pip install" not in dock._about.text(), "the preset has no encoder"
+    assert "pip install" in dock._about.text(), "no preset has an encoder, so it stays"
+    encoders.setCurrentIndex(0)
+    assert "pip install" not in dock._about.text()
     dock._preset.setCurrentIndex(dock._preset.findData("quick"))
     assert dock._about.text() == usual
 
@@ -852,7 +856,7 @@ def test_options_that_do_not_go_together_are_told_where_they_decide(
 ):
     path = save_model(small_model(), tmp_path / "other cells.safetensors")
     choose(dock)
-    dock._form.widget("network").setCurrentText("sliding_window")
+    dock._form.widget("network").setCurrentText("Sliding window")
     dock._form.widget("encoder").setCurrentIndex(1)
     assert dock.warned
     press(dock, "Start training")
@@ -866,6 +870,57 @@ def test_options_that_do_not_go_together_are_told_where_they_decide(
     assert dock._form.widget("width").isEnabled()
 
 
+def test_another_preset_says_what_became_of_options_changed_by_hand(dock, session):
+    def preset(name: str) -> None:
+        dock._preset.setCurrentIndex(dock._preset.findData(name))
+
+    width, networks = dock._form.widget("width"), dock._form.widget("networks")
+    preset("balanced")
+    assert not dock.message, "nobody has changed anything"
+    preset("quick")
+    width.setValue(24)
+    networks.setValue(3)
+    preset("balanced")
+    assert (width.value(), networks.value()) == (32, 3)
+    assert "Width: what you had set gave way to the preset." in dock.message
+    assert "Networks averaged: kept as you have set it." in dock.message
+    networks.setValue(1)
+    preset("quick")
+    assert not dock.message
+    assert dock._form.value() == dock._from_preset()
+
+
+def test_what_is_kept_from_a_preset_and_does_not_suit_the_next_is_told(dock, session):
+    encoder = dock._form.widget("encoder")
+    encoder.setCurrentText("ResNet-18")
+    dock._preset.setCurrentIndex(dock._preset.findData("paper"))
+    assert dock.warned
+    assert encoder.currentText() == "ResNet-18"
+    dock._preset.setCurrentIndex(dock._preset.findData("quick"))
+    assert not dock.warned
+    assert dock._form.value().encoder == "resnet18"
+
+
+def test_choices_are_shown_in_words_for_the_values_that_they_stand_for(dock, session):
+    options = {field.name: field.metadata for field in fields(TrainingConfig)}
+    texts = {name: list(names) for name, names in CHOICE_NAMES.items()}
+    assert texts == {name: list(options[name]["choices"]) for name in texts}
+    boxes = [box for box in dock._form.findChildren(QComboBox) if box.objectName() != "device"]
+    raw = {box.objectName() for box in boxes if not (box.itemText(0)[0].isupper())}
+    assert raw == {"views"}, "numbers"
+    assert dock._form.widget("optimiser").currentText() == "AdamW"
+    assert dock._form.value().optimiser == "adamw"
+
+
+def test_the_score_is_told_in_the_words_of_the_predict_dock(dock, session):
+    part = session.part(Trainer)
+    part.report = TrainingReport(phase="training", step=5)
+    part.curve.add(1.0, 0.5, 0.8)
+    assert dock._times().endswith("best score 0.80, the mean of F1 and SEG")
+    part.task = "classes"
+    assert dock._times().endswith("best mean IoU 0.80")
+
+
 def test_options_that_do_nothing_cannot_be_edited(dock, session, tmp_path: Path):
     def greyed() -> set[str]:
         names = depending_options() & dock._form._rows.keys()
@@ -875,9 +930,9 @@ def test_options_that_do_nothing_cannot_be_edited(dock, session, tmp_path: Path)
     usual = {"window", "momentum", "fine_tuning", "regression_loss", *of_encoders}
     assert greyed() == usual
     network: Any = dock._form.widget("network")
-    network.setCurrentText("sliding_window")
+    network.setCurrentText("Sliding window")
     assert greyed() == (usual - {"window"}) | {"depth", "padding", "up", "skips", "encoder"}
-    network.setCurrentText("unet")
+    network.setCurrentText("U-Net")
     dock._form.widget("encoder").setCurrentIndex(1)
     own = {"padding", "up", "skips", "normalisation", "init"}
     assert greyed() == (usual - of_encoders) | own

@@ -79,7 +79,10 @@ def load_model(path: str | os.PathLike[str]) -> TrainedModel:
             state = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
             return _built(source, description, state)
     except SafetensorError as error:
-        raise FileError(f"{source} is damaged or not a napari-unet model ({error})") from error
+        raise FileError(
+            f"{source} is not a napari-unet model, or it is damaged; choose a file that "
+            f"napari-unet has saved as a model (safetensors: {error})"
+        ) from error
 
 
 def _described(model: TrainedModel) -> str:
@@ -108,7 +111,10 @@ def _plain(value: object) -> Any:
 
 def _description(path: Path, header: Mapping[str, str]) -> Mapping[str, Any]:
     if header.get("format") != FORMAT:
-        raise FileError(f"{path} holds tensors of another program, not a napari-unet model")
+        raise FileError(
+            f"{path} holds tensors of another program, not a napari-unet model; choose a file "
+            "that napari-unet has saved as a model"
+        )
     version = header.get("version", "")
     if not version.isdecimal() or int(version) > VERSION:
         raise FileError(

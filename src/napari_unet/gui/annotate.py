@@ -483,8 +483,8 @@ class AnnotateDock(Dock):
 
     def _paint(self, task: Task) -> None:
         self.session.task = task
-        self._tools.start()
         self.say(_FIRST.get(task, ""))
+        self._tools.start()
         self._show_state()
 
     def _on_values(self, targets: list[Image]) -> None:

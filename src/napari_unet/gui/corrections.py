@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Labels
 from napari.utils.notifications import show_info
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import Signal
 
 from napari_unet.gui import layers
 from napari_unet.gui.changes import Change
 from napari_unet.gui.layers import CLASSES, CORRECTED, PAINTED, PREDICTION, TASK, LayerError
 from napari_unet.gui.recovery import Autosave
+from napari_unet.gui.watching import Listener
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
     from napari_unet.gui.session import Session
@@ -28,7 +27,7 @@ _FRESH = "fresh number"  # a fact: the number that the brush was given
 _LAST = "last number"  # a fact: the highest number that a slice was kept with
 
 
-class Corrections(QObject):
+class Corrections(Listener):
     """Keeps strokes on predictions; a part of the session (``session.part(Corrections)``).
 
     No network learns from a prediction, and the next one takes its place. Who paints on it all the
@@ -47,7 +46,6 @@ class Corrections(QObject):
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self._session = session
-        self._listening = True
 
     def watch(self, prediction: Labels) -> None:
         """Notice strokes on a layer from now on."""
@@ -98,15 +96,6 @@ class Corrections(QObject):
         if safe:
             self._unmark(prediction, z)
             _call_safe(prediction, z, change.digest_after)
-
-    @contextmanager
-    def unheard(self) -> Iterator[None]:
-        """Take what is written for no stroke."""
-        self._listening = False
-        try:
-            yield
-        finally:
-            self._listening = True
 
     def settle(self, prediction: Labels, z: int, instead: Labels, known: bytes) -> None:
         """Take note that another layer has all of a slice now, and is saved instead.

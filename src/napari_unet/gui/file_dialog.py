@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog
 
-from napari_unet.gui.settings import remember, remembered
+from napari_unet.files import FileError
+from napari_unet.gui.settings import home, remember, remembered
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +22,7 @@ __all__ = [
     "FileKind",
     "ask_to_open",
     "ask_to_save",
+    "first_folder",
     "last_folder",
     "plain_name",
     "remember_folder",
@@ -42,20 +44,40 @@ class FileKind:
         What a name without one gets, with its dot.
     shown
         Which files the dialog shows, as Qt writes it; all when empty.
+    kept
+        The folder, in the plugin's own, that holds such files without anybody's choice.
     """
 
     setting: str
     ending: str
     shown: str = ""
+    kept: str = ""
 
 
-MODEL = FileKind("models/folder", ".safetensors", "U-Net model (*.safetensors)")
+MODEL = FileKind("models/folder", ".safetensors", "U-Net model (*.safetensors)", "models")
 
 
 def last_folder(kind: FileKind) -> Path:
     """Return the folder of the file that was chosen last; home when there is none any more."""
+    return _chosen_folder(kind) or Path.home()
+
+
+def first_folder(kind: FileKind) -> Path:
+    """Return where to look for a file: as `last_folder`, but first where the plugin keeps them."""
+    return _chosen_folder(kind) or _kept_folder(kind) or Path.home()
+
+
+def _chosen_folder(kind: FileKind) -> Path | None:
     folder = remembered(kind.setting, "")
-    return Path(folder) if folder and Path(folder).is_dir() else Path.home()
+    return Path(folder) if folder and Path(folder).is_dir() else None
+
+
+def _kept_folder(kind: FileKind) -> Path | None:
+    try:
+        folder = home() / kind.kept
+    except FileError:
+        return None
+    return folder if kind.kept and folder.is_dir() else None
 
 
 def remember_folder(kind: FileKind, file: str | Path) -> None:
@@ -74,7 +96,7 @@ def ask_to_open(parent: QWidget, title: str, kind: FileKind, chosen: Callable[[s
 
     Returns at once: a training goes on while the dialog is open.
     """
-    dialog = QFileDialog(parent, title, str(last_folder(kind)))
+    dialog = QFileDialog(parent, title, str(first_folder(kind)))
     dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
     _open(dialog, kind, chosen)
 

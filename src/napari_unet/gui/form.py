@@ -11,7 +11,7 @@ import types
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Union
+from typing import TYPE_CHECKING, Any, Literal, Union, cast
 
 from qtpy.QtCore import QEvent, QObject, Qt, Signal
 from qtpy.QtWidgets import (
@@ -118,17 +118,33 @@ class OptionsForm(QWidget):
         **instead
             Values of options that take the place of what the form says.
         """
-        edited = {name: row.get() for name, row in self._rows.items()}
-        return dataclasses.replace(self._value, **{**edited, **instead})
+        return dataclasses.replace(self._value, **{**self.values(), **instead})
 
-    def set_value(self, value: DataclassInstance) -> None:
-        """Show another instance of the same dataclass (a preset, a stored one)."""
+    def values(self) -> dict[str, Any]:
+        """Return what every row says, whether an instance can be made of it or not."""
+        return {name: row.get() for name, row in self._rows.items()}
+
+    def set_value(self, value: DataclassInstance, **instead: Any) -> None:
+        """Show another instance of the same dataclass (a preset, a stored one).
+
+        Parameters
+        ----------
+        value
+            The instance.
+        **instead
+            Values that rows show in place of those of `value`.
+        """
         self._value = value
         for name, row in self._rows.items():
             blocked = row.widget.blockSignals(True)
-            row.set(getattr(value, name))
+            row.set(instead.get(name, getattr(value, name)))
             row.widget.blockSignals(blocked)
         self.changed.emit()
+
+    def title(self, name: str) -> str:
+        """Return what one option is called on the screen."""
+        row = self._rows[name]
+        return row.label.text() if row.label else cast("QCheckBox", row.widget).text()
 
     def widget(self, name: str) -> QWidget:
         """Return the widget of one option."""

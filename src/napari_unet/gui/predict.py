@@ -29,8 +29,10 @@ if TYPE_CHECKING:
 __all__ = ["PredictDock"]
 
 _SCORES = {
-    "ap50": "AP50",
+    "f1_50": "F1",
     "seg": "SEG",
+    "ap50": "AP50",
+    "mean_iou": "mean IoU",
     "pixel_error": "pixel error",
     "r2": "R²",
     "mae": "mean error",
@@ -75,7 +77,11 @@ class PredictDock(Dock):
     def _build_model(self) -> None:
         self._about = words()
         self._about.setTextFormat(Qt.TextFormat.PlainText)
-        self._about.setToolTip("<qt>What the network was trained to find, and how well.</qt>")
+        self._about.setToolTip(
+            "<qt>What the network was trained to find, and how well. F1 and AP50 count the cells "
+            "that are found at IoU 0.5, SEG rates their outlines; the score of the Train dock is "
+            "the mean of F1 and SEG. Mean IoU is for classes, R² for values.</qt>"
+        )
         self.column.addWidget(self._about)
         self._load = button(
             "Load model…", "Use a model that was saved before (Ctrl+O).", self._on_load

@@ -201,8 +201,10 @@ class Autosave(QObject):
         key = layers.identity(labels)
         if not images or not layers.fits(labels, images[0]):
             return self._images.get(key)
-        facts = {"name": images[0].name, "path": layers.source_path(images[0])}
-        self._images[key] = _Image(facts, self._fingerprints.of(images[0]))
+        fingerprint = self._fingerprints.of(images[0])
+        path, look = layers.source_path(images[0]), fingerprint.look
+        facts = {"name": images[0].name, "path": path, "look": look}
+        self._images[key] = _Image(facts, fingerprint)
         return self._images[key]
 
     def _targets_of(self, labels: Labels) -> list[str] | None:
@@ -344,12 +346,21 @@ class Autosave(QObject):
         if not self._session.image_layers:
             return []
         left = [e for e in entries if e.key not in self._settled and not self._is_here(e.key)]
-        if not left:
-            return []
-        # An image is known by its pixels: files are renamed, and layers too. Those of an image that
-        # was chosen meanwhile are read when it is looked for again.
-        here = (self._here.known or None) if self._here else None
-        return [e for e in left if str(e.facts.get("image", "")).rsplit(" ", 1)[-1] == here]
+        return [e for e in left if self._is_of_the_image(e.facts)]
+
+    def _is_of_the_image(self, facts: Mapping[str, Any]) -> bool:
+        """Whether what is saved belongs to the chosen image.
+
+        An image is known by its pixels: files are renamed, and layers too. Only where these could
+        not be read, now or when it was saved, by its name and size. The pixels of an image that was
+        chosen meanwhile are read when it is looked for again.
+        """
+        here, saved = self._here, str(facts.get("image", "")).rsplit(" ", 1)[-1]
+        if here is None or not (here.known or here.failed):
+            return False
+        if here.known and saved:
+            return saved == here.known
+        return facts.get("look") == here.look and facts.get("name") == self._session.name
 
     def _taken(self, entries: Iterable[RecoveryEntry]) -> set[str]:
         """Return the keys of those that other windows of this process are at work on."""

@@ -42,6 +42,9 @@ def restore(session: Session, recovery: Recovery) -> Labels:
         session.adopt(restored)
     else:
         layers.replace_labels(session.create_annotation(), recovery.labels)
+    for other in layers.labels_layers(session.viewer, images[0]):
+        if other is not session.labels_layer:  # what is restored is seen on the image
+            layers.hide(other)
     session.task = task
     if classes:
         session.part(ClassNames).choose(classes)

@@ -239,7 +239,8 @@ class Session(QObject):
     def adopt(self, labels: Labels) -> None:
         """Take an existing Labels layer as the annotation of the chosen image.
 
-        What was said about it before (complete slices, task, classes) still holds.
+        What was said about it before (complete slices, task, classes) still holds, and so do its
+        regions where their image was removed: it may have been opened anew.
 
         Parameters
         ----------
@@ -253,7 +254,7 @@ class Session(QObject):
         """
         layers.check_labels(labels, self._images)
         self.image_changing.emit()
-        layers.link(self.viewer, labels, LABELS, self._images)
+        layers.adopt(self.viewer, labels, LABELS, self._images)
         layers.set_fact(labels, COMPLETE, layers.fact(labels, COMPLETE, []))
         self.region_layer(REGIONS)
         self.refresh()

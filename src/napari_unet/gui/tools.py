@@ -14,7 +14,7 @@ from napari_unet.gui.values import Values
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from napari.layers import Image, Labels
+    from napari.layers import Image, Labels, Layer
 
     from napari_unet.gui.session import Session
 
@@ -27,6 +27,7 @@ KEYS = {
     "toggle_complete": "Shift+C",
 }
 """The keys, as a person reads them; none is used by napari's Labels, Shapes, Image or viewer."""
+_STROKES = ("paint", "fill", "erase", "polygon")  # modes of a Labels layer
 _LEFT_OUT = "Draw around what is to be left out."
 
 
@@ -48,6 +49,8 @@ class Tools(QObject):
         super().__init__(session)
         self._session = session
         self._survey = session.part(Survey)
+        self._uncovered: set[tuple[str, str]] = set()  # images, and what was hidden over them
+        session.edited.connect(self._on_edited)
         acts: dict[str, Callable[[], None]] = {
             "new_cell": self.new_cell,
             "draw_region": self.draw_region,
@@ -89,7 +92,7 @@ class Tools(QObject):
 
     def pick_class(self, value: int) -> None:
         """Take the brush with the number of a class."""
-        self._try(lambda: self._take_brush(self._session.create_annotation(), value))
+        self._try(lambda: self._say(self._take_brush(self._session.create_annotation(), value)))
 
     def draw_region(self) -> None:
         """Take the rectangle tool for a region in which everything is painted."""
@@ -129,7 +132,7 @@ class Tools(QObject):
             layers.hide(labels)
             layers.select(session.viewer, session.image_layers[0])
         elif session.task == "classes":
-            self._take_brush(labels, 1)
+            self._say(self._take_brush(labels, 1))
         else:
             self._new_cell()
 
@@ -141,9 +144,9 @@ class Tools(QObject):
             raise LayerError("Values are not painted; choose “Single cells” to paint cells.")
         if self._session.task_is_open:
             self._session.task = "instances"
-        self._take_brush(labels, self._highest(labels) + 1)
-        self.acted.emit(
-            f"Paint cell {labels.selected_label}, then {KEYS['new_cell']} for the next."
+        uncovered = self._take_brush(labels, self._highest(labels) + 1)
+        self._say(
+            f"Paint cell {labels.selected_label}, then {KEYS['new_cell']} for the next.", uncovered
         )
 
     def _highest(self, labels: Labels) -> int:
@@ -153,10 +156,50 @@ class Tools(QObject):
         seen = layers.view_labels_slice(labels, here) if counted else layers.view_labels(labels)
         return max(self._survey.highest, int(seen.max(initial=0)))
 
-    def _take_brush(self, labels: Labels, value: int) -> None:
+    def _take_brush(self, labels: Labels, value: int) -> str:
+        """Take the brush, and return what has to be said of it."""
         layers.check_room(labels, value)
+        uncovered = self._bring_to_sight()
         layers.select(self._session.viewer, labels, "paint")
         labels.selected_label = value
+        return uncovered
+
+    def _on_edited(self, layer: Layer) -> None:
+        """Let nobody paint unseen, who has taken the brush in napari's own controls."""
+        session = self._session
+        in_hand = layer is session.labels_layer and layer is session.viewer.layers.selection.active
+        if in_hand and getattr(layer, "mode", "") in _STROKES:
+            self._say(self._bring_to_sight())
+
+    def _bring_to_sight(self) -> str:
+        """Let the image be seen that is painted on, and return in a sentence what was hidden.
+
+        Nothing is hidden twice: who shows it again wants to paint on this image and see another.
+        """
+        session = self._session
+        seen = (*session.image_layers, *session.part(Values).chosen)
+        image = seen[0]
+        pairs = {
+            (layers.identity(image), layers.identity(other)): other
+            for other in layers.covering(session.viewer, seen)
+        }
+        hidden = [other for pair, other in pairs.items() if pair not in self._uncovered]
+        if not hidden:
+            return ""
+        self._uncovered.update(pairs)
+        layers.put_away(hidden)
+        layers.show(image)
+        names = " and ".join(f"“{other.name}”" for other in hidden)
+        return (
+            f"{names} {'is' if len(hidden) == 1 else 'are'} hidden now: you paint on "
+            f"“{image.name}”. To paint on another image, choose it under “Image”."
+        )
+
+    def _say(self, *sentences: str) -> None:
+        """Tell what to do now, if anything."""
+        said = " ".join(filter(None, sentences))
+        if said:
+            self.acted.emit(said)
 
     def _set_complete(self, complete: bool) -> None:
         layers.check_slice_seen(self._session.viewer)
@@ -166,13 +209,14 @@ class Tools(QObject):
         layers.check_slice_seen(self._session.viewer)
         self._session.create_annotation()
         shapes = self._session.region_layer(role)
+        uncovered = self._bring_to_sight()
         mode = "add_rectangle" if role == layers.REGIONS else "add_polygon_lasso"
         layers.select(self._session.viewer, shapes, mode)
         values = self._session.task == "regression"
         inside = "only values inside count" if values else "inside it every cell must be painted"
         what = f"Drag a rectangle; {inside}." if role == layers.REGIONS else _LEFT_OUT
         brush = "" if values else f" {KEYS['new_cell']} goes back to the brush."
-        self.acted.emit(f"{what}{brush}")
+        self._say(f"{what}{brush}", uncovered)
 
 
 def _bind(viewer: Any, key: str, act: Callable[[], None]) -> None:

@@ -17,10 +17,25 @@ if TYPE_CHECKING:
 
     from napari_unet.gui.session import Session
 
-__all__ = ["Watch"]
+__all__ = ["Listener", "Watch"]
 
 
-class Watch(QObject):
+class Listener(QObject):
+    """Hears of changes that others make, and can be told not to while we make some ourselves."""
+
+    _listening = True
+
+    @contextmanager
+    def unheard(self) -> Iterator[None]:
+        """Take what happens to layers meanwhile for no change by a person."""
+        self._listening = False
+        try:
+            yield
+        finally:
+            self._listening = True
+
+
+class Watch(Listener):
     """Listens to the layers that it is told to follow; a part of the session.
 
     Attributes
@@ -39,16 +54,6 @@ class Watch(QObject):
         self._session = session
         self._followed: list[Layer] = []
         self._seen_at: dict[str, tuple[Any, ...]] = {}
-        self._listening = True
-
-    @contextmanager
-    def unheard(self) -> Iterator[None]:
-        """Take what is drawn anew for no change: layers are only moved."""
-        self._listening = False
-        try:
-            yield
-        finally:
-            self._listening = True
 
     def follow(self, now: Sequence[Layer]) -> None:
         """Listen to these Image, Labels and Shapes layers from now on, and to no others."""

@@ -38,6 +38,7 @@ __all__ = [
     "belonging",
     "channels_of",
     "companion",
+    "covering",
     "find",
     "find_all",
     "find_image",
@@ -54,6 +55,8 @@ __all__ = [
     "usable",
     "value_layers",
 ]
+
+_OPAQUE = ("opaque", "translucent", "translucent_no_depth")  # napari's ways to blend a layer
 
 
 def unwrap(viewer: Any) -> ViewerModel:
@@ -212,6 +215,35 @@ def all_labels(viewer: ViewerModel) -> list[Labels]:
         for layer in reversed(viewer.layers)
         if isinstance(layer, Labels) and not layer.multiscale and layer.ndim in (2, 3)
     ]
+
+
+def covering(viewer: ViewerModel, images: Sequence[Image]) -> list[Image]:
+    """List the Image layers that are seen in place of the first of `images`.
+
+    They are opaque and lie over its middle; where it is not shown itself, it need not be above it.
+    None of `images`, and none of our results, is among them.
+    """
+    if viewer.canvas.grid.enabled or images[0] not in viewer.layers:
+        return []
+    lowest = viewer.layers.index(images[0]) if images[0].visible else 0
+    return [
+        layer
+        for layer in viewer.layers[lowest:]
+        if isinstance(layer, Image)
+        and layer not in images
+        and annotation_role(layer) is None
+        and layer.visible
+        and layer.opacity == 1
+        and layer.blending in _OPAQUE
+        and _lies_over(layer, images[0])
+    ]
+
+
+def _lies_over(layer: Image, image: Image) -> bool:
+    """Tell whether a layer lies over the middle of an image, as far as it reaches in Y and X."""
+    middle = image.extent.world[:, -2:].mean(axis=0)
+    low, high = layer.extent.world[:, -2:]
+    return bool((low <= middle).all() and (middle <= high).all())
 
 
 def value_layers(viewer: ViewerModel) -> list[Image]:

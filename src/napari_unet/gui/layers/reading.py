@@ -10,12 +10,15 @@ import hashlib
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 from weakref import WeakKeyDictionary, ref
 
 import numpy as np
 from napari.layers import Image, Labels, Layer, Shapes
 
+from napari_unet.files import FileError
+from napari_unet.files.errors import reading
 from napari_unet.gui.marks import Outline
 
 if TYPE_CHECKING:
@@ -312,6 +315,21 @@ class Fingerprint:
         self._shape, self._kind = volume_shape(image), (image.rgb, str(image.dtype))
         self._unread: tuple[Any, bool] | None = (image.data, image.ndim == 3)
         self._known = ""
+        self._failed = False
+
+    @property
+    def look(self) -> str:
+        """What is known of the image without its pixels: size and kind of numbers, in one word."""
+        return hashlib.sha256(self._kept).hexdigest()[:16]
+
+    @property
+    def failed(self) -> bool:
+        """Whether the pixels could not be read when they were asked for last."""
+        return self._failed
+
+    @property
+    def _kept(self) -> bytes:
+        return repr((self._shape, *self._kind)).encode()
 
     @property
     def known(self) -> str:
@@ -319,19 +337,21 @@ class Fingerprint:
         return self._known
 
     def read(self) -> str:
-        """Return the fingerprint.
+        """Return the fingerprint, empty where the pixels cannot be read now.
 
         Only every eighth row and column of the first and the middle slice are read, once.
         """
         unread = self._unread  # another thread may come first
         if unread is not None:
-            self._known = self._read(*unread)
-            self._unread = None
+            with suppress(FileError), reading(Path("the image"), "an image"):
+                self._known = self._read(*unread)
+                self._unread = None
+            self._failed = self._unread is not None
         return self._known
 
     def _read(self, data: Any, stacked: bool) -> str:
         z, (rgb, _) = self._shape[0], self._kind
-        digest = hashlib.sha256(repr((self._shape, *self._kind)).encode())
+        digest = hashlib.sha256(self._kept)
         some = (slice(None, None, 8), slice(None, None, 8))
         for at in sorted({0, z // 2}):
             # In one step, so that an array on disk or yet to be computed gives no more than these.

@@ -10,8 +10,8 @@ from napari.layers import Image, Labels, Layer, Shapes
 from napari.utils.transforms import CompositeAffine
 
 from napari_unet.gui.changes import Change
-from napari_unet.gui.layers.finding import belonging, find
-from napari_unet.gui.layers.reading import Placed, view_labels_slice, volume_shape
+from napari_unet.gui.layers.finding import belonging, companion, find, linked_images
+from napari_unet.gui.layers.reading import Placed, outlines, view_labels_slice, volume_shape
 from napari_unet.gui.layers.tags import (
     CLASSES,
     CORRECTED,
@@ -20,7 +20,9 @@ from napari_unet.gui.layers.tags import (
     TASK,
     assign,
     fact,
+    link,
     role_of,
+    set_aside,
     set_fact,
 )
 
@@ -38,6 +40,7 @@ __all__ = [
     "add_labels",
     "add_outlines",
     "add_regions",
+    "adopt",
     "bring_back",
     "fill_slice",
     "follow",
@@ -218,6 +221,29 @@ def add_outlines(regions: Shapes, outlines: Iterable[Outline], like: Placed) -> 
         world = [like.data_to_world(p) for p in points]
         corners = np.array([regions.world_to_data(p) for p in world])
         regions.add_polygons([corners])
+
+
+def adopt(viewer: ViewerModel, labels: Labels, role: str, images: Sequence[Image]) -> None:
+    """Let `labels` play `role` for these channels, as `link`, with the regions drawn for them.
+
+    Regions come along where their image was removed, as when it was opened anew; those that were
+    drawn on the new one meanwhile are added to them. The image that is still there keeps its own.
+    """
+    alone = not linked_images(viewer, labels)
+    drawn = {kind: companion(viewer, labels, kind) for kind in (REGIONS, IGNORED)}
+    link(viewer, labels, role, images)
+    for kind, regions in drawn.items():
+        if regions is not None and alone:
+            _take_regions(viewer, regions, kind, images)
+
+
+def _take_regions(viewer: ViewerModel, regions: Shapes, role: str, images: Sequence[Image]) -> None:
+    meanwhile = find(viewer, role, images)
+    assign(regions, role, images)
+    if isinstance(meanwhile, Shapes):
+        add_outlines(regions, outlines(meanwhile, images[0]), images[0])
+        set_aside(meanwhile)
+        viewer.layers.remove(meanwhile)
 
 
 def _line_width(like: Placed) -> float:
