@@ -20,7 +20,8 @@ def option(default: Any, tooltip: str, **limits: Any) -> Any:
     tooltip
         One or two sentences for somebody who has not read the paper.
     **limits
-        What a form needs besides: ``title``, ``min``, ``max``, ``step``, ``choices``, ``unit``,
+        What a form needs besides: ``title``, ``min``, ``max``, ``step``, ``choices`` (values, or
+        a mapping from each to the words for it), ``unit``,
         ``none`` (the words for None), ``files`` (the text may be a file's path: which files, as
         ``words (*.ending)``), ``advanced`` (hidden until asked for).
 

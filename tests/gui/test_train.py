@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import time
 import weakref
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +17,6 @@ from qtpy.QtWidgets import QComboBox
 from napari_unet.files import load_model, save_model
 from napari_unet.gui import trainer
 from napari_unet.gui.border import Border
-from napari_unet.gui.choice_names import CHOICE_NAMES
 from napari_unet.gui.class_names import ClassNames, given_names
 from napari_unet.gui.layers import ImageStack
 from napari_unet.gui.teaching import other_annotations
@@ -902,9 +901,6 @@ def test_what_is_kept_from_a_preset_and_does_not_suit_the_next_is_told(dock, ses
 
 
 def test_choices_are_shown_in_words_for_the_values_that_they_stand_for(dock, session):
-    options = {field.name: field.metadata for field in fields(TrainingConfig)}
-    texts = {name: list(names) for name, names in CHOICE_NAMES.items()}
-    assert texts == {name: list(options[name]["choices"]) for name in texts}
     boxes = [box for box in dock._form.findChildren(QComboBox) if box.objectName() != "device"]
     raw = {box.objectName() for box in boxes if not (box.itemText(0)[0].isupper())}
     assert raw == {"views"}, "numbers"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from typing import Literal, get_args, get_origin, get_type_hints
 
 import pytest
 
@@ -99,3 +100,12 @@ def test_whole_numbers_are_asked_for_where_they_are_needed():
     with pytest.raises(ValueError, match=r"width is 4\.0; it must be a whole number"):
         TrainingConfig.from_preset("quick", width=4.0)
     assert TrainingConfig.from_preset("quick", minutes=4).minutes == 4
+
+
+def test_the_choices_of_an_option_are_all_that_its_type_allows():
+    hints = get_type_hints(TrainingConfig)
+    options = dataclasses.fields(TrainingConfig)
+    literals = {f.name: f for f in options if get_origin(hints[f.name]) is Literal}
+    assert len(literals) >= 8
+    for name, field in literals.items():
+        assert tuple(field.metadata["choices"]) == get_args(hints[name]), name

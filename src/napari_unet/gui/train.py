@@ -11,7 +11,6 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QCheckBox, QProgressBar
 
 from napari_unet.gui.border import Border
-from napari_unet.gui.choice_names import CHOICE_NAMES
 from napari_unet.gui.dock import Dock, add_field, button, combo, fields, row, words
 from napari_unet.gui.file_dialog import MODEL, ask_to_save, plain_name
 from napari_unet.gui.form import OptionsForm
@@ -122,7 +121,7 @@ class TrainDock(Dock):
             self._from_preset(),
             names=[*_FIRST, *others],
             plain=_FIRST,
-            choices={**CHOICE_NAMES, "device": names},
+            choices={"device": names},
         )
         return form
 

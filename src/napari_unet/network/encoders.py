@@ -40,6 +40,8 @@ class Encoder:
 
     Parameters
     ----------
+    title : str
+        As a person reads it.
     weights : str
         Which of timm's weights learnt on ImageNet are meant.
     reach : tuple of int
@@ -49,25 +51,26 @@ class Encoder:
         but that it is above decides anything.
     """
 
+    title: str
     weights: str
     reach: tuple[int, int, int, int, int]
 
 
 ENCODERS: Mapping[str, Encoder] = MappingProxyType(
     {
-        "resnet18": Encoder("tv_in1k", (7, 31, 71, 151, 311)),
-        "resnet34": Encoder("tv_in1k", (7, 39, 111, 319, 543)),
-        "resnet50": Encoder("tv_in1k", (7, 27, 67, 179, 307)),
-        "resnet101": Encoder("tv_in1k", (7, 27, 67, 451, 579)),
-        "resnext50_32x4d": Encoder("tv_in1k", (7, 27, 67, 179, 307)),
-        "efficientnet_lite0": Encoder("ra_in1k", (7, 19, 55, 215, 519)),
-        "efficientnet_b0": Encoder("ra_in1k", (7, 19, 55, 215, 519)),
-        "efficientnet_b1": Encoder("ft_in1k", (9, 25, 77, 285, 685)),
-        "efficientnet_b2": Encoder("ra_in1k", (9, 25, 77, 285, 685)),
-        "efficientnet_b3": Encoder("ra2_in1k", (9, 25, 77, 333, 797)),
-        "densenet121": Encoder("tv_in1k", (7, 39, 147, 555, 1115)),
-        "densenet169": Encoder("tv_in1k", (7, 39, 147, 683, 1755)),
-        "densenet201": Encoder("tv_in1k", (7, 39, 147, 939, 2011)),
+        "resnet18": Encoder("ResNet-18", "tv_in1k", (7, 31, 71, 151, 311)),
+        "resnet34": Encoder("ResNet-34", "tv_in1k", (7, 39, 111, 319, 543)),
+        "resnet50": Encoder("ResNet-50", "tv_in1k", (7, 27, 67, 179, 307)),
+        "resnet101": Encoder("ResNet-101", "tv_in1k", (7, 27, 67, 451, 579)),
+        "resnext50_32x4d": Encoder("ResNeXt-50 (32×4d)", "tv_in1k", (7, 27, 67, 179, 307)),
+        "efficientnet_lite0": Encoder("EfficientNet-Lite0", "ra_in1k", (7, 19, 55, 215, 519)),
+        "efficientnet_b0": Encoder("EfficientNet-B0", "ra_in1k", (7, 19, 55, 215, 519)),
+        "efficientnet_b1": Encoder("EfficientNet-B1", "ft_in1k", (9, 25, 77, 285, 685)),
+        "efficientnet_b2": Encoder("EfficientNet-B2", "ra_in1k", (9, 25, 77, 285, 685)),
+        "efficientnet_b3": Encoder("EfficientNet-B3", "ra2_in1k", (9, 25, 77, 333, 797)),
+        "densenet121": Encoder("DenseNet-121", "tv_in1k", (7, 39, 147, 555, 1115)),
+        "densenet169": Encoder("DenseNet-169", "tv_in1k", (7, 39, 147, 683, 1755)),
+        "densenet201": Encoder("DenseNet-201", "tv_in1k", (7, 39, 147, 939, 2011)),
     }
 )
 """The encoders to choose from, by timm's names, small ones of each family first."""

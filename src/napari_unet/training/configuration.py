@@ -11,10 +11,12 @@ from napari_unet.augmentation import AugmentationConfig
 from napari_unet.network.building import geometry_of
 from napari_unet.network.encoders import ENCODERS
 from napari_unet.network.ensemble import MOST_MEMBERS
-from napari_unet.network.geometry import Padding, UpConvolution
-from napari_unet.network.initialisation import Initialisation
-from napari_unet.network.normalisation import Normalisation
-from napari_unet.network.unet import Skips
+
+# Forms and limits read the types of the options when the program runs.
+from napari_unet.network.geometry import Padding, UpConvolution  # noqa: TC001
+from napari_unet.network.initialisation import Initialisation  # noqa: TC001
+from napari_unet.network.normalisation import Normalisation  # noqa: TC001
+from napari_unet.network.unet import Skips  # noqa: TC001
 from napari_unet.options import check_limits, option
 
 if TYPE_CHECKING:
@@ -104,7 +106,7 @@ class TrainingConfig:
         "The U-Net, or what it replaced (2012): a classifier that is shown one window per pixel. "
         "It has no depth, padding, up-convolution and skips, and predicts slowly.",
         title="Network",
-        choices=("unet", "sliding_window"),
+        choices={"unet": "U-Net", "sliding_window": "Sliding window"},
         advanced=True,
     )
     window: int = option(
@@ -141,14 +143,14 @@ class TrainingConfig:
         "same",
         "Valid (2015) loses a border that overlapping tiles make up for; same keeps the size.",
         title="Padding",
-        choices=get_args(Padding),
+        choices={"valid": "Valid", "same": "Same"},
         advanced=True,
     )
     up: UpConvolution = option(
         "transposed",
         "Transposed convolution (the authors' release) or upsampling and convolution.",
         title="Up-convolution",
-        choices=get_args(UpConvolution),
+        choices={"transposed": "Transposed", "upsample": "Upsampling"},
         advanced=True,
     )
     skips: Skips = option(
@@ -156,7 +158,7 @@ class TrainingConfig:
         "How fine detail comes back: as further channels (2015), added (FCN), or not at all, "
         "to see what the skip connections do.",
         title="Skip connections",
-        choices=get_args(Skips),
+        choices={"concat": "Concatenated", "add": "Added", "none": "None"},
         advanced=True,
     )
     normalisation: Normalisation = option(
@@ -164,7 +166,7 @@ class TrainingConfig:
         "Batch normalisation makes training faster; the paper has none. With group or instance "
         "normalisation the result depends on the tile size.",
         title="Normalisation",
-        choices=get_args(Normalisation),
+        choices={"none": "None", "batch": "Batch", "group": "Group", "instance": "Instance"},
         advanced=True,
     )
     dropout: float = option(
@@ -181,7 +183,7 @@ class TrainingConfig:
         "How the weights are drawn: He (2015) keeps signals alive through many ReLU layers, "
         "Xavier lets them fade.",
         title="Initial weights",
-        choices=get_args(Initialisation),
+        choices={"he": "He", "xavier": "Xavier"},
         advanced=True,
     )
     encoder: str | None = option(
@@ -189,8 +191,7 @@ class TrainingConfig:
         "The contracting path: that of the U-Net, or a network known from photographs. It has its "
         "own layers and upsampling, and of the options above it takes depth, width and dropout.",
         title="Encoder",
-        choices=(None, *ENCODERS),
-        none="U-Net",
+        choices={None: "U-Net", **{name: encoder.title for name, encoder in ENCODERS.items()}},
         advanced=True,
     )
     encoder_weights: str | None = option(
@@ -234,7 +235,7 @@ class TrainingConfig:
         "adamw",
         "AdamW with a one-cycle schedule, or the paper's SGD at a constant rate.",
         title="Optimiser",
-        choices=("adamw", "sgd"),
+        choices={"adamw": "AdamW", "sgd": "SGD"},
         advanced=True,
     )
     learning_rate: float = option(
@@ -273,7 +274,7 @@ class TrainingConfig:
         "mean",
         "Average the weighted cross-entropy over the annotated pixels, or sum it (2015).",
         title="Energy",
-        choices=("mean", "sum"),
+        choices={"mean": "Mean", "sum": "Sum"},
         advanced=True,
     )
     regression_loss: Literal["mse", "mae"] = option(
@@ -281,7 +282,7 @@ class TrainingConfig:
         "Error of a regression's values: squares (mse), which large errors dominate, or absolute "
         "differences (mae), which forgive outliers.",
         title="Regression loss",
-        choices=("mse", "mae"),
+        choices={"mse": "Squares (MSE)", "mae": "Absolute (MAE)"},
         advanced=True,
     )
     views: int = option(
