@@ -259,6 +259,34 @@ def test_several_pictures_in_one_file_are_refused(tmp_path: Path) -> None:
         read_image(tmp_path / "a.ome.tif")
 
 
+@pytest.mark.parametrize("others", [[(6, 7)], [(8, 9), (6, 7)], [(6, 7), (5, 4), (6, 7)]])
+def test_pages_of_other_sizes_are_refused(tmp_path: Path, others: list[tuple[int, int]]) -> None:
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        for shape in [(8, 9), *others]:
+            file.write(numbers(*shape), metadata=None)
+    with pytest.raises(FileError, match=r"pictures, of the shape \(.*6, 7\)"):
+        read_image(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("subifds", [0, 2])
+def test_smaller_copies_of_a_picture_are_no_pictures(tmp_path: Path, subifds: int) -> None:
+    data = numbers(64, 64)
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        file.write(data, subifds=subifds, metadata=None)
+        for step in (2, 4):
+            file.write(data[::step, ::step], subfiletype=1, metadata=None)
+        file.write(data[::7, ::9], subfiletype=1, metadata=None)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif").data[0, 0], data)
+
+
+def test_the_photograph_of_a_whole_slide_is_no_picture(tmp_path: Path) -> None:
+    data = numbers(64, 64)
+    with tifffile.TiffWriter(tmp_path / "a.ome.tif") as file:
+        file.write(data, metadata={"Name": "slide 7"})
+        file.write(numbers(20, 30), metadata={"Name": "macro image"})
+    np.testing.assert_array_equal(read_image(tmp_path / "a.ome.tif").data[0, 0], data)
+
+
 @pytest.mark.parametrize("name", ["none.tif", "none.png", "none.zarr", "none.jpg"])
 def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
     with pytest.raises(FileError, match=rf"{name} cannot be read: there is no such file"):

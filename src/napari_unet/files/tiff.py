@@ -47,6 +47,8 @@ _DOTS_PER_INCH = (72, 75, 96, 100, 150, 200, 300, 400, 600, 1200, 2400)
 # ImageJ opens no BigTIFF and keeps calibration only for these types.
 _IMAGEJ_TYPES = ("uint8", "uint16", "float32")
 _IMAGEJ_BYTES = 2**32 - 2**25
+# What scanners of slides put into a file beside the picture, by the names of its parts.
+_BESIDE = ("label", "macro", "overview", "thumbnail")
 
 
 def read_tiff(path: Path) -> StoredArray:
@@ -55,7 +57,7 @@ def read_tiff(path: Path) -> StoredArray:
     Raises
     ------
     FileError
-        If the file is damaged, no TIFF, part of a set, or holds several pictures of one size.
+        If the file is damaged, no TIFF, part of a set, or holds several pictures.
     """
     with reading(path, "a TIFF image"), _complaints(path), tifffile.TiffFile(path) as file:
         if _one_of_several(file):
@@ -64,10 +66,11 @@ def read_tiff(path: Path) -> StoredArray:
                 "open it in Fiji and save each picture as a file of its own"
             )
         series = file.series[0]
-        same = [other for other in file.series if other.shape == series.shape]
-        if len(same) > 1:
+        pictures = [other for other in file.series if other is series or not _beside(other)]
+        if len(pictures) > 1:
+            shapes = ", ".join(dict.fromkeys(str(picture.shape) for picture in pictures))
             raise FileError(
-                f"{path} holds {len(same)} pictures of the shape {series.shape}; save each as a "
+                f"{path} holds {len(pictures)} pictures, of the shape {shapes}; save each as a "
                 "file of its own"
             )
         page = series.keyframe
@@ -116,6 +119,12 @@ def _one_of_several(file: tifffile.TiffFile) -> bool:
         named = {e.get("FileName") for e in tree if e.tag.rpartition("}")[2] == "UUID"}
         return len(named - {None}) > 1
     return any(series.is_multifile for series in file.series)
+
+
+def _beside(series: tifffile.TiffPageSeries) -> bool:
+    """Tell a smaller copy of the picture, or a photograph of the whole slide, from a picture."""
+    name = series.name.lower()
+    return bool(series.keyframe.is_reduced) or any(word in name for word in _BESIDE)
 
 
 def _axes(axes: str, shape: tuple[int, ...], page: Any) -> str:
