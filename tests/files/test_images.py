@@ -149,6 +149,48 @@ def test_a_size_that_no_microscope_has_is_unknown(tmp_path: Path, size: str) -> 
     assert read_image(path).pixel_size is None
 
 
+@pytest.mark.parametrize("kind", ["ome", "imagej", "centimetre", "zarr"])
+@pytest.mark.parametrize(("height", "width"), [(1.0, 0.5), (0.5, 1.0), (0.51, 0.5)])
+def test_pixels_that_are_not_square_have_no_size_and_it_is_told(
+    tmp_path: Path, kind: str, height: float, width: float
+) -> None:
+    path = tmp_path / ("a.zarr" if kind == "zarr" else "a.tif")
+    _write_with_sides(path, kind, height, width)
+    image = read_image(path)
+    if (height, width) == (0.51, 0.5):
+        assert image.pixel_size == pytest.approx(width, rel=1e-4)
+        assert image.note == ""
+    else:
+        assert image.pixel_size is None
+        assert f"Pixels {width:.3g} µm wide and {height:.3g} µm high" in image.note
+
+
+def _write_with_sides(path: Path, kind: str, height: float, width: float) -> None:
+    if kind == "zarr":
+        write_ome_zarr(path, numbers(8, 9), "YX", name="a", pixel_size=1.0)
+        group = zarr.open_group(path, mode="r+")
+        scale = {"type": "scale", "scale": [height, width]}
+        multiscale = dict(group.attrs["multiscales"][0])
+        group.attrs["multiscales"] = [{**multiscale, "coordinateTransformations": [scale]}]
+        return
+    options: dict[str, Any] = {
+        "ome": {
+            "ome": True,
+            "metadata": {"axes": "YX", "PhysicalSizeX": width, "PhysicalSizeY": height},
+        },
+        "imagej": {
+            "imagej": True,
+            "resolution": (1 / width, 1 / height),
+            "metadata": {"unit": "um"},
+        },
+        "centimetre": {
+            "resolution": (1e4 / width, 1e4 / height),
+            "resolutionunit": "CENTIMETER",
+        },
+    }
+    tifffile.imwrite(path, numbers(8, 9), **options[kind])
+
+
 def test_a_palette_png_holds_labels_by_number_and_an_image_by_colour(tmp_path: Path) -> None:
     labels = numbers(8, 9, dtype=np.uint8) % 4
     picture = Image.fromarray(labels)

@@ -78,7 +78,8 @@ def read_tiff(path: Path) -> StoredArray:
         if series.kind == "shaped" and axes.startswith("S"):
             # tifffile takes three or four planes of unnamed axes for colours, five for slices.
             axes = axes.replace("S", "Q")
-        return StoredArray(series.asarray(), axes, believable(_pixel_size(file, page)))
+        sides = (_pixel_side(axis, file, page) for axis in "YX")
+        return StoredArray(series.asarray(), axes, *believable(*sides))
 
 
 def write_tiff(
@@ -147,11 +148,14 @@ def _axes(axes: str, shape: tuple[int, ...], page: Any) -> str:
     return "Q" * (len(shape) - 2) + "YX"
 
 
-def _pixel_size(file: tifffile.TiffFile, page: Any) -> float | None:
-    """Read micrometres per pixel; dots per inch are ignored, programs write 72 for no reason."""
+def _pixel_side(axis: str, file: tifffile.TiffFile, page: Any) -> float | None:
+    """Read micrometres per pixel in X or Y.
+
+    Dots per inch are ignored, programs write 72 for no reason.
+    """
     if file.ome_metadata:
-        return _ome_pixel_size(file.ome_metadata)
-    resolution = page.tags.get("XResolution")
+        return _ome_pixel_side(axis, file.ome_metadata)
+    resolution = page.tags.get(f"{axis}Resolution")
     if resolution is None or not all(resolution.value):
         return None
     step = float(resolution.value[1] / resolution.value[0])
@@ -169,11 +173,11 @@ def _of_a_printer(per_centimetre: float) -> bool:
     return any(abs(per_centimetre * 2.54 / dots - 1) < 0.002 for dots in _DOTS_PER_INCH)
 
 
-def _ome_pixel_size(xml: str) -> float | None:
+def _ome_pixel_side(axis: str, xml: str) -> float | None:
     for element in ElementTree.fromstring(xml).iter():
         if element.tag.rpartition("}")[2] == "Pixels":
-            size = element.get("PhysicalSizeX")
-            factor = MICROMETRES.get(element.get("PhysicalSizeXUnit", "µm").lower())
+            size = element.get(f"PhysicalSize{axis}")
+            factor = MICROMETRES.get(element.get(f"PhysicalSize{axis}Unit", "µm").lower())
             return float(size) * factor if size and factor else None
     return None
 
