@@ -9,12 +9,11 @@ from skimage.draw import disk
 from napari_unet.annotations import separate
 from napari_unet.prediction import (
     InstanceOptions,
-    PredictionError,
     free_number,
     instances,
     number_uniquely,
 )
-from napari_unet.prediction.instances import stored_options
+from tests.prediction.models import brightness_model
 
 
 def _probabilities(mask):
@@ -99,11 +98,20 @@ def test_all_channels_but_the_background_are_cell_in_any_order():
         assert instances(probabilities, options=options).max() == 3
 
 
-def test_options_of_a_model_that_are_unknown_are_refused_in_a_sentence():
-    with pytest.raises(PredictionError, match="not understood"):
-        stored_options({"threshold": 0.5, "newer": 1})
-    with pytest.raises(PredictionError, match="not understood"):
-        stored_options({"threshold": 7.0})
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"newer": 1}, "'newer'; a newer napari-unet may know it"),
+        ({"threshold": 7.0}, "threshold is 7.0; it must lie between"),
+        ({"core": "high"}, "core is 'high'; it must be a number, 0 or more"),
+        ({"split": -1.0}, "split is -1.0; it must be a number, 0 or more"),
+        ({"sure": float("nan")}, "sure is nan; it must be a number"),
+        ({"grow": 1.5}, "grow is 1.5; it must be a whole number"),
+    ],
+)
+def test_no_model_has_options_that_are_unknown_or_impossible(wrong, sentence):
+    with pytest.raises(ValueError, match=f"cells are cut is not understood: .*{sentence}"):
+        brightness_model(instances=wrong)
 
 
 def test_splitting_a_disc_changes_nothing():

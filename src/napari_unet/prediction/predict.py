@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_unet.annotations import to_stack
-from napari_unet.network import TrainedModel, choose_device
+from napari_unet.network import InstanceOptions, TrainedModel, choose_device
 from napari_unet.prediction.errors import PredictionError
-from napari_unet.prediction.instances import InstanceOptions, instances, stored_options
+from napari_unet.prediction.instances import instances
 from napari_unet.prediction.memory import out_of_memory, told_when_full
 from napari_unet.prediction.normalisation import IntensityRange, SliceStack, measure_range
 from napari_unet.prediction.pixel_size import at_pixel_size, rescaling
@@ -353,7 +353,7 @@ def labels_from(
         )
     if model.task == "instances":
         own = at_pixel_size(model, pixel_size).instances
-        return instances(probabilities, options=options or stored_options(own))
+        return instances(probabilities, options=options or InstanceOptions(**own))
     values = np.array([label.value for label in model.classes], dtype=np.int32)
     result: NDArray[np.int32] = values[np.argmax(probabilities, axis=0)]
     return result
