@@ -92,6 +92,16 @@ def test_another_volume_in_its_place_is_refused(stack, tmp_path):
         next(predict_volume(model, stack[0], tmp_path / "other.zarr"))
 
 
+def test_another_stack_of_the_same_intensities_is_no_continuation(stack, tmp_path):
+    path = tmp_path / "labels.zarr"
+    model = lively_model(depth=2, seed=4)
+    reports = predict_volume(model, stack, path)
+    next(reports)
+    reports.close()
+    with pytest.raises(PredictionError, match="another volume"):
+        next(predict_volume(model, stack[:, :, ::-1], path))
+
+
 def test_values_are_no_labels_and_nothing_is_written(stack, tmp_path):
     with pytest.raises(PredictionError, match="values, not labels"):
         next(predict_volume(lively_model(task="regression"), stack, tmp_path / "labels.zarr"))
