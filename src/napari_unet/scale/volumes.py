@@ -200,7 +200,7 @@ def _fingerprint(model: TrainedModel, ranged: IntensityRange, sample: _Sample) -
 
 def _open(path: Path, shape: tuple[int, ...], fingerprint: str) -> zarr.Array[Any]:
     """Open an unfinished volume of this shape, model and stack, or make a new one."""
-    if not path.exists():
+    if _never_begun(path):
         return zarr.create_array(
             path,
             shape=shape,
@@ -217,3 +217,10 @@ def _open(path: Path, shape: tuple[int, ...], fingerprint: str) -> zarr.Array[An
             f"{path} holds another volume, or the labels of another model; choose another place"
         )
     return found
+
+
+def _never_begun(path: Path) -> bool:
+    """Tell whether nothing is there, or what an end before zarr's first file leaves."""
+    return not path.exists() or (
+        path.is_dir() and all(each.suffix == ".partial" for each in path.iterdir())
+    )
