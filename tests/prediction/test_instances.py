@@ -9,8 +9,10 @@ from skimage.draw import disk
 from napari_unet.annotations import separate
 from napari_unet.prediction import (
     InstanceOptions,
+    PredictionError,
     free_number,
     instances,
+    number_on,
     number_uniquely,
 )
 from tests.prediction.models import brightness_model
@@ -191,3 +193,12 @@ def test_numbers_are_unique_in_a_stack():
     assert stack.dtype == np.int32
     assert stack[0].tolist() == [[0, 1], [2, 2]]
     assert stack[2].tolist() == [[0, 3], [4, 4]]
+
+
+def test_numbers_go_on_as_far_as_labels_can_and_never_begin_again():
+    most = 2**31 - 1
+    labels = np.array([[0, 1], [2, 2]], np.int32)
+    numbered, last = number_on(labels, most - 2)
+    assert (numbered.max(), last) == (most, most)
+    with pytest.raises(PredictionError, match=f"number {most + 1}, and labels end at {most}"):
+        number_on(labels, most - 1)

@@ -11,6 +11,7 @@ from skimage.morphology import h_maxima
 from skimage.segmentation import expand_labels, watershed
 
 from napari_unet.network import InstanceOptions
+from napari_unet.prediction.errors import PredictionError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -176,7 +177,19 @@ def _renumber(labels: NDArray[np.integer]) -> NDArray[np.int32]:
 
 
 def number_on(labels: NDArray[np.integer], last: int) -> tuple[NDArray[np.int32], int]:
-    """Return cells with numbers that follow the `last` of other slices, and the new last one."""
+    """Return cells with numbers that follow the `last` of other slices, and the new last one.
+
+    Raises
+    ------
+    PredictionError
+        If a number would be larger than an int32 array holds.
+    """
+    highest, most = last + int(labels.max(initial=0)), np.iinfo(np.int32).max
+    if highest > most:
+        raise PredictionError(
+            f"a cell would get the number {highest}, and labels end at {most}; number this stack "
+            "anew, or predict it in parts"
+        )
     numbered = np.where(labels > 0, labels + last, 0).astype(np.int32)
     return numbered, max(last, int(numbered.max(initial=0)))
 
