@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pytest
 
 from napari_unet import demo
+from napari_unet.files import read_image
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,6 +45,14 @@ def test_the_picture_shows_image_truth_and_prediction() -> None:
     below = slice(full.shape[0] - height, None)
     assert np.array_equal(full[below, panels[0]], empty[below, panels[0]])
     assert not np.array_equal(full[below, panels[1]], empty[below, panels[1]])
+
+
+def test_the_files_of_the_demo_tell_the_size_of_their_pixels(tmp_path: Path) -> None:
+    demo.write_inputs(tmp_path)
+    files = sorted(tmp_path.glob("*/*/*.tif"))
+    assert len(files) == 4
+    sizes = [read_image(path).pixel_size for path in files]
+    assert sizes == pytest.approx([demo.PIXEL_SIZE] * 4, rel=1e-4)
 
 
 def test_only_a_folder_of_its_own_is_written_to(tmp_path: Path) -> None:

@@ -9,13 +9,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-import tifffile
-import zarr
 
 import napari_unet
-from napari_unet.samples import draw_touching_cells
 from napari_unet.training import TrainingConfig
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -50,16 +46,6 @@ def test_python_examples_import_names_that_exist(page: Path) -> None:
 def test_the_examples_from_python_run_one_after_the_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for folder in ("images", "labels"):
-        (tmp_path / folder).mkdir()
-    for seed, name in enumerate(("cells1", "cells2", "cells3", "others1")):
-        image, labels = draw_touching_cells((64, 64), 6, seed)
-        tifffile.imwrite(tmp_path / "images" / f"{name}.tif", image)
-        tifffile.imwrite(tmp_path / "labels" / f"{name}.tif", labels.astype(np.uint16))
-    stack, _ = draw_touching_cells((2, 64, 64), 6, 0)
-    tifffile.imwrite(tmp_path / "stack.tif", stack)
-    zarr.create_array(tmp_path / "volume.zarr", data=stack[:, np.newaxis])
-
     usual = TrainingConfig.from_preset
     small = {"steps": 2, "width": 2, "depth": 2, "patch": 32, "batch": 1, "device": "cpu"}
 

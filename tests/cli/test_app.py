@@ -32,6 +32,9 @@ def test_help_names_every_option_with_its_meaning(
     for name, meaning in meanings.items():
         assert " " in meaning, name
         assert "{" not in meaning
+    switches = [row for row in rows if row[0] in ("--debug", "--overwrite", "--json", "--help")]
+    assert len(switches) >= 2
+    assert not [row for row in switches if any("<" in cell for cell in row)]
 
 
 def test_help_of_train_takes_its_words_from_the_configuration(

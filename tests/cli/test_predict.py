@@ -120,8 +120,9 @@ def test_other_pixels_than_those_trained_on_are_told_and_can_be_ignored(
     model = save_model(replace(untrained(), pixel_size=0.5), tmp_path / "m.safetensors")
     image = draw_touching_cells((SIDE, SIDE), 6, 0)[0]
     (tmp_path / "images").mkdir()
-    for name, size in (("a", 0.25), ("b", 0.5), ("c", 50.0)):
-        how = {"imagej": True, "resolution": (1 / size, 1 / size), "metadata": {"unit": "um"}}
+    sizes = {"a": (0.25, 0.25), "b": (0.5, 0.5), "c": (50.0, 50.0), "d": (0.5, 1.0)}
+    for name, (x, y) in sizes.items():
+        how = {"imagej": True, "resolution": (1 / x, 1 / y), "metadata": {"unit": "um"}}
         tifffile.imwrite(tmp_path / "images" / f"{name}.tif", image, **how)
     ask = ["predict", model, tmp_path / "images", "--out", tmp_path / "out"]
     done = run(*ask)
@@ -131,6 +132,8 @@ def test_other_pixels_than_those_trained_on_are_told_and_can_be_ignored(
     assert "µm" not in second
     assert "c.tif" in done.sentence
     assert "ignore pixel sizes" in done.sentence
+    [oblong] = (line for line in done.out.splitlines() if line.startswith("d.tif"))
+    assert "Pixels 0.5 µm wide and 1 µm high" in oblong
     assert tifffile.imread(tmp_path / "out" / "a.tif").shape == (SIDE, SIDE)
     done = run(*ask, "--ignore-pixel-size", "--overwrite")
     assert (done.code, done.err) == (0, "")

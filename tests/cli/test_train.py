@@ -93,6 +93,17 @@ def test_pixel_sizes_go_into_the_model_unless_they_are_ignored(folders: Path, ru
 
 
 @pytest.mark.usefixtures("tiny")
+def test_pixels_that_are_not_square_are_told_before_a_training(folders: Path, run: Run) -> None:
+    path = folders / "images" / "p1.tif"
+    how = {"imagej": True, "resolution": (1, 2), "metadata": {"unit": "um"}}
+    tifffile.imwrite(path, tifffile.imread(path), **how)
+    done = run(*train_on(folders, "--steps", 1))
+    assert done.code == 0
+    assert "p1.tif: Pixels 1 µm wide and 0.5 µm high" in done.err
+    assert load_model(folders / "new.safetensors").pixel_size is None
+
+
+@pytest.mark.usefixtures("tiny")
 def test_a_training_goes_on_from_a_model(folders: Path, run: Run) -> None:
     start = save_model(untrained(), folders / "old.safetensors")
     before = start.read_bytes()

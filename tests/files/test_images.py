@@ -149,6 +149,48 @@ def test_a_size_that_no_microscope_has_is_unknown(tmp_path: Path, size: str) -> 
     assert read_image(path).pixel_size is None
 
 
+@pytest.mark.parametrize("kind", ["ome", "imagej", "centimetre", "zarr"])
+@pytest.mark.parametrize(("height", "width"), [(1.0, 0.5), (0.5, 1.0), (0.51, 0.5)])
+def test_pixels_that_are_not_square_have_no_size_and_it_is_told(
+    tmp_path: Path, kind: str, height: float, width: float
+) -> None:
+    path = tmp_path / ("a.zarr" if kind == "zarr" else "a.tif")
+    _write_with_sides(path, kind, height, width)
+    image = read_image(path)
+    if (height, width) == (0.51, 0.5):
+        assert image.pixel_size == pytest.approx(width, rel=1e-4)
+        assert image.note == ""
+    else:
+        assert image.pixel_size is None
+        assert f"Pixels {width:.3g} µm wide and {height:.3g} µm high" in image.note
+
+
+def _write_with_sides(path: Path, kind: str, height: float, width: float) -> None:
+    if kind == "zarr":
+        write_ome_zarr(path, numbers(8, 9), "YX", name="a", pixel_size=1.0)
+        group = zarr.open_group(path, mode="r+")
+        scale = {"type": "scale", "scale": [height, width]}
+        multiscale = dict(group.attrs["multiscales"][0])
+        group.attrs["multiscales"] = [{**multiscale, "coordinateTransformations": [scale]}]
+        return
+    options: dict[str, Any] = {
+        "ome": {
+            "ome": True,
+            "metadata": {"axes": "YX", "PhysicalSizeX": width, "PhysicalSizeY": height},
+        },
+        "imagej": {
+            "imagej": True,
+            "resolution": (1 / width, 1 / height),
+            "metadata": {"unit": "um"},
+        },
+        "centimetre": {
+            "resolution": (1e4 / width, 1e4 / height),
+            "resolutionunit": "CENTIMETER",
+        },
+    }
+    tifffile.imwrite(path, numbers(8, 9), **options[kind])
+
+
 def test_a_palette_png_holds_labels_by_number_and_an_image_by_colour(tmp_path: Path) -> None:
     labels = numbers(8, 9, dtype=np.uint8) % 4
     picture = Image.fromarray(labels)
@@ -257,6 +299,34 @@ def test_several_pictures_in_one_file_are_refused(tmp_path: Path) -> None:
         file.write(numbers(8, 9))
     with pytest.raises(FileError, match="holds 2 pictures"):
         read_image(tmp_path / "a.ome.tif")
+
+
+@pytest.mark.parametrize("others", [[(6, 7)], [(8, 9), (6, 7)], [(6, 7), (5, 4), (6, 7)]])
+def test_pages_of_other_sizes_are_refused(tmp_path: Path, others: list[tuple[int, int]]) -> None:
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        for shape in [(8, 9), *others]:
+            file.write(numbers(*shape), metadata=None)
+    with pytest.raises(FileError, match=r"pictures, of the shape \(.*6, 7\)"):
+        read_image(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("subifds", [0, 2])
+def test_smaller_copies_of_a_picture_are_no_pictures(tmp_path: Path, subifds: int) -> None:
+    data = numbers(64, 64)
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        file.write(data, subifds=subifds, metadata=None)
+        for step in (2, 4):
+            file.write(data[::step, ::step], subfiletype=1, metadata=None)
+        file.write(data[::7, ::9], subfiletype=1, metadata=None)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif").data[0, 0], data)
+
+
+def test_the_photograph_of_a_whole_slide_is_no_picture(tmp_path: Path) -> None:
+    data = numbers(64, 64)
+    with tifffile.TiffWriter(tmp_path / "a.ome.tif") as file:
+        file.write(data, metadata={"Name": "slide 7"})
+        file.write(numbers(20, 30), metadata={"Name": "macro image"})
+    np.testing.assert_array_equal(read_image(tmp_path / "a.ome.tif").data[0, 0], data)
 
 
 @pytest.mark.parametrize("name", ["none.tif", "none.png", "none.zarr", "none.jpg"])

@@ -644,6 +644,7 @@ def test_choices_are_remembered(viewer, dock):
     assert again._form.value().width == TrainingConfig.from_preset("balanced").width
 
 
+@pytest.mark.usefixtures("loadable_torchvision")
 def test_an_encoder_that_needs_more_packages_says_so_when_it_is_chosen(dock, monkeypatch):
     encoders = dock._form.widget("encoder")
     usual = dock._about.text()

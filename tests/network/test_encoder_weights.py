@@ -201,6 +201,23 @@ def test_what_is_no_file_of_tensors_is_refused_and_never_run(tmp_path, what, end
         loaded(path, "resnet18", depth=1)
 
 
+@pytest.mark.parametrize("kind", ["safetensors", "zip", "old"])
+def test_a_file_that_was_cut_off_is_refused_in_a_sentence(tmp_path, kind):
+    path = tmp_path / ("weights.safetensors" if kind == "safetensors" else "weights.pth")
+    state = {f"conv{number}.weight": torch.rand(8, 3, 3, 3) for number in range(4)}
+    if kind == "safetensors":
+        save_file(state, path)
+    else:
+        torch.save(state, path, _use_new_zipfile_serialization=kind == "zip")
+    whole = path.read_bytes()
+    network = EncoderUNet(3, encoder="resnet18", depth=1)
+    for size in [*range(0, len(whole), 37), len(whole) - 1]:
+        path.write_bytes(whole[:size])
+        with pytest.raises(EncoderError, match=r"no file of tensors.*give a safetensors") as caught:
+            network.load_pretrained(str(path))
+        assert "\n" not in str(caught.value)
+
+
 def test_a_file_that_is_not_there_is_named(tmp_path):
     for ending in ("pth", "safetensors"):
         path = tmp_path / f"weights.{ending}"

@@ -238,6 +238,24 @@ def test_a_torchvision_that_does_not_fit_torch_is_named(monkeypatch):
         EncoderUNet()
 
 
+@pytest.mark.parametrize(
+    "problem",
+    [
+        RuntimeError("operator torchvision::nms does not exist"),
+        OSError("libcudart.so.13: cannot open shared object file"),
+    ],
+)
+def test_a_torchvision_that_does_not_fit_torch_is_said_before_anything_is_built(
+    problem, monkeypatch
+):
+    monkeypatch.delitem(sys.modules, "torchvision", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [_Breaks("torchvision", problem), *sys.meta_path])
+    advice = encoder_advice()
+    assert "torchvision does not fit torch" in advice
+    assert str(problem) in advice
+    assert "pytorch.org" in advice
+
+
 def test_what_is_missing_is_said_before_anything_is_built(monkeypatch):
     assert encoder_advice() == ""
     monkeypatch.setattr("napari_unet.network.encoders.find_spec", lambda _: None)

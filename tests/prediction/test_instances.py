@@ -12,9 +12,10 @@ from napari_unet.prediction import (
     PredictionError,
     free_number,
     instances,
+    number_on,
     number_uniquely,
 )
-from napari_unet.prediction.instances import stored_options
+from tests.prediction.models import brightness_model
 
 
 def _probabilities(mask):
@@ -99,11 +100,20 @@ def test_all_channels_but_the_background_are_cell_in_any_order():
         assert instances(probabilities, options=options).max() == 3
 
 
-def test_options_of_a_model_that_are_unknown_are_refused_in_a_sentence():
-    with pytest.raises(PredictionError, match="not understood"):
-        stored_options({"threshold": 0.5, "newer": 1})
-    with pytest.raises(PredictionError, match="not understood"):
-        stored_options({"threshold": 7.0})
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"newer": 1}, "'newer'; a newer napari-unet may know it"),
+        ({"threshold": 7.0}, "threshold is 7.0; it must lie between"),
+        ({"core": "high"}, "core is 'high'; it must be a number, 0 or more"),
+        ({"split": -1.0}, "split is -1.0; it must be a number, 0 or more"),
+        ({"sure": float("nan")}, "sure is nan; it must be a number"),
+        ({"grow": 1.5}, "grow is 1.5; it must be a whole number"),
+    ],
+)
+def test_no_model_has_options_that_are_unknown_or_impossible(wrong, sentence):
+    with pytest.raises(ValueError, match=f"cells are cut is not understood: .*{sentence}"):
+        brightness_model(instances=wrong)
 
 
 def test_splitting_a_disc_changes_nothing():
@@ -183,3 +193,12 @@ def test_numbers_are_unique_in_a_stack():
     assert stack.dtype == np.int32
     assert stack[0].tolist() == [[0, 1], [2, 2]]
     assert stack[2].tolist() == [[0, 3], [4, 4]]
+
+
+def test_numbers_go_on_as_far_as_labels_can_and_never_begin_again():
+    most = 2**31 - 1
+    labels = np.array([[0, 1], [2, 2]], np.int32)
+    numbered, last = number_on(labels, most - 2)
+    assert (numbered.max(), last) == (most, most)
+    with pytest.raises(PredictionError, match=f"number {most + 1}, and labels end at {most}"):
+        number_on(labels, most - 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tracemalloc
 from dataclasses import replace
 
+import dask.array
 import numpy as np
 import pytest
 import torch
@@ -342,6 +343,21 @@ def test_slices_that_are_read_when_asked_for_give_what_the_array_gives():
     np.testing.assert_array_equal(found, expected)
     assert reader.read[-1] == 1
     assert set(reader.read) == set(range(5))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.uint16])
+def test_a_stack_is_read_once_to_measure_it_and_once_to_predict(dtype):
+    reader = Reader((np.random.default_rng(0).random((3, 1, 40, 40)) * 200).astype(dtype))
+    list(predict_slices(lively_model(), reader, tile=1000))
+    assert reader.read == [0, 1, 2, 0, 1, 2]
+
+
+def test_slices_of_dask_are_read_like_others():
+    image = np.random.default_rng(0).random((2, 1, 40, 40)).astype(np.float32)
+    stack = dask.array.from_array(image, chunks=(1, 1, 40, 40))
+    expected = [r.probabilities for r in predict_slices(lively_model(), image, tile=1000)]
+    found = [r.probabilities for r in predict_slices(lively_model(), stack, tile=1000)]
+    np.testing.assert_array_equal(found, expected)
 
 
 def test_nan_matters_on_slices_that_are_predicted():

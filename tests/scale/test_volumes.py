@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import zarr
@@ -90,6 +92,57 @@ def test_another_volume_in_its_place_is_refused(stack, tmp_path):
         next(predict_volume(model, stack, tmp_path / "file"))
     with pytest.raises(PredictionError, match=r"expected \(Z, C, Y, X\)"):
         next(predict_volume(model, stack[0], tmp_path / "other.zarr"))
+
+
+def test_another_stack_of_the_same_intensities_is_no_continuation(stack, tmp_path):
+    path = tmp_path / "labels.zarr"
+    model = lively_model(depth=2, seed=4)
+    reports = predict_volume(model, stack, path)
+    next(reports)
+    reports.close()
+    with pytest.raises(PredictionError, match="another volume"):
+        next(predict_volume(model, stack[:, :, ::-1], path))
+
+
+class Killed(BaseException):
+    """Ends a program where it stands."""
+
+
+def test_a_volume_that_ended_while_it_was_made_is_made_again(stack, tmp_path, monkeypatch):
+    path = tmp_path / "labels.zarr"
+    model = lively_model(depth=2, seed=4)
+    usual = Path.replace
+
+    def end(self, target):
+        if self.suffix == ".partial":
+            raise Killed
+        return usual(self, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", end)
+        with pytest.raises(Killed):
+            next(predict_volume(model, stack, path))
+    assert path.is_dir(), "or the end came too early to prove anything"
+    assert [report.done for report in predict_volume(model, stack, path)] == [1, 2, 3, 4]
+
+
+def test_a_slice_that_is_written_but_not_counted_is_predicted_again(stack, tmp_path, monkeypatch):
+    whole, path = tmp_path / "whole.zarr", tmp_path / "labels.zarr"
+    model = lively_model(depth=2, seed=4)
+    list(predict_volume(model, stack, whole))
+
+    def end(*_):
+        raise Killed
+
+    reports = predict_volume(model, stack, path)
+    next(reports)
+    with monkeypatch.context() as patched:
+        patched.setattr("zarr.core.attributes.Attributes.update", end)
+        with pytest.raises(Killed):
+            next(reports)
+    assert np.any(zarr.open_array(path)[1]), "written before it is counted"
+    assert [report.done for report in predict_volume(model, stack, path)] == [2, 3, 4]
+    assert np.array_equal(zarr.open_array(path)[:], zarr.open_array(whole)[:])
 
 
 def test_values_are_no_labels_and_nothing_is_written(stack, tmp_path):

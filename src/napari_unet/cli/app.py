@@ -11,11 +11,13 @@ from napari_unet import __version__
 from napari_unet.cli.arguments import (
     TASK_HELP,
     CellSettings,
+    Command,
     Debug,
     Device,
     IgnorePixelSize,
     Names,
     Overwrite,
+    Program,
     Regions,
     TaskName,
     TaskOption,
@@ -31,6 +33,7 @@ __all__ = ["PROGRAM", "app"]
 PROGRAM = "napari-unet"
 
 app = typer.Typer(
+    cls=Program,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
@@ -197,7 +200,7 @@ def train(
     ).run()
 
 
-@app.command()
+@app.command(cls=Command)
 def predict(
     model: Annotated[
         Path, typer.Argument(exists=True, dir_okay=False, help="Model that train has written.")
@@ -261,7 +264,7 @@ def predict(
     ).run()
 
 
-@app.command()
+@app.command(cls=Command)
 def evaluate(
     truth: Annotated[Path, typer.Argument(exists=True, help="Folder of true labels, or one file.")],
     predicted: Annotated[
@@ -323,7 +326,7 @@ def evaluate(
     ).run()
 
 
-@app.command()
+@app.command(cls=Command)
 def info(
     model: Annotated[
         Path, typer.Argument(exists=True, dir_okay=False, help="Model that train has written.")
@@ -344,7 +347,7 @@ def info(
     show_info(model, network=network, as_json=json)
 
 
-@app.command()
+@app.command(cls=Command)
 def demo(
     headless: Annotated[
         bool, typer.Option("--headless", help="Open no window: train, predict and score only.")

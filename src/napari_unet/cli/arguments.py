@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperCommand, TyperOption
+from typer.core import TyperCommand, TyperGroup, TyperOption
 
 if TYPE_CHECKING:
     from napari_unet.annotations import Task
@@ -17,11 +17,13 @@ if TYPE_CHECKING:
 __all__ = [
     "TASK_HELP",
     "CellSettings",
+    "Command",
     "Debug",
     "Device",
     "IgnorePixelSize",
     "Names",
     "Overwrite",
+    "Program",
     "Regions",
     "TaskName",
     "TaskOption",
@@ -45,7 +47,31 @@ class TaskName(StrEnum):
         return self.value
 
 
-class TrainHelp(TyperCommand):
+def _without_type(parameters: list[Any]) -> list[Any]:
+    """Let help show no type behind a switch, as if it took a value."""
+    for parameter in parameters:
+        if isinstance(parameter, TyperOption) and parameter.is_flag:
+            parameter.metavar = ""
+    return parameters
+
+
+class Command(TyperCommand):
+    """A command whose help shows switches as switches."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return its options and arguments, and that of help."""
+        return _without_type(super().get_params(ctx))
+
+
+class Program(TyperGroup):
+    """The program itself; as `Command`."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return its options, and that of help."""
+        return _without_type(super().get_params(ctx))
+
+
+class TrainHelp(Command):
     """Gives options without a help that of the configuration, whose fields they are named like.
 
     Only when the help is shown: the configuration imports torch, which takes seconds.

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_unet.cli.failures import Failures
-    from napari_unet.files import ImagePair
+    from napari_unet.files import ImageFile, ImagePair
 
 __all__ = [
     "BAD_FILE",
@@ -97,7 +97,7 @@ def annotated_images(
     read = []
     for pair in pairs:
         try:
-            image = read_image(pair.image)
+            image = _read_picture(pair.image, failures)
             counted = _read_counted(pair.labels, masks.get(pair.image), silent)
             _doubt(counted.labels, pair.labels, task, failures)
             read.append((image, _fitting(counted, image.data, pair.labels)))
@@ -121,6 +121,14 @@ def annotated_images(
     return annotated
 
 
+def _read_picture(path: Path, failures: Failures) -> ImageFile:
+    """Read an image, and say what a person should know of it."""
+    image = read_image(path)
+    if image.note:
+        failures.warn(image.note, path.name)
+    return image
+
+
 def _images_with_values(
     pairs: Sequence[ImagePair],
     masks: Mapping[Path, Path],
@@ -132,7 +140,7 @@ def _images_with_values(
     annotated = []
     for pair in pairs:
         try:
-            image = read_image(pair.image)
+            image = _read_picture(pair.image, failures)
             slices = len(image.data)
             values = _read_values(pair.labels, masks.get(pair.image), unlabelled, slices=slices)
             annotated.append(

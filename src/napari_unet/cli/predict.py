@@ -121,9 +121,10 @@ class PredictCommand:
         progress.finish(line)
 
     def _predict(self, model: TrainedModel, image: ImageFile, progress: PredictionProgress) -> str:
-        slices, notes = [], []
+        slices = []
         maps: NDArray[np.float32] | None = None
         pixel_size = image.pixel_size if self.use_pixel_size else None
+        notes = [image.note] if self.use_pixel_size and model.pixel_size and image.note else []
         for report in predict_slices(
             model,
             image.data,

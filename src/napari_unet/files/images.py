@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +12,15 @@ from napari_unet.files.errors import FileError
 from napari_unet.files.names import SUFFIXES, stem
 from napari_unet.files.ome_zarr import read_ome_zarr
 from napari_unet.files.png import read_png
-from napari_unet.files.stored import StoredArray, to_zcyx
+from napari_unet.files.stored import to_zcyx
 from napari_unet.files.tiff import read_tiff
 
 if TYPE_CHECKING:
     import os
 
     from numpy.typing import NDArray
+
+    from napari_unet.files.stored import StoredArray
 
 __all__ = ["ImageFile", "read_image", "read_labels", "read_values"]
 
@@ -35,11 +37,13 @@ class ImageFile:
     is_stack
         Whether there is more than one slice.
     pixel_size
-        Micrometres per pixel in y and x, None where the file does not say.
+        Micrometres per pixel in y and x, None where the file does not say or they differ.
     name
         The file's name without its ending.
     path
         Where it came from.
+    note
+        What a person should know of the pixel size; mostly empty.
     """
 
     data: NDArray[Any]
@@ -47,6 +51,7 @@ class ImageFile:
     pixel_size: float | None
     name: str
     path: Path
+    note: str = ""
 
 
 def read_image(path: str | os.PathLike[str]) -> ImageFile:
@@ -63,7 +68,8 @@ def read_image(path: str | os.PathLike[str]) -> ImageFile:
     source = Path(path)
     stored = _read(source, labels=False)
     data = _to_zcyx(source, stored)
-    return ImageFile(data, data.shape[0] > 1, stored.pixel_size, stem(source), source)
+    is_stack = data.shape[0] > 1
+    return ImageFile(data, is_stack, stored.pixel_size, stem(source), source, stored.note)
 
 
 def read_labels(path: str | os.PathLike[str], *, unlabelled: int | None = None) -> NDArray[Any]:
@@ -88,7 +94,7 @@ def read_labels(path: str | os.PathLike[str], *, unlabelled: int | None = None) 
     """
     source = Path(path)
     stored = _read(source, labels=True)
-    stored = StoredArray(stored.data, _without_channels(stored.axes), stored.pixel_size)
+    stored = replace(stored, axes=_without_channels(stored.axes))
     data = _to_zcyx(source, stored)
     if (data[:, 1:] != data[:, :1]).any():
         raise FileError(

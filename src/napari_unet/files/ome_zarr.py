@@ -175,18 +175,17 @@ def _read_image(path: Path, group: zarr.Group) -> StoredArray:
     described = multiscale.get("axes") or [{"name": letter} for letter in "tczyx"]
     axes = [{"name": axis} if isinstance(axis, str) else axis for axis in described]
     letters = "".join(str(axis["name"])[0].upper() for axis in axes)
-    size = believable(_pixel_size(axes, letters, dataset, multiscale))
-    return StoredArray(np.asarray(array[...]), letters, size)
+    sides = (_pixel_side(axes, letters.index(axis), dataset, multiscale) for axis in "YX")
+    return StoredArray(np.asarray(array[...]), letters, *believable(*sides))
 
 
-def _pixel_size(
-    axes: list[Mapping[str, str | None]], letters: str, *described: Mapping[str, Any]
+def _pixel_side(
+    axes: list[Mapping[str, str | None]], axis: int, *described: Mapping[str, Any]
 ) -> float | None:
     """Multiply the scales of a dataset and of the multiscale that it belongs to."""
-    x = letters.index("X")
-    factor = MICROMETRES.get((axes[x].get("unit") or "").lower())
+    factor = MICROMETRES.get((axes[axis].get("unit") or "").lower())
     scales = [
-        float(transformation["scale"][x])
+        float(transformation["scale"][axis])
         for each in described
         for transformation in each.get("coordinateTransformations", [])
         if transformation.get("type") == "scale"

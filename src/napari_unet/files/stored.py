@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["StoredArray", "believable", "to_zcyx"]
 
 _SMALLEST, _LARGEST = 1e-5, 1e3  # micrometres: a tenth of an atom; a millimetre
+_ALIKE = 0.05  # a pixel is square if its sides are this close, as pixel sizes are equal
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,19 +30,33 @@ class StoredArray:
         One letter per axis: Y and X, C = channel, S = sample of a colour picture, Z = depth,
         T = time; any other letter is a series of slices.
     pixel_size
-        Micrometres per pixel in y and x, None where the file does not say.
+        Micrometres per pixel in y and x, None where the file does not say or they differ.
+    note
+        Why there is no pixel size although the file says one; mostly empty.
     """
 
     data: NDArray[Any]
     axes: str
     pixel_size: float | None = None
+    note: str = ""
 
 
-def believable(pixel_size: float | None) -> float | None:
-    """Return a pixel size in micrometres; None for one that no microscope has."""
-    if pixel_size is None or not _SMALLEST <= pixel_size <= _LARGEST:
-        return None
-    return pixel_size
+def believable(y: float | None, x: float | None) -> tuple[float | None, str]:
+    """Return the size of a square pixel from its sides in micrometres, and a note.
+
+    None for a size that no microscope has, and for pixels that are not square: one number cannot
+    tell it, and the note says so. A side that is not known is as long as the other.
+    """
+    sides = [side for side in (y, x) if side is not None]
+    if not sides or not all(_SMALLEST <= side <= _LARGEST for side in sides):
+        return None, ""
+    height, width = sides[0], sides[-1]
+    if max(height, width) > (1 + _ALIKE) * min(height, width):
+        return None, (
+            f"Pixels {width:.3g} µm wide and {height:.3g} µm high count as of unknown size: only "
+            "square ones can be brought to another size"
+        )
+    return width, ""
 
 
 def to_zcyx(stored: StoredArray, *, alpha: bool = False) -> NDArray[Any]:

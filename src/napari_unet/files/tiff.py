@@ -47,6 +47,8 @@ _DOTS_PER_INCH = (72, 75, 96, 100, 150, 200, 300, 400, 600, 1200, 2400)
 # ImageJ opens no BigTIFF and keeps calibration only for these types.
 _IMAGEJ_TYPES = ("uint8", "uint16", "float32")
 _IMAGEJ_BYTES = 2**32 - 2**25
+# What scanners of slides put into a file beside the picture, by the names of its parts.
+_BESIDE = ("label", "macro", "overview", "thumbnail")
 
 
 def read_tiff(path: Path) -> StoredArray:
@@ -55,7 +57,7 @@ def read_tiff(path: Path) -> StoredArray:
     Raises
     ------
     FileError
-        If the file is damaged, no TIFF, part of a set, or holds several pictures of one size.
+        If the file is damaged, no TIFF, part of a set, or holds several pictures.
     """
     with reading(path, "a TIFF image"), _complaints(path), tifffile.TiffFile(path) as file:
         if _one_of_several(file):
@@ -64,10 +66,11 @@ def read_tiff(path: Path) -> StoredArray:
                 "open it in Fiji and save each picture as a file of its own"
             )
         series = file.series[0]
-        same = [other for other in file.series if other.shape == series.shape]
-        if len(same) > 1:
+        pictures = [other for other in file.series if other is series or not _beside(other)]
+        if len(pictures) > 1:
+            shapes = ", ".join(dict.fromkeys(str(picture.shape) for picture in pictures))
             raise FileError(
-                f"{path} holds {len(same)} pictures of the shape {series.shape}; save each as a "
+                f"{path} holds {len(pictures)} pictures, of the shape {shapes}; save each as a "
                 "file of its own"
             )
         page = series.keyframe
@@ -75,7 +78,8 @@ def read_tiff(path: Path) -> StoredArray:
         if series.kind == "shaped" and axes.startswith("S"):
             # tifffile takes three or four planes of unnamed axes for colours, five for slices.
             axes = axes.replace("S", "Q")
-        return StoredArray(series.asarray(), axes, believable(_pixel_size(file, page)))
+        sides = (_pixel_side(axis, file, page) for axis in "YX")
+        return StoredArray(series.asarray(), axes, *believable(*sides))
 
 
 def write_tiff(
@@ -118,6 +122,12 @@ def _one_of_several(file: tifffile.TiffFile) -> bool:
     return any(series.is_multifile for series in file.series)
 
 
+def _beside(series: tifffile.TiffPageSeries) -> bool:
+    """Tell a smaller copy of the picture, or a photograph of the whole slide, from a picture."""
+    name = series.name.lower()
+    return bool(series.keyframe.is_reduced) or any(word in name for word in _BESIDE)
+
+
 def _axes(axes: str, shape: tuple[int, ...], page: Any) -> str:
     """Correct tifffile's letters: a sample is a colour only in an RGB picture or beside alpha."""
     colour = page.photometric in (
@@ -138,11 +148,14 @@ def _axes(axes: str, shape: tuple[int, ...], page: Any) -> str:
     return "Q" * (len(shape) - 2) + "YX"
 
 
-def _pixel_size(file: tifffile.TiffFile, page: Any) -> float | None:
-    """Read micrometres per pixel; dots per inch are ignored, programs write 72 for no reason."""
+def _pixel_side(axis: str, file: tifffile.TiffFile, page: Any) -> float | None:
+    """Read micrometres per pixel in X or Y.
+
+    Dots per inch are ignored, programs write 72 for no reason.
+    """
     if file.ome_metadata:
-        return _ome_pixel_size(file.ome_metadata)
-    resolution = page.tags.get("XResolution")
+        return _ome_pixel_side(axis, file.ome_metadata)
+    resolution = page.tags.get(f"{axis}Resolution")
     if resolution is None or not all(resolution.value):
         return None
     step = float(resolution.value[1] / resolution.value[0])
@@ -160,11 +173,11 @@ def _of_a_printer(per_centimetre: float) -> bool:
     return any(abs(per_centimetre * 2.54 / dots - 1) < 0.002 for dots in _DOTS_PER_INCH)
 
 
-def _ome_pixel_size(xml: str) -> float | None:
+def _ome_pixel_side(axis: str, xml: str) -> float | None:
     for element in ElementTree.fromstring(xml).iter():
         if element.tag.rpartition("}")[2] == "Pixels":
-            size = element.get("PhysicalSizeX")
-            factor = MICROMETRES.get(element.get("PhysicalSizeXUnit", "µm").lower())
+            size = element.get(f"PhysicalSize{axis}")
+            factor = MICROMETRES.get(element.get(f"PhysicalSize{axis}Unit", "µm").lower())
             return float(size) * factor if size and factor else None
     return None
 

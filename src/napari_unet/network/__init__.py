@@ -19,6 +19,7 @@ from napari_unet.network.geometry import (
     output_size,
     valid_input_sizes,
 )
+from napari_unet.network.instance_options import InstanceOptions
 from napari_unet.network.network import Network, activate
 from napari_unet.network.sliding_window import SlidingWindow
 from napari_unet.network.standardisation import Standardisation
@@ -37,6 +38,7 @@ __all__ = [
     "EncoderUNet",
     "Ensemble",
     "Geometry",
+    "InstanceOptions",
     "Level",
     "Network",
     "SlidingWindow",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
+from io import BytesIO
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
@@ -119,7 +120,9 @@ def _read(path: Path) -> dict[str, Tensor]:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        return _tensors(torch.load(path, map_location="cpu", weights_only=True))
+        # In memory: what torch does wrong in a file that was cut off is no fault of the disk.
+        content = BytesIO(path.read_bytes())
+        return _tensors(torch.load(content, map_location="cpu", weights_only=True))
     except OSError as error:
         reason = error.strerror or _first_line(error)
         raise EncoderError(

@@ -7,6 +7,7 @@ of the installation, imported only when such a network is built.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.util import find_spec
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -264,10 +265,27 @@ def _window(of: Tensor, rows: slice, columns: slice, level: int) -> Tensor:
 
 
 def encoder_advice() -> str:
-    """Say what a network with an encoder lacks on this computer; empty where nothing is missing."""
-    if all(find_spec(name) for name in _NEEDED):
-        return ""
-    return f"Encoders need two packages more; close napari and install them: {_INSTALL}"
+    """Say what a network with an encoder lacks on this computer; empty where nothing is missing.
+
+    Of what it needs only torchvision is imported, which soon tells whether it fits torch.
+    """
+    if not all(find_spec(name) for name in _NEEDED):
+        return f"Encoders need two packages more; close napari and install them: {_INSTALL}"
+    keep_compilers_apart()
+    try:
+        import_module("torchvision")
+    except (ImportError, RuntimeError, OSError) as error:
+        return f"Encoders cannot be used: {_misfit(error)}"
+    return ""
+
+
+def _misfit(error: Exception) -> str:
+    """Say that torchvision does not fit torch, and what to do."""
+    return (
+        f"the installed torchvision does not fit torch {torch.__version__} ({error}); install "
+        "both anew from one place, as pytorch.org says, for example: pip install "
+        "--force-reinstall torch torchvision --index-url https://download.pytorch.org/whl/cpu"
+    )
 
 
 def _library() -> Any:
@@ -288,9 +306,5 @@ def _library() -> Any:
             f"{error.name or 'a part of it'} is not installed; get it with: {_INSTALL}"
         ) from error
     except (RuntimeError, OSError) as error:
-        raise EncoderError(
-            f"the installed torchvision does not fit torch {torch.__version__} ({error}); install "
-            "both anew from one place, as pytorch.org says, for example: pip install "
-            "--force-reinstall torch torchvision --index-url https://download.pytorch.org/whl/cpu"
-        ) from error
+        raise EncoderError(_misfit(error)) from error
     return segmentation_models_pytorch

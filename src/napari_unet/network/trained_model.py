@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from napari_unet.network.instance_options import InstanceOptions
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -47,7 +49,7 @@ class TrainedModel:
     normalisation : mapping
         ``low`` and ``high``: the percentiles of the whole image that become 0 and 1.
     instances : mapping
-        Keyword arguments of `napari_unet.prediction.InstanceOptions`.
+        Keyword arguments of `InstanceOptions`.
     standardisation : Standardisation or None
         For regression: what brings the network's outputs to the values' own units. None: they
         are in it.
@@ -81,6 +83,12 @@ class TrainedModel:
             )
         if not 0 < self.scale <= 16:
             raise ValueError(f"the working scale is {self.scale}; it must lie in (0, 16]")
+        try:
+            InstanceOptions(**self.instances)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"how its cells are cut is not understood: {error}; a newer napari-unet may know it"
+            ) from error
 
     @property
     def fingerprint(self) -> str:

@@ -1,8 +1,8 @@
 """Prediction: overlap tiles, probabilities, and cells from probabilities."""
 
+from napari_unet.network import InstanceOptions
 from napari_unet.prediction.errors import PredictionError
 from napari_unet.prediction.instances import (
-    InstanceOptions,
     free_number,
     instances,
     number_on,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import ndimage
@@ -11,11 +10,11 @@ from skimage.measure import label
 from skimage.morphology import h_maxima
 from skimage.segmentation import expand_labels, watershed
 
-from napari_unet.options import option
+from napari_unet.network import InstanceOptions
 from napari_unet.prediction.errors import PredictionError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable
 
     from numpy.typing import NDArray
 
@@ -25,108 +24,9 @@ __all__ = [
     "instances",
     "number_on",
     "number_uniquely",
-    "stored_options",
 ]
 
-
-_POWERS = {"px": 1, "px²": 2}
 _SMOOTHING = 2.0  # of the distance to the background, per pixel of waist depth
-
-
-@dataclass(frozen=True, kw_only=True)
-class InstanceOptions:
-    """How probabilities become cells."""
-
-    threshold: float = option(
-        0.5,
-        "Pixels whose cell probability is at least this belong to a cell.",
-        title="Cell probability",
-        min=0.05,
-        max=0.95,
-        step=0.05,
-    )
-    core: float = option(
-        0.0,
-        "Cells start where the probability is at least this, and grow towards each other until "
-        "they meet or fall below the cell probability above; 0 takes whole pieces.",
-        title="Core probability",
-        min=0.0,
-        max=0.95,
-        step=0.05,
-    )
-    split: float = option(
-        0.0,
-        "Cut cells that touch where they have a waist at least this deep, in pixels; 0 never cuts.",
-        title="Split at waists",
-        min=0.0,
-        max=20.0,
-        step=0.25,
-        unit="px",
-    )
-    sure: float = option(
-        0.0,
-        "Somewhere in a cell the network must be at least this sure; other pieces are noise and "
-        "vanish. 0 keeps them.",
-        title="Surest pixel",
-        min=0.0,
-        max=0.99,
-        step=0.01,
-    )
-    min_area: int = option(
-        0,
-        "Smaller pieces are dust and vanish.",
-        title="Smallest cell",
-        min=0,
-        max=1_000_000,
-        unit="px²",
-    )
-    grow: int = option(
-        1,
-        "The network draws a gap between touching cells; close gaps of up to twice this. "
-        "Outlines towards the background stay, and cells never grow into each other.",
-        title="Grow back",
-        min=0,
-        max=50,
-        unit="px",
-    )
-    fill_holes: bool = option(True, "Fill holes inside cells.", title="Fill holes")
-
-    def __post_init__(self) -> None:
-        if not 0 < self.threshold < 1:
-            raise ValueError(f"the threshold is {self.threshold}; it must lie between 0 and 1")
-
-    def scaled(self, factor: float) -> InstanceOptions:
-        """Return the options for the same image with `factor` times as many pixels per length.
-
-        Lengths, whose unit is px, grow by the factor and areas by its square; whole numbers are
-        rounded, but never to zero. Where nothing was too small to count, a piece smaller than one
-        pixel is, because there was none.
-        """
-        changed: dict[str, Any] = {}
-        for each in fields(self):
-            power = _POWERS.get(each.metadata.get("unit", ""))
-            value = max(1, getattr(self, each.name)) if power == 2 else getattr(self, each.name)
-            if power and value:
-                grown = value * factor**power
-                changed[each.name] = max(1, round(grown)) if isinstance(value, int) else grown
-        return replace(self, **changed)
-
-
-def stored_options(stored: Mapping[str, Any]) -> InstanceOptions:
-    """Return the options that a model holds.
-
-    Raises
-    ------
-    PredictionError
-        If some of them are unknown or outside their limits.
-    """
-    try:
-        return InstanceOptions(**stored)
-    except (TypeError, ValueError) as error:
-        raise PredictionError(
-            f"how this model cuts cells is not understood ({error}); it may come from a newer "
-            "napari-unet: update it"
-        ) from error
 
 
 def instances(
@@ -277,7 +177,19 @@ def _renumber(labels: NDArray[np.integer]) -> NDArray[np.int32]:
 
 
 def number_on(labels: NDArray[np.integer], last: int) -> tuple[NDArray[np.int32], int]:
-    """Return cells with numbers that follow the `last` of other slices, and the new last one."""
+    """Return cells with numbers that follow the `last` of other slices, and the new last one.
+
+    Raises
+    ------
+    PredictionError
+        If a number would be larger than an int32 array holds.
+    """
+    highest, most = last + int(labels.max(initial=0)), np.iinfo(np.int32).max
+    if highest > most:
+        raise PredictionError(
+            f"a cell would get the number {highest}, and labels end at {most}; number this stack "
+            "anew, or predict it in parts"
+        )
     numbered = np.where(labels > 0, labels + last, 0).astype(np.int32)
     return numbered, max(last, int(numbered.max(initial=0)))
 

@@ -6,8 +6,8 @@ import math
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
+from napari_unet.network import InstanceOptions
 from napari_unet.prediction.errors import PredictionError
-from napari_unet.prediction.instances import stored_options
 
 if TYPE_CHECKING:
     from napari_unet.network import TrainedModel
@@ -78,7 +78,7 @@ def at_pixel_size(model: TrainedModel, pixel_size: float | None) -> TrainedModel
         return model
     options = model.instances
     if options:
-        options = asdict(stored_options(options).scaled(1 / ratio))
+        options = asdict(InstanceOptions(**options).scaled(1 / ratio))
     return replace(model, scale=model.scale * ratio, pixel_size=pixel_size, instances=options)
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_unet.annotations import to_stack
-from napari_unet.network import TrainedModel, choose_device
+from napari_unet.network import InstanceOptions, TrainedModel, choose_device
 from napari_unet.prediction.errors import PredictionError
-from napari_unet.prediction.instances import InstanceOptions, instances, stored_options
+from napari_unet.prediction.instances import instances
 from napari_unet.prediction.memory import out_of_memory, told_when_full
 from napari_unet.prediction.normalisation import IntensityRange, SliceStack, measure_range
 from napari_unet.prediction.pixel_size import at_pixel_size, rescaling
@@ -79,6 +78,18 @@ def check_image(
     PredictionError
         With what is wrong and what to do.
     """
+    _check_kind(model, image)
+    watched = _Watched(image)
+    if image.dtype.kind == "f":
+        for index in range(image.shape[0]) if slices is None else slices:
+            if should_stop():
+                break
+            watched[index % image.shape[0]]
+    watched.refuse_no_numbers()
+
+
+def _check_kind(model: TrainedModel, image: SliceStack) -> None:
+    """Refuse an image with axes, channels or a type that this model cannot read."""
     if len(image.shape) != 4 or 0 in image.shape:
         raise PredictionError(f"the image has shape {image.shape}; expected (Z, C, Y, X)")
     if image.shape[1] != model.channels:
@@ -88,15 +99,32 @@ def check_image(
         )
     if image.dtype.kind not in "buif":
         raise PredictionError(f"the image holds values of type {image.dtype}, not numbers")
-    bad = 0
-    if image.dtype.kind == "f":
-        looked_at = range(image.shape[0]) if slices is None else slices
-        until = itertools.takewhile(lambda _: not should_stop(), looked_at)
-        bad = sum(_not_finite(image[index]) for index in until)
-    if bad:
-        raise PredictionError(
-            f"the image has {bad} pixels that are NaN or infinite; replace them first"
-        )
+
+
+class _Watched:
+    """A stack that counts the pixels that are no numbers in the slices that are read of it.
+
+    Of those in `slices`, where some are given.
+    """
+
+    def __init__(self, stack: SliceStack, slices: Iterable[int] | None = None) -> None:
+        self._stack, self._bad = stack, 0
+        self.shape, self.dtype = stack.shape, stack.dtype
+        depth = stack.shape[0]
+        self._chosen = range(depth) if slices is None else {index % depth for index in slices}
+
+    def __getitem__(self, index: int) -> NDArray[Any]:
+        pixels = np.asarray(self._stack[index])
+        if self.dtype.kind == "f" and index in self._chosen:
+            self._bad += _not_finite(pixels)
+        return pixels
+
+    def refuse_no_numbers(self) -> None:
+        """Raise `PredictionError` if there was any."""
+        if self._bad:
+            raise PredictionError(
+                f"the image has {self._bad} pixels that are NaN or infinite; replace them first"
+            )
 
 
 def _not_finite(pixels: NDArray[np.floating]) -> int:
@@ -182,18 +210,18 @@ def predict_slices(
         If the image does not fit the model, its pixels are more than 8 times larger or smaller
         than those trained on, the tile is too small or the memory is used up.
     """
-    check_image(model, image, slices, should_stop)
+    _check_kind(model, image)
     message = rescaling(model, pixel_size)
     model = at_pixel_size(model, pixel_size)
     plan = _Plan.of(model, (image.shape[-2], image.shape[-1]), tile)
     with told_when_full():
         runner = Runner(model, choose_device(device), _chosen_views(model, views))
-        ranged = normalisation or measure_range(image, model.normalisation, should_stop)
+        ranged = _range(model, image, slices, normalisation, should_stop)
     chosen = range(image.shape[0]) if slices is None else slices
     done = 0
     for position, index in enumerate(chosen):
         with told_when_full():
-            read = tile_reader(image[index], ranged, plan.working)
+            read = tile_reader(np.asarray(image[index]), ranged, plan.working)
         for report in _predict_slice(runner, read, plan, should_stop):
             total = report.total * len(chosen)
             done = position * report.total + report.done
@@ -202,6 +230,26 @@ def predict_slices(
             message = ""
         if should_stop():
             return
+
+
+def _range(
+    model: TrainedModel,
+    image: SliceStack,
+    slices: Sequence[int] | None,
+    known: IntensityRange | None,
+    should_stop: Callable[[], bool],
+) -> IntensityRange:
+    """Measure the range where it is not known, and refuse pixels that are no numbers.
+
+    Both in one go: to read a slice may take long.
+    """
+    if known:
+        check_image(model, image, slices, should_stop)
+        return known
+    watched = _Watched(image, slices)
+    ranged = measure_range(watched, model.normalisation, should_stop)
+    watched.refuse_no_numbers()
+    return ranged
 
 
 def _chosen_views(model: TrainedModel, views: int | None) -> int:
@@ -353,7 +401,7 @@ def labels_from(
         )
     if model.task == "instances":
         own = at_pixel_size(model, pixel_size).instances
-        return instances(probabilities, options=options or stored_options(own))
+        return instances(probabilities, options=options or InstanceOptions(**own))
     values = np.array([label.value for label in model.classes], dtype=np.int32)
     result: NDArray[np.int32] = values[np.argmax(probabilities, axis=0)]
     return result

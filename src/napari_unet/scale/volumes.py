@@ -25,7 +25,7 @@ from napari_unet.prediction import (
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LazyStack", "VolumeReport", "predict_volume", "sample_range"]
 
-_SAMPLED_SLICES = 16
+_SLICES = 16
 _CHUNK = 1024
 
 
@@ -48,16 +48,35 @@ class LazyStack(Protocol):
         """Read a part of the stack."""
 
 
-class _Some:
-    """Some slices of a stack, each read when it is asked for."""
+class _Sample:
+    """At most 16 evenly spread slices of a stack, each read when it is asked for.
 
-    def __init__(self, stack: LazyStack, chosen: Sequence[int]) -> None:
-        self._stack, self._chosen = stack, chosen
-        self.shape = (len(chosen), *stack.shape[1:])
+    A hash of every slice that was read is kept, by which a stack is known again.
+    """
+
+    def __init__(self, stack: LazyStack) -> None:
+        count = stack.shape[0]
+        self._stack = stack
+        self._chosen = np.unique(np.linspace(0, count - 1, min(count, _SLICES)).astype(int))
+        self._digests: dict[int, bytes] = {}
+        self.shape = (len(self._chosen), *stack.shape[1:])
         self.dtype: np.dtype[Any] = self[0].dtype
 
     def __getitem__(self, index: int) -> NDArray[Any]:
-        return np.asarray(self._stack[self._chosen[index]])
+        pixels = np.asarray(self._stack[int(self._chosen[index])])
+        if index not in self._digests:
+            self._digests[index] = hashlib.sha256(pixels.tobytes()).digest()
+        return pixels
+
+    @property
+    def fingerprint(self) -> bytes:
+        """The hashes of the slices that were read, in their order."""
+        return b"".join(digest for _, digest in sorted(self._digests.items()))
+
+    def range(self, model: TrainedModel) -> IntensityRange:
+        """Measure the intensities, where the model can read the stack."""
+        check_image(model, self)
+        return measure_range(self, model.normalisation)
 
 
 @dataclass(frozen=True)
@@ -85,11 +104,7 @@ def sample_range(stack: LazyStack, model: TrainedModel) -> IntensityRange:
 
     For stacks of up to 16 slices this is what `predict` measures on the whole stack.
     """
-    count = stack.shape[0]
-    chosen = np.unique(np.linspace(0, count - 1, min(count, _SAMPLED_SLICES)).astype(int))
-    sample = _Some(stack, [int(index) for index in chosen])
-    check_image(model, sample)
-    return measure_range(sample, model.normalisation)
+    return _Sample(stack).range(model)
 
 
 def predict_volume(
@@ -138,8 +153,10 @@ def predict_volume(
             "a regression model predicts values, not labels; predict slice by slice with "
             "predict_slices() and write each as it comes"
         )
-    ranged = sample_range(stack, model)
-    out = _open(Path(path), (stack.shape[0], *stack.shape[2:]), _fingerprint(model, ranged))
+    sample = _Sample(stack)
+    ranged = sample.range(model)
+    fingerprint = _fingerprint(model, ranged, sample)
+    out = _open(Path(path), (stack.shape[0], *stack.shape[2:]), fingerprint)
     first, last = (int(str(out.attrs[key])) for key in ("slices_done", "last_label"))
     for index in range(first, stack.shape[0]):
         try:
@@ -173,17 +190,17 @@ def _slice(
     return None
 
 
-def _fingerprint(model: TrainedModel, ranged: IntensityRange) -> str:
-    """Return a short hash of what decides the labels: the weights and the intensities."""
+def _fingerprint(model: TrainedModel, ranged: IntensityRange, sample: _Sample) -> str:
+    """Return a short hash of what decides the labels: the weights and the sampled slices."""
     intensities = ranged.low.tobytes(), ranged.high.tobytes()
     options = model.scale, model.configuration.get("views"), dict(model.instances)
-    facts = repr((model.fingerprint, intensities, options))
+    facts = repr((model.fingerprint, intensities, sample.fingerprint, options))
     return hashlib.sha256(facts.encode()).hexdigest()[:16]
 
 
 def _open(path: Path, shape: tuple[int, ...], fingerprint: str) -> zarr.Array[Any]:
     """Open an unfinished volume of this shape, model and stack, or make a new one."""
-    if not path.exists():
+    if _never_begun(path):
         return zarr.create_array(
             path,
             shape=shape,
@@ -200,3 +217,10 @@ def _open(path: Path, shape: tuple[int, ...], fingerprint: str) -> zarr.Array[An
             f"{path} holds another volume, or the labels of another model; choose another place"
         )
     return found
+
+
+def _never_begun(path: Path) -> bool:
+    """Tell whether nothing is there, or what an end before zarr's first file leaves."""
+    return not path.exists() or (
+        path.is_dir() and all(each.suffix == ".partial" for each in path.iterdir())
+    )
