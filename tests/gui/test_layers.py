@@ -146,6 +146,13 @@ def test_pixel_size_is_in_micrometres(
     assert layers.pixel_size(layer) == pytest.approx(size)
 
 
+def test_pixels_that_are_not_square_have_no_size_as_in_files() -> None:
+    layer = Image(picture(20, 30), scale=(0.5, 0.25), units=("um", "um"))
+    assert layers.pixel_size(layer) is None
+    layer.units, layer.scale = ("nm", "um"), (250, 0.25)
+    assert layers.pixel_size(layer) == pytest.approx(0.25)
+
+
 @pytest.mark.parametrize("ndim", [2, 3])
 def test_a_written_slice_can_be_undone(ndim: int) -> None:
     before = np.zeros((3, 20, 30)[3 - ndim :], dtype=np.int32)

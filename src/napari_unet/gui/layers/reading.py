@@ -19,6 +19,7 @@ from napari.layers import Image, Labels, Layer, Shapes
 
 from napari_unet.files import FileError
 from napari_unet.files.errors import reading
+from napari_unet.files.stored import believable
 from napari_unet.gui.marks import Outline
 
 if TYPE_CHECKING:
@@ -475,9 +476,14 @@ def _displayed(viewer: ViewerModel) -> set[int]:
 
 
 def pixel_size(layer: Layer) -> float | None:
-    """Return micrometres per pixel in y and x; None where the layer has no unit of length."""
-    unit = layer.units[-1]
-    if not unit.is_compatible_with("micrometer"):
-        return None
-    metres = float((1 * unit).to("micrometer").magnitude)
-    return float(layer.scale[-1]) * metres
+    """Return micrometres per pixel in y and x.
+
+    None where the layer has no unit of length, and as in files where pixels are not square.
+    """
+    sides = []
+    for unit, scale in zip(layer.units[-2:], layer.scale[-2:], strict=True):
+        if not unit.is_compatible_with("micrometer"):
+            return None
+        sides.append(float((float(scale) * unit).to("micrometer").magnitude))
+    size, _ = believable(*sides)
+    return size
