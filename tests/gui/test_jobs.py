@@ -107,7 +107,7 @@ def test_every_error_ends_the_job_with_one_sentence(
         (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), True),
         (RuntimeError("[enforce fail] DefaultCPUAllocator: not enough memory"), True),
         (RuntimeError("shapes differ"), False),
-        (ValueError("not enough memory of the last lesson"), False),
+        (ValueError("not enough memory of the last slice"), False),
     ],
 )
 def test_engine_and_window_agree_on_when_the_memory_is_used_up(

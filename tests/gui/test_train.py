@@ -744,7 +744,7 @@ def test_labels_are_copied_only_after_a_change(painted, monkeypatch):
 
 
 @pytest.fixture
-def lessons(session, stack, monkeypatch):
+def taught(session, stack, monkeypatch):
     """Run trainings here and now; return what they learn from, and what is done meanwhile."""
     part, job = session.part(Trainer), session.job("train")
     seen, meanwhile = [], []
@@ -768,8 +768,8 @@ def square(labels, z, y, x, value):
     labels.data_setitem(tuple(index), value)
 
 
-def test_a_mask_is_split_into_cells_whatever_is_painted_outside_of_what_counts(session, lessons):
-    seen, meanwhile = lessons
+def test_a_mask_is_split_into_cells_whatever_is_painted_outside_of_what_counts(session, taught):
+    seen, meanwhile = taught
     labels = session.create_annotation()
     session.regions_layer.add_rectangles(np.array([[1, 0, 0], [1, 0, 40], [1, 20, 40], [1, 20, 0]]))
     for x in (5, 20):
@@ -778,13 +778,13 @@ def test_a_mask_is_split_into_cells_whatever_is_painted_outside_of_what_counts(s
     meanwhile.append(lambda: square(labels, 1, 12, 30, 2))
     session.part(Trainer).start(TrainingConfig())
     first, second = seen
-    for lesson in (first, second):
-        assert lesson.labels[1, 8, 8] != lesson.labels[1, 8, 22]
+    for image in (first, second):
+        assert image.labels[1, 8, 8] != image.labels[1, 8, 22]
     assert second.labels[1, 14, 32] not in (0, second.labels[1, 8, 22])
 
 
-def test_touching_cells_that_join_a_single_one_stay_apart(session, lessons):
-    seen, meanwhile = lessons
+def test_touching_cells_that_join_a_single_one_stay_apart(session, taught):
+    seen, meanwhile = taught
     labels = session.create_annotation()
     square(labels, 1, 5, 5, 1)
     meanwhile.append(lambda: square(labels, 1, 5, 11, 2))
@@ -792,31 +792,31 @@ def test_touching_cells_that_join_a_single_one_stay_apart(session, lessons):
     assert seen[1].labels[1, 8, 8] != seen[1].labels[1, 8, 13]
 
 
-def test_erasing_all_of_a_complete_slice_does_not_make_it_background(session, lessons):
-    seen, meanwhile = lessons
+def test_erasing_all_of_a_complete_slice_does_not_make_it_background(session, taught):
+    seen, meanwhile = taught
     labels = session.create_annotation()
     session.set_complete(1, True)
     square(labels, 1, 5, 5, 1)
     meanwhile.append(lambda: square(labels, 1, 5, 5, 0))
     meanwhile.append(lambda: square(labels, 1, 20, 5, 1))
     session.part(Trainer).start(TrainingConfig())
-    assert [np.flatnonzero(lesson.labels[1, :, 7]).min() for lesson in seen] == [5, 20]
+    assert [np.flatnonzero(image.labels[1, :, 7]).min() for image in seen] == [5, 20]
 
 
-def test_more_of_an_image_that_was_without_a_cell_joins(viewer, session, stack, lessons):
-    seen, meanwhile = lessons
+def test_more_of_an_image_that_was_without_a_cell_joins(viewer, session, stack, taught):
+    seen, meanwhile = taught
     labels = session.create_annotation()
     square(labels, 1, 5, 5, 1)
     session.choose([add_empty(viewer, session, "empty", said="region")])
     meanwhile.append(lambda: session.set_complete(0, True))
     session.part(Trainer).start(TrainingConfig(), others=[labels])
-    before, after = (lesson for lesson in seen if lesson.name == "empty")
+    before, after = (image for image in seen if image.name == "empty")
     assert after.annotated.all()
     assert not before.annotated.all()
 
 
-def test_a_pixel_size_corrected_meanwhile_counts_from_the_next_training_on(session, stack, lessons):
-    seen, meanwhile = lessons
+def test_a_pixel_size_corrected_meanwhile_counts_from_the_next_training_on(session, stack, taught):
+    seen, meanwhile = taught
     labels = session.create_annotation()
     square(labels, 1, 5, 5, 1)
 
@@ -826,8 +826,8 @@ def test_a_pixel_size_corrected_meanwhile_counts_from_the_next_training_on(sessi
 
     meanwhile.append(correct)
     session.part(Trainer).start(TrainingConfig())
-    assert [lesson.pixel_size for lesson in seen] == [0.5, 0.5]
-    assert [lesson.name for lesson in seen] == ["cells", "cells"]
+    assert [image.pixel_size for image in seen] == [0.5, 0.5]
+    assert [image.name for image in seen] == ["cells", "cells"]
 
 
 def test_the_image_is_read_once_and_not_in_the_window(painted, monkeypatch):
@@ -844,10 +844,10 @@ def test_the_image_is_read_once_and_not_in_the_window(painted, monkeypatch):
     part._hand_over()
     assert not read
     [later] = part._slot.take()
-    lessons = [shot.annotated_image() for shot in (first, later)]
+    taught = [shot.annotated_image() for shot in (first, later)]
     assert read == list(range(painted.slice_count))
-    assert lessons[1].image is lessons[0].image
-    assert [lesson.name for lesson in lessons] == [name, name]
+    assert taught[1].image is taught[0].image
+    assert [image.name for image in taught] == [name, name]
     assert painted.name == "renamed"
 
 

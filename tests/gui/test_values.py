@@ -187,10 +187,10 @@ def test_pixels_with_nan_in_any_value_do_not_count(viewer, chosen) -> None:
     expected = np.ones((1, 48, 64), dtype=bool)
     expected[:, :10] = expected[:, :, :5] = False
     np.testing.assert_array_equal(counted(chosen), expected)
-    lesson = chosen.snapshot().annotated_image()
-    assert lesson.labels.shape == (1, 2, 48, 64)
-    assert np.isfinite(lesson.labels).all()
-    np.testing.assert_array_equal(lesson.labels[0, 0][expected[0]], changed[expected[0]])
+    image = chosen.snapshot().annotated_image()
+    assert image.labels.shape == (1, 2, 48, 64)
+    assert np.isfinite(image.labels).all()
+    np.testing.assert_array_equal(image.labels[0, 0][expected[0]], changed[expected[0]])
 
 
 def test_regions_are_all_that_counts_on_every_slice_without_what_is_ignored(three) -> None:

@@ -373,28 +373,28 @@ def _train(work: _Work, should_stop: ShouldStop) -> Iterator[TrainingReport | _S
         if work.config.task == "instances" and are_masks([each.labels], [each.annotated])
     }
 
-    def as_learnt(lesson: AnnotatedImage) -> AnnotatedImage:
-        if lesson.holds_values:
-            return replace(lesson, labels=lesson.labels[:, order])
-        return _in_pieces(lesson) if lesson.name in masks else lesson
+    def as_learnt(image: AnnotatedImage) -> AnnotatedImage:
+        if image.holds_values:
+            return replace(image, labels=image.labels[:, order])
+        return _in_pieces(image) if image.name in masks else image
 
-    lessons = {name: as_learnt(each) for name, each in painted.items()}
+    taught = {name: as_learnt(each) for name, each in painted.items()}
 
     def updates() -> list[AnnotatedImage] | None:
         newer = work.slot.take()
         problems = []
         for each in newer:
             try:
-                lessons[each.name] = as_learnt(each.annotated_image())
+                taught[each.name] = as_learnt(each.annotated_image())
             except ValueError as error:
                 problems.append(error)
         if problems:
             raise problems[0]
-        return list(lessons.values()) if newer else None
+        return list(taught.values()) if newer else None
 
     outputs = {k: first.outputs[n] for k, n in enumerate(order)}
     reports = train(
-        list(lessons.values()),
+        list(taught.values()),
         work.config,
         start=start,
         start_name=work.start_name,
@@ -421,14 +421,14 @@ def _train(work: _Work, should_stop: ShouldStop) -> Iterator[TrainingReport | _S
 
 
 def _class_names(
-    lessons: Iterable[AnnotatedImage], work: _Work, start: TrainedModel | None
+    taught: Iterable[AnnotatedImage], work: _Work, start: TrainedModel | None
 ) -> dict[int, str] | None:
     """Name painted classes as the user does, else as `start`, else as the dock lists them."""
     from napari_unet.annotations import cell_values
 
     if work.config.task != "classes":
         return None
-    planes = (plane for lesson in lessons for plane in lesson.labels)
+    planes = (plane for image in taught for plane in image.labels)
     painted = {int(value) for plane in planes for value in cell_values(plane)}
     known = start.classes if start is not None and start.task == "classes" else ()
     listed = {value: nameless(value) for value in painted}
@@ -465,11 +465,11 @@ def _read(path: Path) -> TrainedModel:
         raise FileError(f"{error}. Choose another model under “Start from”.") from error
 
 
-def _in_pieces(lesson: AnnotatedImage) -> AnnotatedImage:
+def _in_pieces(image: AnnotatedImage) -> AnnotatedImage:
     """Make a cell of each connected piece, as in a mask all cells have one number."""
     from napari_unet.annotations.cells import pieces
 
-    return replace(lesson, labels=np.stack([pieces(plane) for plane in lesson.labels]))
+    return replace(image, labels=np.stack([pieces(plane) for plane in image.labels]))
 
 
 def _file_name(name: str) -> str:
