@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import threading
 import time
 import weakref
 from dataclasses import replace
@@ -644,23 +645,31 @@ def test_choices_are_remembered(viewer, dock):
     assert again._form.value().width == TrainingConfig.from_preset("balanced").width
 
 
-@pytest.mark.usefixtures("loadable_torchvision")
-def test_an_encoder_that_needs_more_packages_says_so_when_it_is_chosen(dock, monkeypatch):
-    encoders = dock._form.widget("encoder")
-    usual = dock._about.text()
+@pytest.mark.parametrize("lacks", ["", "Encoders need two packages more"])
+def test_what_encoders_lack_is_looked_for_once_and_beside_the_window(
+    dock, monkeypatch, qtbot, lacks
+):
+    asked_in = []
+
+    def advice():
+        asked_in.append(threading.current_thread())
+        return lacks
+
+    monkeypatch.setattr("napari_unet.gui.train.encoder_advice", advice)
+    encoders, usual = dock._form.widget("encoder"), dock._about.text()
     encoders.setCurrentIndex(1)
     assert dock._form.value().encoder is not None
-    assert dock._about.text() == usual
+    qtbot.waitUntil(lambda: dock._advice is not None, timeout=5000)
+    told = f"⚠ {lacks}" if lacks else usual
+    assert dock._about.text() == told
     encoders.setCurrentIndex(0)
-    monkeypatch.setattr("napari_unet.network.encoders.find_spec", lambda _: None)
+    assert dock._about.text() == usual
     encoders.setCurrentIndex(1)
-    assert "pip install segmentation-models-pytorch timm" in dock._about.text()
+    assert dock._about.text() == told
     dock._preset.setCurrentIndex(dock._preset.findData("balanced"))
-    assert "pip install" in dock._about.text(), "no preset has an encoder, so it stays"
-    encoders.setCurrentIndex(0)
-    assert "pip install" not in dock._about.text()
-    dock._preset.setCurrentIndex(dock._preset.findData("quick"))
-    assert dock._about.text() == usual
+    assert (dock._about.text() == told) is bool(lacks), "no preset has an encoder, so it stays"
+    assert len(asked_in) == 1
+    assert asked_in[0] is not threading.main_thread()
 
 
 def test_the_curves_follow_the_theme(viewer, dock):

@@ -75,6 +75,8 @@ class TrainDock(Dock):
         self._trainer = self.session.part(Trainer)
         self._border = self.session.part(Border)
         self._saving = Job(self, name="save model")
+        self._advising = Job(self, name="look for what encoders need")
+        self._advice: str | None = None  # what encoders lack, once it is known
         self._refusal = ""
         self._note = ""
         self._task = self.session.task
@@ -214,6 +216,7 @@ class TrainDock(Dock):
             changed.connect(self._show_others)
         self.session.edited.connect(self._on_edited)
         self._show_others()
+        self._advising.reported.connect(self._on_advice)
         self._saving.reported.connect(self._on_saved)
         self._saving.failed.connect(self.warn)
         self._saving.finished.connect(self._show_buttons)
@@ -303,9 +306,19 @@ class TrainDock(Dock):
         if self._refusal and self.message == self._refusal:
             self.say("")
         about = _GOING_ON if goes_on else _PLAIN_WORDS.get(self._preset.currentData(), "")
-        advice = encoder_advice() if config.encoder is not None and not goes_on else ""
+        advice = self._encoder_advice() if config.encoder is not None and not goes_on else ""
         self._about.setText(f"⚠ {advice}" if advice else about)
         self._enable_options(config, goes_on=goes_on)
+
+    def _encoder_advice(self) -> str:
+        """Say what encoders lack on this computer, as soon as it is found out: that takes time."""
+        if self._advice is None and not self._advising.running:
+            self._advising.start(_look_for_encoders)
+        return self._advice or ""
+
+    def _on_advice(self, advice: str) -> None:
+        self._advice = advice
+        self._show_choices()
 
     def _config(self) -> TrainingConfig:
         """Return what is chosen.
@@ -459,6 +472,10 @@ class TrainDock(Dock):
         if self.session.model is model:  # a training may have ended meanwhile
             self.session.set_model(model, path)
         self.say(f"The model is saved as {path}.")
+
+
+def _look_for_encoders(_: object) -> list[str]:
+    return [encoder_advice()]
 
 
 def _clock(seconds: float) -> str:
