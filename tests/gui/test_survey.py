@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_unet.gui import survey as survey_module
+from napari_unet.gui.marks import Marks
 from napari_unet.gui.survey import SliceSurvey, Survey
 
 if TYPE_CHECKING:
@@ -102,3 +103,25 @@ def test_a_change_during_a_count_that_fails_is_counted(session, stack, qtbot, mo
     assert survey._job.running
     go_on.set()
     counted(session, qtbot)
+
+
+def test_cells_and_what_counts_are_of_one_moment_while_a_person_paints(monkeypatch):
+    marks = Marks(
+        labels=np.zeros((1, 20, 20), int),
+        region_outlines=(),
+        ignored_outlines=(),
+        complete=np.zeros(1, bool),
+        task="instances",
+    )
+    plain = Marks.annotated
+
+    def paint_meanwhile(here):
+        mask = plain(here)
+        marks.labels[0, 5, 5] = 1
+        return mask
+
+    monkeypatch.setattr(Marks, "annotated", paint_meanwhile)
+    [before] = survey_module.survey_slices(marks, [0], lambda: False)
+    [after] = survey_module.survey_slices(marks, [0], lambda: False)
+    assert (before.cells, before.outside) == (0, 0)
+    assert (after.cells, after.outside) == (1, 0)

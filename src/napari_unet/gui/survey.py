@@ -61,6 +61,8 @@ def survey_slices(
         if should_stop():
             return
         here = marks.slice(z)
+        # Painting goes on: what counts and what is counted must be of one moment.
+        here = replace(here, labels=here.labels.copy())
         mask = here.annotated()[0]
         labels = here.labels[0]
         found = cell_values(labels)
