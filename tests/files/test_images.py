@@ -293,10 +293,11 @@ def test_what_is_no_label_image_is_refused(tmp_path: Path, labels: Any, sentence
         read_labels(tmp_path / "a.tif")
 
 
-def test_several_pictures_in_one_file_are_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["second", "labels of the cells"])
+def test_several_pictures_in_one_file_are_refused(tmp_path: Path, name: str) -> None:
     with tifffile.TiffWriter(tmp_path / "a.ome.tif") as file:
-        file.write(numbers(8, 9))
-        file.write(numbers(8, 9))
+        file.write(numbers(8, 9), metadata={"Name": "cells"})
+        file.write(numbers(8, 9), metadata={"Name": name})
     with pytest.raises(FileError, match="holds 2 pictures"):
         read_image(tmp_path / "a.ome.tif")
 

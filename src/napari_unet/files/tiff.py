@@ -66,7 +66,9 @@ def read_tiff(path: Path) -> StoredArray:
                 "open it in Fiji and save each picture as a file of its own"
             )
         series = file.series[0]
-        pictures = [other for other in file.series if other is series or not _beside(other)]
+        pictures = [
+            other for other in file.series if other.shape == series.shape or not _beside(other)
+        ]
         if len(pictures) > 1:
             shapes = ", ".join(dict.fromkeys(str(picture.shape) for picture in pictures))
             raise FileError(

@@ -1,7 +1,7 @@
 """A map computed in strips of rows, so that what lies between two layers stays small.
 
-On a processor a map of many megabytes costs more than its arithmetic: the system hands out its
-memory anew for every layer, and nothing of it is in the cache any more when the next one reads it.
+On a CPU large maps cost a tenth to a third of the time beside their arithmetic: the system hands
+out their memory anew for every layer, and nothing is in the cache when the next one reads it.
 """
 
 from __future__ import annotations
