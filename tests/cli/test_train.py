@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         (["--minutes", 1, "--until-stopped"], "--minutes and --until-stopped"),
         (["--minutes", 0], "minutes is 0"),
         (["--steps", 0], "steps is 0"),
-        (["--preset", "perfect"], "quick, balanced, paper"),
+        (["--preset", "perfect"], "quick, balanced, best, paper"),
         (["--validation", 0.9], "validation is 0.9"),
         (["--device", "abacus"], "choose auto or"),
         (["--task", "guess"], "instances"),

@@ -645,6 +645,17 @@ def test_choices_are_remembered(viewer, dock):
     assert again._form.value().width == TrainingConfig.from_preset("balanced").width
 
 
+def test_the_best_says_that_three_networks_need_a_known_time(dock):
+    dock._preset.setCurrentIndex(dock._preset.findData("best"))
+    assert dock._form.value().networks == 3
+    assert "Three small networks" in dock._about.text()
+    endless: Any = dock._form.widget("until_stopped")
+    endless.setChecked(True)
+    assert "one learns" in dock._about.text()
+    endless.setChecked(False)
+    assert "Three small networks" in dock._about.text()
+
+
 @pytest.mark.parametrize("lacks", ["", "Encoders need two packages more"])
 def test_what_encoders_lack_is_looked_for_once_and_beside_the_window(
     dock, monkeypatch, qtbot, lacks
@@ -883,17 +894,17 @@ def test_another_preset_says_what_became_of_options_changed_by_hand(dock, sessio
     def preset(name: str) -> None:
         dock._preset.setCurrentIndex(dock._preset.findData(name))
 
-    width, networks = dock._form.widget("width"), dock._form.widget("networks")
+    width, dice = dock._form.widget("width"), dock._form.widget("dice")
     preset("balanced")
     assert not dock.message, "nobody has changed anything"
     preset("quick")
     width.setValue(24)
-    networks.setValue(3)
+    dice.setValue(0.5)
     preset("balanced")
-    assert (width.value(), networks.value()) == (32, 3)
+    assert (width.value(), dice.value()) == (32, 0.5)
     assert "Width: what you had set gave way to the preset." in dock.message
-    assert "Networks averaged: kept as you have set it." in dock.message
-    networks.setValue(1)
+    assert "Dice term: kept as you have set it." in dock.message
+    dice.setValue(0.0)
     preset("quick")
     assert not dock.message
     assert dock._form.value() == dock._from_preset()

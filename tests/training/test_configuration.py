@@ -79,7 +79,7 @@ def test_impossible_values_are_refused_with_a_sentence(values, sentence):
 
 
 def test_an_unknown_preset_is_refused_with_the_known_ones():
-    with pytest.raises(ValueError, match="quick, balanced, paper"):
+    with pytest.raises(ValueError, match="quick, balanced, best, paper"):
         TrainingConfig.from_preset("perfect")
 
 

@@ -106,6 +106,11 @@ def test_what_the_model_decides_is_told_where_something_else_was_asked_for():
     assert "Encoder weights" in told(start=start, encoder="resnet18", encoder_weights="a.pth")
 
 
+def test_it_is_said_where_one_network_learns_instead_of_the_three_of_the_preset():
+    assert "Networks averaged (networks), because nobody knows" in told("best", until_stopped=True)
+    assert "Networks averaged (networks), because the model" in told("best", start=model())
+
+
 def test_a_training_says_it_once_before_its_first_step():
     reports = list(train([bright_discs()], small(steps=1, freeze_encoder=True, momentum=0.5)))
     said = [report for report in reports if report.message.startswith("Without effect")]

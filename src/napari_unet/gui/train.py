@@ -50,8 +50,12 @@ _REDRAW_MS = 250
 _PLAIN_WORDS = {
     "quick": "A small network, useful after minutes on any computer.",
     "balanced": "A larger network: better with a GPU, or over lunch.",
+    "best": "Three small networks share the time; their mean predicts. For an hour, or a night.",
     "paper": "The network of 2015, literally; needs a GPU and hours.",
 }
+_ONE_WITHOUT_END = (
+    "Several networks have to know the time that they share: until you stop, one learns."
+)
 _GOING_ON = (
     "Goes on with the network of the model, at a cell size that it knows; the preset decides "
     "the rest."
@@ -306,6 +310,8 @@ class TrainDock(Dock):
         if self._refusal and self.message == self._refusal:
             self.say("")
         about = _GOING_ON if goes_on else _PLAIN_WORDS.get(self._preset.currentData(), "")
+        if config.until_stopped and config.networks > 1 and not goes_on:
+            about = _ONE_WITHOUT_END
         advice = self._encoder_advice() if config.encoder is not None and not goes_on else ""
         self._about.setText(f"⚠ {advice}" if advice else about)
         self._enable_options(config, goes_on=goes_on)

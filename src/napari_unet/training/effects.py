@@ -130,6 +130,9 @@ _RULES = (
 )
 """The first that holds for an option says why."""
 
+_PROMISED = ("networks",)
+"""What a preset is chosen for."""
+
 _OF_MODEL = "the model that the training goes on from decides"
 
 
@@ -180,7 +183,8 @@ def chosen_without_effect(
     Parameters
     ----------
     asked : TrainingConfig
-        As it was given. What its preset has, nobody chose.
+        As it was given. What its preset has, nobody chose, but for several networks: a preset that
+        has them is chosen for them.
     used : TrainingConfig
         The same, or what became of it because the training goes on from a model.
     goes_on : bool
@@ -196,6 +200,7 @@ def chosen_without_effect(
     for name, because in without_effect(used, goes_on=goes_on).items():
         value = getattr(asked, name)
         as_the_model = goes_on and name in network_options() and value == getattr(used, name)
-        if value != getattr(usual, name) and not as_the_model:
+        chosen = value != getattr(usual, name) or (name in _PROMISED and value > 1)
+        if chosen and not as_the_model:
             found[name] = because
     return found
