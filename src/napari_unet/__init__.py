@@ -34,6 +34,7 @@ _HOMES = {
     "instances": "prediction",
     "labels_from": "prediction",
     "predict": "prediction",
+    "cell_properties": "evaluation",
     "cell_report": "evaluation",
     "evaluate": "evaluation",
     "load_model": "files",

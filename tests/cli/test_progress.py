@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_unet.cli.progress import PredictionProgress
+from napari_unet.cli.progress import ImagesProgress
 
 if TYPE_CHECKING:
     import pytest
 
 
 def test_a_log_file_gets_a_line_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
-    with PredictionProgress(2) as progress:
+    with ImagesProgress("Predicting", 2) as progress:
         for name in ("a", "b"):
             for step in range(101):
                 progress.show(name, step / 100)

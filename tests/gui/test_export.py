@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import time
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +63,76 @@ def test_a_layer_comes_back_from_its_file(dock, labels, ending, press, qtbot, tm
     write(dock, path, press, qtbot)
     assert str(path) in dock.message
     np.testing.assert_array_equal(read_labels(path), labels.data)
+
+
+def as_table(dock: ExportDock) -> None:
+    dock._format.setCurrentIndex(dock._format.findData(".csv"))
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_table_tells_size_and_brightness_of_every_cell(dock, viewer, press, qtbot, tmp_path):
+    place = {"scale": (2, 0.5, 0.5), "units": ("um", "um", "um")}
+    rng = np.random.default_rng(0)
+    red = viewer.add_image(rng.random((3, 20, 24)), name="red", **place)
+    green = viewer.add_image(rng.random((3, 20, 24)), name="green", **place)
+    data = np.zeros((3, 20, 24), int)
+    data[0, 2:6, 2:6] = 4
+    data[2, 10:15, 10:20] = 9
+    labels = viewer.add_labels(data, name="cells", **place)
+    layers.assign(labels, layers.LABELS, [red, green])
+    as_table(dock)
+    assert dock._path.text().endswith("cells.csv")
+    write(dock, tmp_path / "cells.csv", press, qtbot)
+    assert dock.message == f"Written: {tmp_path / 'cells.csv'}, 2 cells."
+    assert not dock.warned
+    first, second = rows(tmp_path / "cells.csv")
+    assert (first["slice"], first["label"], first["area"]) == ("0", "4", "16")
+    assert float(first["area_um2"]) == 4
+    mean = green.data[2][data[2] == 9].mean()
+    assert float(second["green_mean"]) == pytest.approx(mean, rel=1e-5)
+
+
+def test_a_table_of_labels_without_an_image_says_what_it_lacks(
+    dock, labels, press, qtbot, tmp_path
+):
+    as_table(dock)
+    write(dock, tmp_path / "cells.csv", press, qtbot)
+    assert "No image belongs to this layer" in dock.message
+    assert {row["slice"] for row in rows(tmp_path / "cells.csv")} == {"0", "1", "2"}
+
+
+def test_values_are_no_cells(dock, viewer, press, tmp_path):
+    like = viewer.add_image(np.zeros((8, 9), np.float32), name="picture")
+    layers.add_image(viewer, [like], np.ones((8, 9), np.float32), role="values 0", name="v")
+    as_table(dock)
+    QTest.keyClicks(dock._path, str(tmp_path / "t.csv"))
+    press(dock, "Export")
+    assert "A table lists cells" in dock.message
+
+
+def test_measuring_can_be_stopped_and_leaves_nothing(dock, labels, qtbot, tmp_path, monkeypatch):
+    def endless(*_):
+        while True:
+            time.sleep(0.001)
+            yield None
+
+    monkeypatch.setattr("napari_unet.evaluation.cell_properties", endless)
+    monkeypatch.setattr("napari_unet.evaluation.property_row", lambda *_: [])
+    as_table(dock)
+    dock._path.setText(str(tmp_path / "t.csv"))
+    assert not dock._stop.isEnabled()
+    dock._export.click()
+    assert dock._stop.isEnabled()
+    qtbot.waitUntil(lambda: "cells so far" in dock.message, timeout=20_000)
+    dock._stop.click()
+    qtbot.waitUntil(lambda: not dock._job.running, timeout=20_000)
+    assert dock.message == "Stopped; nothing was written."
+    assert not dock._stop.isEnabled()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_slices_that_are_not_predicted_are_told(dock, labels, press, qtbot, tmp_path):

@@ -327,6 +327,36 @@ def evaluate(
 
 
 @app.command(cls=Command)
+def measure(
+    labels: Annotated[Path, typer.Argument(exists=True, help="Folder of labels, or one file.")],
+    table: Annotated[Path, typer.Option(metavar="FILE.csv", help="Table to write.")],
+    images: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            metavar="DIR",
+            help="Folder of their images, or one: then the table tells how bright each cell is "
+            "in every channel.",
+        ),
+    ] = None,
+    overwrite: Overwrite = False,
+    debug: Debug = False,
+) -> None:
+    """Measure every cell: where it is, its size, its shape and how bright it is.
+
+    One line for each cell and slice. Sizes are in pixels, and in micrometres too where the images
+    (or the labels, without images) tell their pixel size.
+
+    Example: napari-unet measure results --images images --table cells.csv
+    """
+    from napari_unet.cli.measure import MeasureCommand
+
+    MeasureCommand(
+        labels=labels, images=images, table=table, overwrite=overwrite, debug=debug
+    ).run()
+
+
+@app.command(cls=Command)
 def info(
     model: Annotated[
         Path, typer.Argument(exists=True, dir_okay=False, help="Model that train has written.")

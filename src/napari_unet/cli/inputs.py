@@ -43,6 +43,7 @@ __all__ = [
     "Counted",
     "annotated_images",
     "compared_pairs",
+    "doubt_labels",
     "matching_masks",
 ]
 
@@ -99,7 +100,7 @@ def annotated_images(
         try:
             image = _read_picture(pair.image, failures)
             counted = _read_counted(pair.labels, masks.get(pair.image), silent)
-            _doubt(counted.labels, pair.labels, task, failures)
+            doubt_labels(counted.labels, pair.labels, task, failures)
             read.append((image, _fitting(counted, image.data, pair.labels)))
         except BAD_FILE as error:
             failures.add(error, pair.image.name)
@@ -189,8 +190,8 @@ def compared_pairs(
                     f"{predicted_path.name} has shape {_shape(labels)}, but the truth "
                     f"{truth_path.name} has {_shape(counted.labels)}"
                 )
-            _doubt(counted.labels, truth_path, task, failures)
-            _doubt(labels, predicted_path, task, failures)
+            doubt_labels(counted.labels, truth_path, task, failures)
+            doubt_labels(labels, predicted_path, task, failures)
             if task == "regression":
                 _refuse_unknown(counted.labels, counted.annotated, truth_path, "correct it")
                 _refuse_unknown(labels, counted.annotated, predicted_path, "predict it again")
@@ -344,7 +345,7 @@ def _read_weights(path: Path | None, slices: int) -> NDArray[Any] | None:
     return np.broadcast_to(given[:, 0], (slices, *given.shape[2:]))
 
 
-def _doubt(labels: NDArray[Any], path: Path, task: Task, failures: Failures) -> None:
+def doubt_labels(labels: NDArray[Any], path: Path, task: Task, failures: Failures) -> None:
     """Warn of a picture that lies where labels of cells are expected."""
     if task == "instances" and looks_like_picture(labels):
         failures.warn(

@@ -10,7 +10,7 @@ import numpy as np
 from napari_unet.cli.failures import Failures, UsageError
 from napari_unet.cli.inputs import BAD_FILE
 from napari_unet.cli.outputs import prepare_folder, refuse_existing, refuse_inputs
-from napari_unet.cli.progress import PredictionProgress
+from napari_unet.cli.progress import ImagesProgress
 from napari_unet.cli.settings import read_settings
 from napari_unet.files import (
     image_paths,
@@ -92,7 +92,7 @@ class PredictCommand:
         if labels:
             doubt = "named like labels of the images beside them, and left out"
             failures.warn(doubt, listed_names(labels))
-        with PredictionProgress(len(paths)) as progress:
+        with ImagesProgress("Predicting", len(paths)) as progress:
             for path in paths:
                 self._try(model, path, progress, failures)
         failures.finish()
@@ -111,7 +111,7 @@ class PredictCommand:
         return labels + ([probability_file(self.out, stem(path))] if self.probabilities else [])
 
     def _try(
-        self, model: TrainedModel, path: Path, progress: PredictionProgress, failures: Failures
+        self, model: TrainedModel, path: Path, progress: ImagesProgress, failures: Failures
     ) -> None:
         try:
             line = self._predict(model, read_image(path), progress)
@@ -120,7 +120,7 @@ class PredictCommand:
             failures.add(error, path.name)
         progress.finish(line)
 
-    def _predict(self, model: TrainedModel, image: ImageFile, progress: PredictionProgress) -> str:
+    def _predict(self, model: TrainedModel, image: ImageFile, progress: ImagesProgress) -> str:
         slices = []
         maps: NDArray[np.float32] | None = None
         pixel_size = image.pixel_size if self.use_pixel_size else None

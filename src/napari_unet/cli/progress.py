@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from napari_unet.training import TrainingReport
 
-__all__ = ["PredictionProgress", "TrainingProgress"]
+__all__ = ["ImagesProgress", "TrainingProgress"]
 
 _LINES = 10  # that a finished work leaves in a log file
 _FIRST_LINE = 10.0  # seconds until the second line where the end is not known
@@ -125,11 +125,11 @@ class TrainingProgress(_Display):
         return "  ".join(parts)
 
 
-class PredictionProgress(_Display):
-    """Which of many images is being predicted."""
+class ImagesProgress(_Display):
+    """At which of many images a work is; `name` says what is done."""
 
-    def __init__(self, images: int) -> None:
-        super().__init__("Predicting")
+    def __init__(self, name: str, images: int) -> None:
+        super().__init__(name)
         self._images = images
         self._finished = 0
 

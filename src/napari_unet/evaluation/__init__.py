@@ -13,6 +13,14 @@ from napari_unet.evaluation.measures import (
     seg,
 )
 from napari_unet.evaluation.partitions import PartitionScores, partition_scores, thin_borders
+from napari_unet.evaluation.properties import (
+    CellProperties,
+    Intensity,
+    cell_properties,
+    property_columns,
+    property_row,
+    unnamed_channels,
+)
 from napari_unet.evaluation.regression import (
     OutputScore,
     ValueScores,
@@ -27,10 +35,12 @@ from napari_unet.evaluation.topology import draw_borders, topological_errors, wa
 
 __all__ = [
     "THRESHOLDS",
+    "CellProperties",
     "CellRecord",
     "ClassScore",
     "CurvePoint",
     "Fates",
+    "Intensity",
     "OutputScore",
     "Overlaps",
     "PartitionScores",
@@ -38,6 +48,7 @@ __all__ = [
     "ValueScores",
     "adapted_rand_error",
     "average_precision",
+    "cell_properties",
     "cell_report",
     "count_matches",
     "draw_borders",
@@ -49,12 +60,15 @@ __all__ = [
     "overlaps",
     "partition_scores",
     "pixel_error",
+    "property_columns",
+    "property_row",
     "psnr",
     "r2",
     "rmse",
     "seg",
     "thin_borders",
     "topological_errors",
+    "unnamed_channels",
     "value_scores",
     "warping_error",
 ]

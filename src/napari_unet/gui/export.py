@@ -1,7 +1,8 @@
-"""The Export dock: labels and predicted values as files that other programs read."""
+"""The Export dock: labels, values and tables of cells as files that other programs read."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,20 +20,25 @@ from napari_unet.gui.file_dialog import (
     plain_name,
     remember_folder,
 )
+from napari_unet.gui.layers import LayerError
 from napari_unet.gui.settings import remember, remembered
 from napari_unet.gui.slices import shortcomings
 from napari_unet.gui.writers import check_place
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from napari.layers import Image
     from numpy.typing import NDArray
 
+    from napari_unet.gui.jobs import ShouldStop
+
 __all__ = ["ExportDock", "suggested", "with_ending"]
 
-_FORMATS = {".tif": "TIFF", ".zarr": "OME-Zarr"}
-_ENDINGS = (".tif", ".tiff", ".zarr")
+_TABLE = ".csv"
+_FORMATS = {".tif": "TIFF", ".zarr": "OME-Zarr", _TABLE: "Table of cells (CSV)"}
+_ENDINGS = (".tif", ".tiff", ".zarr", _TABLE)
+_TOLD = 200  # cells between two reports
 
 
 def suggested(layer_name: str, folder: Path, ending: str) -> str:
@@ -60,8 +66,39 @@ def _write(
     yield f"Written: {written}. ⚠ {warning}" if warning else f"Written: {written}"
 
 
+@dataclass(frozen=True, eq=False)
+class _Cells:
+    """What a table of cells is made from, taken out of the layers."""
+
+    labels: NDArray[Any]
+    image: layers.ImageStack | None
+    channels: Sequence[str]
+    pixel_size: float | None
+
+
+def _write_table(
+    path: Path, cells: _Cells, overwrite: bool, warning: str, should_stop: ShouldStop
+) -> Iterator[str]:
+    """Measure cells and write a table of them; runs in a worker thread."""
+    from napari_unet.evaluation import cell_properties, property_columns, property_row
+    from napari_unet.files import write_table
+
+    size, rows = cells.pixel_size, []
+    for cell in cell_properties(cells.labels, cells.image):
+        if should_stop():
+            yield "Stopped; nothing was written."
+            return
+        rows.append(property_row(cell, size))
+        if len(rows) % _TOLD == 0:
+            yield f"Measuring: {len(rows)} cells so far."
+    columns = property_columns(cells.channels, size)
+    written = write_table(path, columns, rows, overwrite=overwrite)
+    told = f"Written: {written}, {len(rows)} {'cell' if len(rows) == 1 else 'cells'}."
+    yield f"{told} ⚠ {warning}" if warning else told
+
+
 class ExportDock(Dock):
-    """Write a Labels layer, or predicted values, as TIFF or OME-Zarr.
+    """Write a Labels layer, or predicted values, as TIFF, OME-Zarr or a table of cells.
 
     Parameters
     ----------
@@ -79,6 +116,7 @@ class ExportDock(Dock):
         self._written = False
         self._folder: Path | None = None
         self._asked: tuple[Labels | Image, Path] | None = None
+        self._measuring = False
         self._build()
         self._connect()
         self._list_layers()
@@ -86,13 +124,17 @@ class ExportDock(Dock):
 
     def _build(self) -> None:
         self.column.addWidget(
-            words("Write labels or values to a file that Fiji, QuPath, Python and others read.")
+            words(
+                "Write labels or values to a file that Fiji, QuPath, Python and others read, or "
+                "measure cells into a table."
+            )
         )
         form = fields()
         self._layer = combo("The Labels layer, or the predicted values, to write.")
         add_field(form, "Layer", self._layer)
         self._format = combo(
-            "TIFF: one file, opened by every program. OME-Zarr: a folder, for large data."
+            "TIFF: one file, opened by every program. OME-Zarr: a folder, for large data. Table: "
+            "where each cell is, its size, shape and brightness, for Excel, R and others."
         )
         for ending, name in _FORMATS.items():
             self._format.addItem(name, ending)
@@ -107,8 +149,9 @@ class ExportDock(Dock):
         self.column.addLayout(form)
         browse = button("Browse…", "Choose folder and name.", self._on_browse)
         self._export = button("Export", "Write the file (Ctrl+Return).", self._on_export)
+        self._stop = button("Stop", "Stop measuring; no table is written.", self._job.stop)
         self.bind_key("Ctrl+Return", self._export)
-        self.column.addLayout(row(browse, self._export))
+        self.column.addLayout(row(browse, self._export, self._stop))
         self.finish()
 
     def _connect(self) -> None:
@@ -216,6 +259,8 @@ class ExportDock(Dock):
             self.warn("There is no Labels layer yet; paint one, or predict.")
         elif not self._path.text().strip():
             self.warn("There is no file name yet; type one, or press Browse.")
+        elif self._kind.ending == _TABLE and not isinstance(layer, Labels):
+            self.warn("A table lists cells, and these are values; choose a Labels layer, or TIFF.")
         elif self._target().exists():
             self._replace(layer, self._target())
         else:
@@ -253,14 +298,37 @@ class ExportDock(Dock):
     def _start(self, layer: Labels | Image, path: Path, *, overwrite: bool) -> None:
         if self._job.running:
             return
-        labels = layers.read_labels(layer)
-        pixels = labels[0] if layer.ndim == 2 else labels
-        size = layers.pixel_size(layer)
+        labels, warning = layers.read_labels(layer), shortcomings(layer)
         remember_folder(self._kind, path)
         self._folder, self._written = path.parent, True
-        warning = shortcomings(layer)
-        self._job.start(lambda should_stop: _write(path, pixels, size, overwrite, warning))
+        self._measuring = self._kind.ending == _TABLE
+        if self._measuring:
+            cells = self._cells(layer, labels)
+            if cells.image is None:
+                unknown = "No image belongs to this layer, so the table tells no brightness."
+                warning = f"{unknown} {warning}".strip()
+            self._job.start(
+                lambda should_stop: _write_table(path, cells, overwrite, warning, should_stop)
+            )
+        else:
+            pixels = labels[0] if layer.ndim == 2 else labels
+            size = layers.pixel_size(layer)
+            self._job.start(lambda should_stop: _write(path, pixels, size, overwrite, warning))
         self._show_buttons()
 
+    def _cells(self, layer: Labels | Image, labels: NDArray[Any]) -> _Cells:
+        """Take out of the layers what is measured; without an image where none of its size is."""
+        channels = layers.linked_images(self.session.viewer, layer)
+        size = layers.pixel_size(layer)
+        try:
+            image = layers.image_stack(channels)
+        except LayerError:
+            image = None
+        if image is None or (image.shape[0], *image.shape[-2:]) != labels.shape:
+            return _Cells(labels, None, (), size)
+        return _Cells(labels, image, layers.channel_names(channels), size)
+
     def _show_buttons(self) -> None:
-        self._export.setEnabled(not self._job.running)
+        running = self._job.running
+        self._export.setEnabled(not running)
+        self._stop.setEnabled(running and self._measuring)
