@@ -26,6 +26,7 @@ from napari_unet.files import (
     read_labels,
     read_values,
     stem,
+    unread_pictures,
 )
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ __all__ = [
     "annotated_images",
     "compared_pairs",
     "matching_masks",
+    "warn_of_unread",
 ]
 
 BAD_FILE = (FileError, ValueError, OSError, MemoryError)
@@ -89,6 +91,7 @@ def annotated_images(
         raise UsageError("--weights belong to --task regression; those of labels are computed")
     silent = None if task == "regression" else _whole(unlabelled, task)
     pairs = match_labels(images, labels)
+    warn_of_unread(images, [pair.image for pair in pairs], failures)
     names = {pair.image: {stem(pair.image)} for pair in pairs}
     masks = matching_masks(names, regions)
     if task == "regression":
@@ -119,6 +122,13 @@ def annotated_images(
         except ValueError as error:
             failures.add(error, image.path.name)
     return annotated
+
+
+def warn_of_unread(images: Path, read: Sequence[Path], failures: Failures) -> None:
+    """Tell which pictures of a folder are of a kind that cannot be read."""
+    if unread := unread_pictures(images, read):
+        doubt = "left out, for this kind of file cannot be read; save it as TIFF"
+        failures.warn(doubt, listed_names(unread))
 
 
 def _read_picture(path: Path, failures: Failures) -> ImageFile:
@@ -345,11 +355,11 @@ def _read_weights(path: Path | None, slices: int) -> NDArray[Any] | None:
 
 
 def _doubt(labels: NDArray[Any], path: Path, task: Task, failures: Failures) -> None:
-    """Warn of a picture that lies where labels of cells are expected."""
+    """Warn of a picture, or of classes, where labels of cells are expected."""
     if task == "instances" and looks_like_picture(labels):
         failures.warn(
-            "looks like a picture, not like labels: its values lie scattered instead of one for "
-            "each cell; check that it is in the right folder",
+            "does not look like labels of cells: its values lie scattered instead of one for each "
+            "cell; check that it is no picture, and give --task classes if they are classes",
             str(path),
         )
 
