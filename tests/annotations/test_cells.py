@@ -91,6 +91,11 @@ def test_cells_scribbles_and_masks_are_not():
     assert not looks_like_picture(dotted)
 
 
+def test_classes_do_not_look_like_cells_either():
+    labels = touching_cells()[1][0]
+    assert looks_like_picture(np.where(labels > 0, 1 + labels % 2, 0))
+
+
 def test_what_does_not_count_decides_nothing_and_stays():
     labels = np.array([[5, 5, 0, 5], [0, 0, 0, 7]])
     counted = np.array([[True, True, True, True], [True, True, True, False]])

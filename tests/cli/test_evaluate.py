@@ -175,7 +175,7 @@ def test_a_picture_among_labels_is_doubted_and_compared_all_the_same(
         tifffile.imwrite(folders / f"{name}.tif", grey if name == "found" else grey // 128)
     done = run("evaluate", folders / "true.tif", folders / "found.tif", "--json")
     assert done.code == 0
-    assert "found.tif: looks like a picture, not like labels" in done.sentence
+    assert "found.tif: does not look like labels of cells" in done.sentence
     assert json.loads(done.out)["images"] == 1
 
 

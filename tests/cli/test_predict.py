@@ -176,3 +176,10 @@ def test_labels_in_the_folder_of_the_images_are_no_images(
     scored = run("evaluate", folders / "images", folders / "out", "--json")
     assert scored.code == 0
     assert not scored.err
+
+
+def test_pictures_that_cannot_be_read_are_named(folders: Path, model: Path, run: Run) -> None:
+    (folders / "images" / "q.czi").write_bytes(b"")
+    done = run("predict", model, folders / "images", "--out", folders / "out")
+    assert done.code == 0
+    assert "q.czi: left out, for this kind of file cannot be read" in done.sentence

@@ -14,6 +14,7 @@ from napari_unet.files import (
     image_paths,
     match_labels,
     stem,
+    unread_pictures,
     write_labels,
 )
 
@@ -149,3 +150,10 @@ def test_accents_are_compared_however_they_are_written(tmp_path):
     (pair,) = match_labels(tmp_path / "images", tmp_path / "labels")
     assert pair.labels.name == f"{composed}.tif"
     assert stem(pair.image) == composed
+
+
+def test_pictures_of_other_kinds_are_listed_but_no_previews_and_no_other_files(tmp_path):
+    folder = touch(tmp_path / "in", "a.tif", "a.jpg", "b.JPG", "c.czi", ".d.jpg", "e.txt", "f.csv")
+    read = image_paths(folder)
+    assert [path.name for path in unread_pictures(folder, read)] == ["b.JPG", "c.czi"]
+    assert unread_pictures(folder / "a.tif", read) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import ndimage
 from skimage.draw import disk
 
 from napari_unet.annotations import separate
@@ -142,6 +143,13 @@ def test_growing_gives_back_what_the_target_took_and_no_more():
     assert not (grown > 0)[~inside].any(), "an outline towards the background stays where it is"
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_a_grown_cell_hangs_together(seed):
+    mask = ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=(48, 48)), 2) > 0
+    labels = instances(_probabilities(mask), options=InstanceOptions(grow=3))
+    assert all(ndimage.label(labels == cell)[1] == 1 for cell in range(1, labels.max() + 1))
+
+
 def test_a_piece_without_a_sure_pixel_is_noise_when_asked():
     cell = np.zeros((30, 30), np.float32)
     cell[5:10, 5:10] = cell[20:25, 20:25] = 0.7
@@ -165,6 +173,13 @@ def test_dust_vanishes_and_small_holes_are_filled():
     assert labels[14, 14] == 1
     open_hole = instances(_probabilities(mask), options=InstanceOptions(fill_holes=False, grow=0))
     assert open_hole[14, 14] == 0
+
+
+@pytest.mark.parametrize("slope", [0, 1, -1])
+def test_a_gap_of_one_pixel_is_no_hole_whichever_way_it_runs(slope):
+    y, x = np.mgrid[-30:31, -30:31]
+    mask = (np.hypot(y, x) < 25) & (y != slope * x)
+    assert instances(_probabilities(mask), options=InstanceOptions(grow=0)).max() == 2
 
 
 def test_nothing_found_is_an_empty_image():

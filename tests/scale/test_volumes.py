@@ -156,3 +156,9 @@ def test_a_slice_with_pixels_that_are_no_numbers_is_named(tmp_path):
     stack[1, 0, 5, 5] = np.nan  # none of those on which intensities are measured
     with pytest.raises(PredictionError, match="slice 1 of the stack"):
         list(predict_volume(lively_model(), stack, tmp_path / "a.zarr", device="cpu"))
+
+
+def test_a_stack_without_a_slice_is_refused_and_nothing_is_written(stack, tmp_path):
+    with pytest.raises(PredictionError, match=r"\(0, 1, 50, 60\); expected \(Z, C, Y, X\)"):
+        list(predict_volume(lively_model(), stack[:0], tmp_path / "labels.zarr"))
+    assert not (tmp_path / "labels.zarr").exists()

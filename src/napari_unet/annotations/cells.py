@@ -49,7 +49,7 @@ def pieces(labels: NDArray[Any]) -> NDArray[np.int32]:
 
 
 def looks_like_picture(labels: NDArray[Any]) -> bool:
-    """Tell whether labels of cells are rather the grey values of a picture.
+    """Tell whether labels of cells are rather the grey values of a picture, or classes.
 
     Parameters
     ----------
@@ -59,15 +59,17 @@ def looks_like_picture(labels: NDArray[Any]) -> bool:
     Returns
     -------
     bool
-        Whether there are many values, each scattered in many pieces, or in single pixels.
+        Whether there are several values, each scattered in many pieces, or many, scattered in
+        single pixels. A single value is a mask.
     """
     planes = labels.reshape(-1, *labels.shape[-2:])
     plane = next((plane for plane in planes if plane.any()), None)
     if plane is None:
         return False
     values, number = len(cell_values(plane)), int(pieces(plane).max())
-    scattered = number > _MANY_PIECES * values or number * _CRUMB > np.count_nonzero(plane)
-    return values >= _FEW_VALUES and bool(scattered)
+    scattered = values > 1 and number > _MANY_PIECES * values
+    crumbs = values >= _FEW_VALUES and number * _CRUMB > np.count_nonzero(plane)
+    return bool(scattered or crumbs)
 
 
 def cell_values(labels: NDArray[Any]) -> NDArray[Any]:

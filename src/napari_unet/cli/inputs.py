@@ -26,6 +26,7 @@ from napari_unet.files import (
     read_labels,
     read_values,
     stem,
+    unread_pictures,
 )
 
 if TYPE_CHECKING:
@@ -43,8 +44,8 @@ __all__ = [
     "Counted",
     "annotated_images",
     "compared_pairs",
-    "doubt_labels",
     "matching_masks",
+    "warn_of_unread",
 ]
 
 BAD_FILE = (FileError, ValueError, OSError, MemoryError)
@@ -90,6 +91,7 @@ def annotated_images(
         raise UsageError("--weights belong to --task regression; those of labels are computed")
     silent = None if task == "regression" else _whole(unlabelled, task)
     pairs = match_labels(images, labels)
+    warn_of_unread(images, [pair.image for pair in pairs], failures)
     names = {pair.image: {stem(pair.image)} for pair in pairs}
     masks = matching_masks(names, regions)
     if task == "regression":
@@ -100,7 +102,7 @@ def annotated_images(
         try:
             image = _read_picture(pair.image, failures)
             counted = _read_counted(pair.labels, masks.get(pair.image), silent)
-            doubt_labels(counted.labels, pair.labels, task, failures)
+            _doubt(counted.labels, pair.labels, task, failures)
             read.append((image, _fitting(counted, image.data, pair.labels)))
         except BAD_FILE as error:
             failures.add(error, pair.image.name)
@@ -120,6 +122,13 @@ def annotated_images(
         except ValueError as error:
             failures.add(error, image.path.name)
     return annotated
+
+
+def warn_of_unread(images: Path, read: Sequence[Path], failures: Failures) -> None:
+    """Tell which pictures of a folder are of a kind that cannot be read."""
+    if unread := unread_pictures(images, read):
+        doubt = "left out, for this kind of file cannot be read; save it as TIFF"
+        failures.warn(doubt, listed_names(unread))
 
 
 def _read_picture(path: Path, failures: Failures) -> ImageFile:
@@ -190,8 +199,8 @@ def compared_pairs(
                     f"{predicted_path.name} has shape {_shape(labels)}, but the truth "
                     f"{truth_path.name} has {_shape(counted.labels)}"
                 )
-            doubt_labels(counted.labels, truth_path, task, failures)
-            doubt_labels(labels, predicted_path, task, failures)
+            _doubt(counted.labels, truth_path, task, failures)
+            _doubt(labels, predicted_path, task, failures)
             if task == "regression":
                 _refuse_unknown(counted.labels, counted.annotated, truth_path, "correct it")
                 _refuse_unknown(labels, counted.annotated, predicted_path, "predict it again")
@@ -345,12 +354,12 @@ def _read_weights(path: Path | None, slices: int) -> NDArray[Any] | None:
     return np.broadcast_to(given[:, 0], (slices, *given.shape[2:]))
 
 
-def doubt_labels(labels: NDArray[Any], path: Path, task: Task, failures: Failures) -> None:
-    """Warn of a picture that lies where labels of cells are expected."""
+def _doubt(labels: NDArray[Any], path: Path, task: Task, failures: Failures) -> None:
+    """Warn of a picture, or of classes, where labels of cells are expected."""
     if task == "instances" and looks_like_picture(labels):
         failures.warn(
-            "looks like a picture, not like labels: its values lie scattered instead of one for "
-            "each cell; check that it is in the right folder",
+            "does not look like labels of cells: its values lie scattered instead of one for each "
+            "cell; check that it is no picture, and give --task classes if they are classes",
             str(path),
         )
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_unet.annotations import binary_to_instances
 from napari_unet.cli.failures import CommandError, Failures
-from napari_unet.cli.inputs import BAD_FILE, doubt_labels
+from napari_unet.cli.inputs import BAD_FILE
 from napari_unet.cli.outputs import prepare_folder, refuse_existing, refuse_inputs
 from napari_unet.cli.progress import ImagesProgress
 from napari_unet.evaluation import (
@@ -105,7 +105,6 @@ class MeasureCommand:
             except BAD_FILE as error:
                 failures.add(error, path.name)
                 continue
-            doubt_labels(labels, path, "instances", failures)
             yield path, image, labels
 
 

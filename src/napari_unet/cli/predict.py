@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_unet.cli.failures import Failures, UsageError
-from napari_unet.cli.inputs import BAD_FILE
+from napari_unet.cli.inputs import BAD_FILE, warn_of_unread
 from napari_unet.cli.outputs import prepare_folder, refuse_existing, refuse_inputs
 from napari_unet.cli.progress import ImagesProgress
 from napari_unet.cli.settings import read_settings
@@ -92,6 +92,7 @@ class PredictCommand:
         if labels:
             doubt = "named like labels of the images beside them, and left out"
             failures.warn(doubt, listed_names(labels))
+        warn_of_unread(self.images, paths, failures)
         with ImagesProgress("Predicting", len(paths)) as progress:
             for path in paths:
                 self._try(model, path, progress, failures)

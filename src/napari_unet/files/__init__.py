@@ -10,6 +10,7 @@ from napari_unet.files.names import (
     listed_names,
     match_labels,
     stem,
+    unread_pictures,
     without_labels,
 )
 from napari_unet.files.ome_zarr import holds_labels
@@ -59,6 +60,7 @@ __all__ = [
     "save_model",
     "save_recovery",
     "stem",
+    "unread_pictures",
     "without_labels",
     "write_labels",
     "write_probabilities",

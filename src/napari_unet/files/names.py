@@ -21,12 +21,19 @@ __all__ = [
     "listed_names",
     "match_labels",
     "stem",
+    "unread_pictures",
     "without_labels",
 ]
 
 SUFFIXES = (".ome.tiff", ".ome.tif", ".ome.zarr", ".tiff", ".tif", ".png", ".zarr")
 LABEL_ENDINGS = ("_cp_masks", "_masks", "_labels")
 """What the names of labels end in beside the name of their image, longer ones first."""
+
+_UNREAD = (
+    *(".bmp", ".czi", ".gif", ".ims", ".jp2", ".jpeg", ".jpg", ".lif", ".lsm", ".nd2", ".ndpi"),
+    *(".oib", ".oif", ".stk", ".svs", ".vsi", ".webp"),
+)
+"""Endings of pictures that cannot be read."""
 
 _SHOWN = 3
 
@@ -71,6 +78,29 @@ def image_paths(path: str | os.PathLike[str]) -> list[Path]:
     if not found:
         raise FileError(f"{given} holds no image; use files that end in {_endings()}")
     return found
+
+
+def unread_pictures(path: str | os.PathLike[str], read: Sequence[Path]) -> list[Path]:
+    """List the pictures of a folder that cannot be read, for a person to know of.
+
+    Parameters
+    ----------
+    path
+        The folder; a file, or an OME-Zarr, has none.
+    read
+        The images that are read. A picture with the name of one of them is its preview.
+    """
+    folder = Path(path)
+    if _single(folder):
+        return []
+    known = {stem(image) for image in read}
+    return sorted(
+        entry
+        for entry in folder.iterdir()
+        if entry.name.lower().endswith(_UNREAD)
+        and not entry.name.startswith(".")
+        and stem(entry.stem) not in known
+    )
 
 
 def match_labels(images: str | os.PathLike[str], labels: str | os.PathLike[str]) -> list[ImagePair]:

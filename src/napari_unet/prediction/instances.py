@@ -27,6 +27,7 @@ __all__ = [
 ]
 
 _SMOOTHING = 2.0  # of the distance to the background, per pixel of waist depth
+_AROUND = np.ones((3, 3), dtype=bool)
 
 
 def instances(
@@ -138,19 +139,24 @@ def _with_a_pixel_in(labels: NDArray[np.integer], mask: NDArray[np.bool_]) -> ND
 def _grow_into_gaps(labels: NDArray[np.integer], reach: int) -> NDArray[np.integer]:
     """Grow cells by `reach` pixels into the gaps between two of them, nowhere else.
 
-    A gap is what a closing of the mask fills; an outline towards the background stays.
+    A gap is what a closing of the mask fills; an outline towards the background stays. Crumbs that
+    do not hang together with their cell are left out.
     """
     margin = reach + 1
     padded = np.pad(labels, margin)
     near = ndimage.distance_transform_edt(padded == 0) <= reach
     closed = ndimage.distance_transform_edt(near) > reach
     grown: NDArray[np.integer] = np.where(closed, expand_labels(padded, distance=reach), padded)
-    return grown[margin:-margin, margin:-margin]
+    whole = _with_a_pixel_in(label(grown, connectivity=1), padded > 0) > 0
+    return np.where(whole, grown, 0)[margin:-margin, margin:-margin]
 
 
 def _fill_small_holes(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Fill holes of single pieces; a ring of several cells keeps its middle."""
-    filled: NDArray[np.bool_] = ndimage.binary_fill_holes(mask)
+    """Fill holes of single pieces; a ring of several cells keeps its middle.
+
+    The background goes on diagonally, as pieces do not: a slanting gap is no hole.
+    """
+    filled: NDArray[np.bool_] = ndimage.binary_fill_holes(mask, structure=_AROUND)
     holes = label(filled & ~mask, connectivity=2)
     if holes.max() == 0:
         return mask

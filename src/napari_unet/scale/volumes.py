@@ -144,7 +144,7 @@ def predict_volume(
         If the stack does not fit the model, the model predicts values (task regression), or
         `path` holds something else: another volume, or labels of another model.
     """
-    if len(stack.shape) != 4:
+    if len(stack.shape) != 4 or 0 in stack.shape:
         raise PredictionError(f"the stack has shape {stack.shape}; expected (Z, C, Y, X)")
     message = rescaling(model, pixel_size)
     model = at_pixel_size(model, pixel_size)
