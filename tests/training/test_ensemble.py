@@ -171,7 +171,7 @@ def test_a_stop_while_a_network_is_judged_still_judges_it(monkeypatch):
 
 
 def test_what_a_crash_would_leave_holds_the_networks_before():
-    reports = list(train(_images(), small(steps=24, networks=2)))
+    reports = list(train(_images(), small(steps=40, networks=2)))
     kept = [report.checkpoint for report in reports if report.checkpoint is not None]
     kinds = [model.architecture["kind"] for model in kept]
     assert set(kinds) == {"unet", "ensemble"}

@@ -24,6 +24,7 @@ def _facts(images, **more):
         "parent": None,
         "scores": {},
         "scored_on": [],
+        "contrast": {},
         **more,
     }
     return provenance(images, **values)

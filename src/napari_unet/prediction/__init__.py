@@ -1,6 +1,7 @@
 """Prediction: overlap tiles, probabilities, and cells from probabilities."""
 
 from napari_unet.network import InstanceOptions
+from napari_unet.prediction.contrast import contrast
 from napari_unet.prediction.errors import PredictionError
 from napari_unet.prediction.instances import (
     free_number,
@@ -34,6 +35,7 @@ __all__ = [
     "at_pixel_size",
     "check_image",
     "check_views",
+    "contrast",
     "free_number",
     "instances",
     "labels_from",

@@ -9,6 +9,7 @@ import numpy as np
 
 from napari_unet.annotations import to_stack
 from napari_unet.network import InstanceOptions, TrainedModel, choose_device
+from napari_unet.prediction.contrast import faintness
 from napari_unet.prediction.errors import PredictionError
 from napari_unet.prediction.instances import instances
 from napari_unet.prediction.memory import out_of_memory, told_when_full
@@ -211,12 +212,14 @@ def predict_slices(
         than those trained on, the tile is too small or the memory is used up.
     """
     _check_kind(model, image)
-    message = rescaling(model, pixel_size)
+    messages = [rescaling(model, pixel_size)]
     model = at_pixel_size(model, pixel_size)
     plan = _Plan.of(model, (image.shape[-2], image.shape[-1]), tile)
     with told_when_full():
         runner = Runner(model, choose_device(device), _chosen_views(model, views))
         ranged = _range(model, image, slices, normalisation, should_stop)
+    messages.append(faintness(model, ranged, image.dtype))
+    message = "; ".join(filter(None, messages))
     chosen = range(image.shape[0]) if slices is None else slices
     done = 0
     for position, index in enumerate(chosen):

@@ -33,6 +33,7 @@ def provenance(
     parent: Mapping[str, Any] | None,
     scores: Mapping[str, Any],
     scored_on: Sequence[AnnotatedImage],
+    contrast: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Return when, with what and from what a network was trained, and how good it is.
 
@@ -52,6 +53,8 @@ def provenance(
         How good the model is.
     scored_on : sequence of AnnotatedImage
         What was kept back for that; where nothing was, it was scored on what it was trained on.
+    contrast
+        The least contrast of the images, which tells an image of nothing.
     """
     return {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -67,6 +70,7 @@ def provenance(
         "seconds": round(seconds, 1),
         "data": fingerprint(images),
         "images": [image.name for image in images],
+        "contrast": dict(contrast),
         **cells,
         **({"parent": parent} if parent else {}),
         "scores": dict(scores),

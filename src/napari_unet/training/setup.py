@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from napari_unet.training.sizes import gap_in_pixels
 from napari_unet.training.tuning import as_mapping, usual_options
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import torch
 
@@ -90,6 +90,8 @@ class Setup:
         Whether somebody has asked for the end.
     painting : Painting
         What is painted meanwhile.
+    contrast : mapping
+        The least of all images, for the model to remember.
     """
 
     images: Sequence[AnnotatedImage]
@@ -104,6 +106,7 @@ class Setup:
     device: torch.device
     should_stop: Callable[[], bool]
     painting: Painting
+    contrast: Mapping[str, Any]
 
     def gap(self, image: AnnotatedImage) -> int:
         """Return how far apart training and validation stay, in pixels of an image."""

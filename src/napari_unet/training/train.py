@@ -9,8 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from napari_unet.network import Ensemble, TrainedModel, choose_device, fast_dtype
-from napari_unet.prediction import PredictionError, never, out_of_memory
+from napari_unet.network import (
+    PERCENTILES,
+    Ensemble,
+    TrainedModel,
+    choose_device,
+    fast_dtype,
+)
+from napari_unet.prediction import (
+    PredictionError,
+    contrast,
+    measure_range,
+    never,
+    out_of_memory,
+)
 from napari_unet.training.checks import check_annotations, painted_values
 from napari_unet.training.effects import chosen_without_effect
 from napari_unet.training.errors import TrainingError
@@ -219,6 +231,7 @@ class _Training:
             device=choose_device(config.device),
             should_stop=self.should_stop,
             painting=painting,
+            contrast=_contrast([*taught, *old]),
         )
 
     def reports(self) -> Iterator[TrainingReport]:
@@ -423,7 +436,14 @@ class _Training:
             parent=ancestry(start, self.start_name) if start else None,
             scores=scores,
             scored_on=list(kept_back.values()),
+            contrast=setup.contrast,
         )
+
+
+def _contrast(images: Sequence[AnnotatedImage]) -> dict[str, Any]:
+    """Return the least contrast of all images."""
+    ranges = [measure_range(image.image, PERCENTILES) for image in images]
+    return contrast(ranges, [image.image.dtype for image in images])
 
 
 def _units(
