@@ -52,6 +52,7 @@ __all__ = [
     "read_labels",
     "read_labels_slice",
     "source_path",
+    "steps_undone",
     "target_problem",
     "target_stack",
     "view_labels",
@@ -473,6 +474,11 @@ def check_slice_seen(viewer: ViewerModel) -> None:
 def _displayed(viewer: ViewerModel) -> set[int]:
     """Return the axes that are seen, counted from the last one, which is -1."""
     return {axis - viewer.dims.ndim for axis in viewer.dims.displayed}
+
+
+def steps_undone(labels: Labels) -> int:
+    """Return how many strokes have been undone and can be redone; napari has no event for it."""
+    return len(labels._redo_history)
 
 
 def pixel_size(layer: Layer) -> float | None:
