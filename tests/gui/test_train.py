@@ -138,6 +138,14 @@ def test_a_stop_before_the_first_step_is_no_warning(dock, painted, qtbot, caplog
     assert painted.model is None
 
 
+def test_nothing_is_being_finished_before_there_is_a_network(dock, painted, qtbot):
+    choose(dock, minutes=1.0)
+    dock._start.click()
+    dock._stop.click()
+    assert dock._clock.text() == "Stopping…"
+    wait(painted, qtbot)
+
+
 def test_training_leaves_a_model_in_the_session_and_in_a_file(
     dock, painted, press, button, qtbot, own_home: Path
 ):
