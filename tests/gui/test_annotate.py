@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -488,6 +489,20 @@ def test_ticking_a_layer_makes_it_a_channel(viewer: Any, dock: AnnotateDock) -> 
     channels.item(0).setCheckState(Qt.CheckState.Checked)
     assert dock.session.image_layers == (first, second)
     assert dock.session.image_stack().shape == (1, 2, 64, 64)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_channels_with_long_names_are_seen_as_a_whole(
+    qtbot: Any, viewer: Any, dock: AnnotateDock, count: int
+) -> None:
+    viewer.add_image(picture(64, 64), name="red")
+    for number in range(count):
+        viewer.add_image(picture(64, 64), name=f"{'a long name from a microscope ' * 3}{number}")
+    channels = dock.findChildren(QListWidget)[0]
+    lines = [channels.visualItemRect(channels.item(n)) for n in range(count)]
+    height = lambda: channels.viewport().height()  # noqa: E731
+    qtbot.waitUntil(lambda: height() > lines[-1].bottom(), timeout=3000)
+    assert all(below.top() > above.bottom() + 1 for above, below in pairwise(lines))
 
 
 def test_an_unusable_image_gets_one_sentence(viewer: Any, dock: AnnotateDock) -> None:
