@@ -126,6 +126,19 @@ def test_other_pixels_than_those_trained_on_are_told_and_can_be_ignored(
     assert not again._sizes.isChecked()
 
 
+def test_pixels_that_are_not_square_are_told_once(viewer, dock, session, squares, press, qtbot):
+    squares.scale = (2, 0.5, 0.25)
+    session.set_model(bright())
+    press(dock, "Predict")
+    wait(session, qtbot)
+    assert "µm" not in dock.message
+    session.set_model(replace(bright(), pixel_size=0.5))
+    for told in (True, False):
+        press(dock, "Predict")
+        wait(session, qtbot)
+        assert ("Pixels 0.25 µm wide and 0.5 µm high count as" in dock.message) == told
+
+
 def test_a_mean_of_networks_says_what_it_costs(dock, session):
     model = bright()
     assert "Mean of" not in dock._about.text()

@@ -183,7 +183,8 @@ class Predictor(QObject):
         self.outcome = ""
         self.problem = ""
         self._message = ""
-        self._strokes = self._mixture = ""
+        self._strokes = self._mixture = self._pixels = ""
+        self._told: set[str] = set()  # the images whose pixels it was told of
         self._by = ""
         self._order = Order(whole=False, probabilities=False, device="auto")
         self._images: tuple[Image, ...] = ()
@@ -208,7 +209,7 @@ class Predictor(QObject):
     def note(self) -> str:
         """What a person should know of this prediction; mostly empty."""
         message = f"{self._message}." if self._message else ""
-        return " ".join(filter(None, (message, self._strokes, self._mixture)))
+        return " ".join(filter(None, (message, self._pixels, self._strokes, self._mixture)))
 
     def start(self, order: Order) -> None:
         """Predict; results of an earlier prediction are replaced slice by slice.
@@ -229,6 +230,7 @@ class Predictor(QObject):
         self._shape = layers.volume_shape(self._images[0])
         self.share, self.outcome, self.problem = 0.0, "", ""
         self._message = self._strokes = self._mixture = ""
+        self._pixels = self._pixel_note(model) if order.use_pixel_size else ""
         size = layers.pixel_size(self._images[0]) if order.use_pixel_size else None
         kept_for = (model.network, session.channels, size)
         if self._kept_for != kept_for:
@@ -241,6 +243,15 @@ class Predictor(QObject):
             )
         )
         self.changed.emit()
+
+    def _pixel_note(self, model: TrainedModel) -> str:
+        """Say once of an image why its pixels are not brought to the size trained on."""
+        image = self._images[0]
+        key, note = layers.identity(image), layers.pixel_note(image)
+        if model.pixel_size is None or not note or key in self._told:
+            return ""
+        self._told.add(key)
+        return f"{note}."
 
     def cancel(self) -> None:
         """Stop soon; slices that are done stay."""
