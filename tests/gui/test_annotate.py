@@ -505,6 +505,20 @@ def test_channels_with_long_names_are_seen_as_a_whole(
     assert all(below.top() > above.bottom() + 1 for above, below in pairwise(lines))
 
 
+def test_the_image_that_is_left_when_another_is_removed_is_seen(
+    viewer: Any, dock: AnnotateDock
+) -> None:
+    first = viewer.add_image(picture(64, 64), name="first")
+    second = viewer.add_image(picture(64, 64), name="second")
+    choose(dock, "first")
+    found = layers.add_labels(viewer, [first], role=layers.PREDICTION, name="found")
+    choose(dock, "second")
+    assert not first.visible
+    viewer.layers.remove(second)
+    assert dock.session.image_layers == (first,)
+    assert (first.visible, found.visible) == (True, True)
+
+
 def test_an_unusable_image_gets_one_sentence(viewer: Any, dock: AnnotateDock) -> None:
     good = viewer.add_image(picture(64, 64), name="good")
     viewer.add_image(picture(2, 3, 64, 64), name="film")

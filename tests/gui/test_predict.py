@@ -22,6 +22,7 @@ from napari_unet.gui.corrector import Corrector
 from napari_unet.gui.predict import PredictDock
 from napari_unet.gui.predictor import Predictor
 from napari_unet.gui.slices import in_words, shortcomings
+from napari_unet.gui.tools import Tools
 from napari_unet.network import ClassLabel, Ensemble, Standardisation, TrainedModel, UNet
 
 if TYPE_CHECKING:
@@ -137,6 +138,21 @@ def test_pixels_that_are_not_square_are_told_once(viewer, dock, session, squares
         press(dock, "Predict")
         wait(session, qtbot)
         assert ("Pixels 0.25 µm wide and 0.5 µm high count as" in dock.message) == told
+
+
+def test_what_is_predicted_for_an_image_is_seen_with_it(
+    viewer, dock, session, squares, press, qtbot
+):
+    other = viewer.add_image(np.zeros((3, 40, 48)), name="other")
+    tools = session.part(Tools)
+    session.set_model(bright())
+    press(dock, "Predict")
+    tools.choose(other)
+    wait(session, qtbot)
+    found = viewer.layers["cells prediction"]
+    assert (other.visible, found.visible) == (True, False)
+    tools.choose(squares)
+    assert found.visible
 
 
 def test_a_mean_of_networks_says_what_it_costs(dock, session):

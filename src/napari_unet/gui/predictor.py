@@ -460,7 +460,7 @@ class Predictor(QObject):
         return self._layers[role]
 
     def _layer_to_fill(self, role: str) -> Any:
-        """Find or make a layer that lies on the image, is described, seen and watched."""
+        """Find or make a layer that lies on the image, is described, watched, and seen with it."""
         viewer, image = self._session.viewer, self._images[0]
         if image not in viewer.layers:
             raise LayerError("The image was removed, so the prediction was stopped.")
@@ -473,6 +473,8 @@ class Predictor(QObject):
             layer = self._new_layer(role)
         self._describe(layer, role)
         self._show(layer)
+        if image not in self._session.image_layers:
+            layers.put_away([layer])  # until the image is chosen again
         if role == PREDICTION:
             self._corrections.watch(layer)
         return layer

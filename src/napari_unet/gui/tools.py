@@ -50,6 +50,8 @@ class Tools(QObject):
         self._session = session
         self._survey = session.part(Survey)
         self._uncovered: set[tuple[str, str]] = set()  # images, and what was hidden over them
+        self._image = ""
+        session.image_changed.connect(self._on_image)
         session.edited.connect(self._on_edited)
         acts: dict[str, Callable[[], None]] = {
             "new_cell": self.new_cell,
@@ -81,6 +83,13 @@ class Tools(QObject):
             layers.select(session.viewer, now[0])
         else:
             layers.select(session.viewer, session.labels_layer, "paint")
+
+    def _on_image(self) -> None:
+        """Let an image be seen that is worked on because another one was removed."""
+        now, before = self._session.image_layers, self._image
+        self._image = layers.identity(now[0]) if now else ""
+        if now and self._image != before:
+            layers.bring_back([*now, *layers.belonging(self._session.viewer, now[0])])
 
     def start(self) -> None:
         """Make the layers to paint on, and take the brush."""
