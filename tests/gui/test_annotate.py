@@ -16,6 +16,7 @@ from qtpy.QtWidgets import QApplication, QComboBox, QListWidget
 from napari_unet.gui import layers
 from napari_unet.gui.annotate import AnnotateDock
 from napari_unet.gui.class_names import ClassNames
+from napari_unet.gui.elastic_warp import ElasticWarpDock
 from napari_unet.gui.layers import LayerError
 from napari_unet.gui.overlay import NAME
 from napari_unet.gui.session import Session
@@ -444,6 +445,26 @@ def test_a_stroke_with_napari_own_brush_brings_its_image_to_sight(
     assert (first.visible, covering.visible) == (True, False)
     assert labels.mode == "paint"
     assert "you paint on “first”" in dock.message
+
+
+@pytest.mark.parametrize("by_button", [True, False])
+def test_nobody_paints_on_a_warped_picture(
+    qtbot: Any, viewer: Any, dock: AnnotateDock, canvas: Canvas, press: Press, by_button: bool
+) -> None:
+    viewer.add_image(picture(64, 64), name="cells")
+    press(dock, "Start annotating")
+    warp = ElasticWarpDock(viewer)
+    viewer.window.add_dock_widget(warp, name="Elastic warp")
+    warped = lambda: [layer for layer in viewer.layers if "warp" in layer.name]  # noqa: E731
+    press(warp, "Draw a new warp")
+    qtbot.waitUntil(lambda: len(warped()) == 3, timeout=20_000)
+    if by_button:
+        press(dock, "New cell")
+    else:
+        canvas.drag((20, 20), (20, 30))
+        assert labels_of(dock).data.any()
+    assert not warped()
+    assert "warp is taken away" in dock.message
 
 
 def test_a_channel_with_labels_of_its_own_is_chosen_and_left_again(

@@ -184,7 +184,15 @@ class Tools(QObject):
         """Let the image be seen that is painted on, and return in a sentence what was hidden.
 
         Nothing is hidden twice: who shows it again wants to paint on this image and see another.
+        A warped picture of it goes: cells lie elsewhere on it.
         """
+        session = self._session
+        straight = "The warp is taken away: you paint on the image as it is."
+        warped = straight if layers.remove_warp(session.viewer) else ""
+        return " ".join(filter(None, (warped, self._uncover())))
+
+    def _uncover(self) -> str:
+        """Hide other images that lie over the one that is painted on."""
         session = self._session
         seen = (*session.image_layers, *session.part(Values).chosen)
         image = seen[0]
