@@ -79,6 +79,7 @@ class ExportDock(Dock):
         self._written = False
         self._folder: Path | None = None
         self._asked: tuple[Labels | Image, Path] | None = None
+        self._missing = ""
         self._build()
         self._connect()
         self._list_layers()
@@ -116,6 +117,7 @@ class ExportDock(Dock):
         self._layer.currentIndexChanged.connect(self._on_layer)
         self._layer.activated.connect(self._on_picked)
         self._path.textEdited.connect(self._on_typed)
+        self._path.textChanged.connect(self._on_name)
         self._path.returnPressed.connect(self._on_return)
         self._format.currentIndexChanged.connect(self._on_format)
         self._job.reported.connect(self.say)
@@ -199,7 +201,7 @@ class ExportDock(Dock):
 
     def _target(self) -> Path:
         """Return the file to write, with the ending of the format."""
-        path = Path(self._path.text().strip()).expanduser()
+        path = Path(self._path.text().strip()).expanduser().absolute()
         ending = self._kind.ending
         known = (".tif", ".tiff") if ending == ".tif" else (ending,)
         return path if path.suffix.lower() in known else path.with_name(path.name + ending)
@@ -213,13 +215,22 @@ class ExportDock(Dock):
         self.say("")
         layer = self._chosen()
         if layer is None:
-            self.warn("There is no Labels layer yet; paint one, or predict.")
+            self._miss("There is no Labels layer yet; paint one, or predict.")
         elif not self._path.text().strip():
-            self.warn("There is no file name yet; type one, or press Browse.")
+            self._miss("There is no file name yet; type one, or press Browse.")
         elif self._target().exists():
             self._replace(layer, self._target())
         else:
             self._start(layer, self._target(), overwrite=False)
+
+    def _miss(self, what: str) -> None:
+        """Say what is missing, until there is a layer and a name."""
+        self.warn(what)
+        self._missing = self.message
+
+    def _on_name(self, name: str) -> None:
+        if name.strip() and self._chosen() is not None and self.message == self._missing:
+            self.say("")
 
     def _replace(self, layer: Labels | Image, path: Path) -> None:
         """Ask, but for labels and a folder that may hold an image: they go elsewhere."""
