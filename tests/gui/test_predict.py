@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import torch
-from napari.layers import Image
+from napari.layers import Image, Labels
 from qtpy.QtWidgets import QListWidget
 
 from napari_unet.annotations import join_prediction
@@ -138,6 +138,17 @@ def test_pixels_that_are_not_square_are_told_once(viewer, dock, session, squares
         press(dock, "Predict")
         wait(session, qtbot)
         assert ("Pixels 0.25 µm wide and 0.5 µm high count as" in dock.message) == told
+
+
+def test_a_new_prediction_is_drawn_once(viewer, dock, session, squares, press, qtbot, monkeypatch):
+    drawn, draw = [], Labels.set_view_slice
+    monkeypatch.setattr(Labels, "set_view_slice", lambda self: [drawn.append(self), draw(self)])
+    session.set_model(bright())
+    press(dock, "Predict")
+    wait(session, qtbot)
+    found = viewer.layers["cells prediction"]
+    assert found.visible
+    assert drawn.count(found) == 1
 
 
 def test_what_is_predicted_for_an_image_is_seen_with_it(

@@ -414,6 +414,8 @@ class Predictor(QObject):
         kept = self._corrections.write(layer, z, change, undoable=not many)
         self._strokes = kept or self._strokes
         sign(layer, z, self._by)
+        if not self._written:
+            self._bring_to_sight(layer)
         if probabilities is not None and self._task() == "instances":
             self._keep(z, probabilities)
         if self._order.probabilities and probabilities is not None:
@@ -460,7 +462,7 @@ class Predictor(QObject):
         return self._layers[role]
 
     def _layer_to_fill(self, role: str) -> Any:
-        """Find or make a layer that lies on the image, is described, watched, and seen with it."""
+        """Find or make a layer that lies on the image, is described and watched."""
         viewer, image = self._session.viewer, self._images[0]
         if image not in viewer.layers:
             raise LayerError("The image was removed, so the prediction was stopped.")
@@ -472,12 +474,17 @@ class Predictor(QObject):
                 _set_aside(layer)
             layer = self._new_layer(role)
         self._describe(layer, role)
-        self._show(layer)
-        if image not in self._session.image_layers:
-            layers.put_away([layer])  # until the image is chosen again
         if role == PREDICTION:
             self._corrections.watch(layer)
+        else:
+            self._bring_to_sight(layer)
         return layer
+
+    def _bring_to_sight(self, layer: Any) -> None:
+        """Let a result be seen with its image, which may not be the chosen one any more."""
+        self._show(layer)
+        if self._images[0] not in self._session.image_layers:
+            layers.put_away([layer])
 
     def _fits(self, found: Any, role: str) -> bool:
         """Whether an earlier result has the image's size, and numbers of the same meaning."""
@@ -500,7 +507,10 @@ class Predictor(QObject):
     def _new_layer(self, role: str) -> Image | Labels:
         viewer, name = self._session.viewer, self._images[0].name
         if role == PREDICTION:
-            made = layers.add_labels(viewer, self._images, role=role, name=f"{name} prediction")
+            # Seen only when it is written: napari draws all that is seen at every change.
+            made = layers.add_labels(
+                viewer, self._images, role=role, name=f"{name} prediction", visible=False
+            )
             layers.link(viewer, made, role, self._images)
             return made
         if role.startswith(VALUES):
