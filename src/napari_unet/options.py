@@ -22,8 +22,9 @@ def option(default: Any, tooltip: str, **limits: Any) -> Any:
     **limits
         What a form needs besides: ``title``, ``min``, ``max``, ``step``, ``choices`` (values, or
         a mapping from each to the words for it), ``unit``,
-        ``none`` (the words for None), ``files`` (the text may be a file's path: which files, as
-        ``words (*.ending)``), ``advanced`` (hidden until asked for).
+        ``none`` (the words for None), ``words`` (of a text: some values, and the words for each),
+        ``files`` (the text may be a file's path: which files, as ``words (*.ending)``),
+        ``advanced`` (hidden until asked for).
 
     Returns
     -------

@@ -101,6 +101,8 @@ def test_pixels_that_are_not_square_are_told_before_a_training(folders: Path, ru
     assert done.code == 0
     assert "p1.tif: Pixels 1 µm wide and 0.5 µm high" in done.err
     assert load_model(folders / "new.safetensors").pixel_size is None
+    done = run(*train_on(folders, "--steps", 1, "--ignore-pixel-size", "--overwrite"))
+    assert (done.code, done.err) == (0, "")
 
 
 @pytest.mark.usefixtures("tiny")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from qtpy.QtWidgets import QApplication, QComboBox, QListWidget
 from napari_unet.gui import layers
 from napari_unet.gui.annotate import AnnotateDock
 from napari_unet.gui.class_names import ClassNames
+from napari_unet.gui.elastic_warp import ElasticWarpDock
 from napari_unet.gui.layers import LayerError
 from napari_unet.gui.overlay import NAME
 from napari_unet.gui.session import Session
@@ -445,6 +447,26 @@ def test_a_stroke_with_napari_own_brush_brings_its_image_to_sight(
     assert "you paint on “first”" in dock.message
 
 
+@pytest.mark.parametrize("by_button", [True, False])
+def test_nobody_paints_on_a_warped_picture(
+    qtbot: Any, viewer: Any, dock: AnnotateDock, canvas: Canvas, press: Press, by_button: bool
+) -> None:
+    viewer.add_image(picture(64, 64), name="cells")
+    press(dock, "Start annotating")
+    warp = ElasticWarpDock(viewer)
+    viewer.window.add_dock_widget(warp, name="Elastic warp")
+    warped = lambda: [layer for layer in viewer.layers if "warp" in layer.name]  # noqa: E731
+    press(warp, "Draw a new warp")
+    qtbot.waitUntil(lambda: len(warped()) == 3, timeout=20_000)
+    if by_button:
+        press(dock, "New cell")
+    else:
+        canvas.drag((20, 20), (20, 30))
+        assert labels_of(dock).data.any()
+    assert not warped()
+    assert "warp is taken away" in dock.message
+
+
 def test_a_channel_with_labels_of_its_own_is_chosen_and_left_again(
     viewer: Any, dock: AnnotateDock
 ) -> None:
@@ -488,6 +510,34 @@ def test_ticking_a_layer_makes_it_a_channel(viewer: Any, dock: AnnotateDock) -> 
     channels.item(0).setCheckState(Qt.CheckState.Checked)
     assert dock.session.image_layers == (first, second)
     assert dock.session.image_stack().shape == (1, 2, 64, 64)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_channels_with_long_names_are_seen_as_a_whole(
+    qtbot: Any, viewer: Any, dock: AnnotateDock, count: int
+) -> None:
+    viewer.add_image(picture(64, 64), name="red")
+    for number in range(count):
+        viewer.add_image(picture(64, 64), name=f"{'a long name from a microscope ' * 3}{number}")
+    channels = dock.findChildren(QListWidget)[0]
+    lines = [channels.visualItemRect(channels.item(n)) for n in range(count)]
+    height = lambda: channels.viewport().height()  # noqa: E731
+    qtbot.waitUntil(lambda: height() > lines[-1].bottom(), timeout=3000)
+    assert all(below.top() > above.bottom() + 1 for above, below in pairwise(lines))
+
+
+def test_the_image_that_is_left_when_another_is_removed_is_seen(
+    viewer: Any, dock: AnnotateDock
+) -> None:
+    first = viewer.add_image(picture(64, 64), name="first")
+    second = viewer.add_image(picture(64, 64), name="second")
+    choose(dock, "first")
+    found = layers.add_labels(viewer, [first], role=layers.PREDICTION, name="found")
+    choose(dock, "second")
+    assert not first.visible
+    viewer.layers.remove(second)
+    assert dock.session.image_layers == (first,)
+    assert (first.visible, found.visible) == (True, True)
 
 
 def test_an_unusable_image_gets_one_sentence(viewer: Any, dock: AnnotateDock) -> None:

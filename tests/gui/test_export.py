@@ -135,6 +135,23 @@ def test_measuring_can_be_stopped_and_leaves_nothing(dock, labels, qtbot, tmp_pa
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_is_missing_is_told_until_it_is_there(viewer, dock, press):
+    press(dock, "Export")
+    viewer.add_labels(np.ones((20, 24), np.int32), name="cells")
+    assert not dock.message
+    dock._path.clear()
+    press(dock, "Export")
+    assert "no file name yet" in dock.message
+    QTest.keyClicks(dock._path, "a")
+    assert not dock.message
+
+
+def test_a_name_without_a_folder_is_told_with_it(dock, labels, press, qtbot, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write(dock, "out.tif", press, qtbot)
+    assert f"Written: {tmp_path / 'out.tif'}" in dock.message
+
+
 def test_slices_that_are_not_predicted_are_told(dock, labels, press, qtbot, tmp_path):
     layers.assign(labels, layers.PREDICTION, [])
     sign(labels, 1, "one model")

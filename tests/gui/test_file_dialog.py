@@ -291,7 +291,7 @@ def test_weights_of_an_encoder_are_chosen_and_can_be_typed(viewer, session, qtbo
     button.click()
     assert proposed(dock, qtbot) == tmp_path
     cancel(dock, qtbot)
-    line.clear()
+    line.clearEditText()
     assert dock._form.value().encoder_weights is None
 
 

@@ -26,6 +26,7 @@ class Options:
     device: str = option("auto", "Where to compute.", choices=("auto", "cpu"))
     note: str = option("", "Words.")
     source: str | None = option("hub", "Where from.", none="nowhere", files="All files (*)")
+    known: str | None = option("hub", "What.", none="nothing", words={"hub": "The Hub"})
     shape: str | None = option(None, "What.", choices=(None, "round"), none="any")
     depth: int = option(4, "Levels.", min=1, max=6, advanced=True)
     hidden: int = 7
@@ -50,6 +51,7 @@ def test_unedited_gives_back_what_was_shown(form: OptionsForm) -> None:
         device="cpu",
         note="x",
         source=None,
+        known="/a/path",
         shape="round",
         depth=2,
     )
@@ -69,6 +71,11 @@ def test_unedited_gives_back_what_was_shown(form: OptionsForm) -> None:
         ("note", ("setText", "hello"), "hello"),
         ("source", ("setText", "a file"), "a file"),
         ("source", ("clear",), None),
+        ("known", ("setEditText", "a file"), "a file"),
+        ("known", ("setEditText", "the hub "), "hub"),
+        ("known", ("setEditText", "hub"), "hub"),
+        ("known", ("setCurrentText", "nothing"), None),
+        ("known", ("clearEditText",), None),
         ("shape", ("setCurrentText", "round"), "round"),
         ("depth", ("setValue", 2), 2),
     ],
@@ -79,6 +86,18 @@ def test_each_kind_of_option_can_be_edited(
     with qtbot.waitSignal(form.changed):
         getattr(form.widget(name), act[0])(*act[1:])
     assert getattr(form.value(), name) == value
+
+
+def test_a_value_with_words_is_shown_in_them_and_a_path_can_be_typed(form: OptionsForm) -> None:
+    known = form.widget("known")
+    assert known.currentText() == "The Hub"
+    assert [known.itemText(n) for n in range(known.count())] == ["The Hub", "nothing"]
+    known.setFocus()
+    known.lineEdit().selectAll()
+    QTest.keyClicks(known.lineEdit(), "/the/hub/file.pth")
+    assert form.value().known == "/the/hub/file.pth"
+    form.set_value(Options(known=None))
+    assert known.currentText() == "nothing"
 
 
 def test_rows_can_show_other_values_whether_they_suit_each_other_or_not(form: OptionsForm) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import torch
-from napari.layers import Image
+from napari.layers import Image, Labels
 from qtpy.QtWidgets import QListWidget
 
 from napari_unet.annotations import join_prediction
@@ -22,6 +22,7 @@ from napari_unet.gui.corrector import Corrector
 from napari_unet.gui.predict import PredictDock
 from napari_unet.gui.predictor import Predictor
 from napari_unet.gui.slices import in_words, shortcomings
+from napari_unet.gui.tools import Tools
 from napari_unet.network import ClassLabel, Ensemble, Standardisation, TrainedModel, UNet
 
 if TYPE_CHECKING:
@@ -124,6 +125,45 @@ def test_other_pixels_than_those_trained_on_are_told_and_can_be_ignored(
     again = PredictDock(viewer)
     viewer.window.add_dock_widget(again, name="again")
     assert not again._sizes.isChecked()
+
+
+def test_pixels_that_are_not_square_are_told_once(viewer, dock, session, squares, press, qtbot):
+    squares.scale = (2, 0.5, 0.25)
+    session.set_model(bright())
+    press(dock, "Predict")
+    wait(session, qtbot)
+    assert "µm" not in dock.message
+    session.set_model(replace(bright(), pixel_size=0.5))
+    for told in (True, False):
+        press(dock, "Predict")
+        wait(session, qtbot)
+        assert ("Pixels 0.25 µm wide and 0.5 µm high count as" in dock.message) == told
+
+
+def test_a_new_prediction_is_drawn_once(viewer, dock, session, squares, press, qtbot, monkeypatch):
+    drawn, draw = [], Labels.set_view_slice
+    monkeypatch.setattr(Labels, "set_view_slice", lambda self: [drawn.append(self), draw(self)])
+    session.set_model(bright())
+    press(dock, "Predict")
+    wait(session, qtbot)
+    found = viewer.layers["cells prediction"]
+    assert found.visible
+    assert drawn.count(found) == 1
+
+
+def test_what_is_predicted_for_an_image_is_seen_with_it(
+    viewer, dock, session, squares, press, qtbot
+):
+    other = viewer.add_image(np.zeros((3, 40, 48)), name="other")
+    tools = session.part(Tools)
+    session.set_model(bright())
+    press(dock, "Predict")
+    tools.choose(other)
+    wait(session, qtbot)
+    found = viewer.layers["cells prediction"]
+    assert (other.visible, found.visible) == (True, False)
+    tools.choose(squares)
+    assert found.visible
 
 
 def test_a_mean_of_networks_says_what_it_costs(dock, session):

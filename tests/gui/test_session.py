@@ -178,6 +178,24 @@ def test_every_kind_of_change_is_told(
     assert session.revision > before
 
 
+@pytest.mark.parametrize("what", ["undo", "redo"])
+def test_undo_is_noticed_on_hidden_labels(
+    qtbot: Any, session: Session, stack: Image, what: str
+) -> None:
+    labels = session.create_annotation()
+    labels.paint((0, 20, 20), 1)
+    if what == "redo":
+        labels.undo()
+    qtbot.wait(800)
+    labels.visible = False
+    before = session.revision
+    with qtbot.waitSignal(session.annotations_changed, timeout=2000):
+        getattr(labels, what)()
+    assert session.revision == before + 1
+    qtbot.wait(800)
+    assert session.revision == before + 1
+
+
 def test_only_another_size_of_the_image_is_a_change(
     qtbot: Any, session: Session, stack: Image
 ) -> None:

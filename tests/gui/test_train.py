@@ -138,6 +138,25 @@ def test_a_stop_before_the_first_step_is_no_warning(dock, painted, qtbot, caplog
     assert painted.model is None
 
 
+def test_nothing_is_being_finished_before_there_is_a_network(dock, painted, qtbot):
+    choose(dock, minutes=1.0)
+    dock._start.click()
+    dock._stop.click()
+    assert dock._clock.text() == "Stopping…"
+    wait(painted, qtbot)
+
+
+def test_pixels_that_are_not_square_are_told_once(dock, painted, stack, press, qtbot):
+    stack.scale = (2, 0.5, 0.25)
+    for used, told in ((False, False), (True, True), (True, False)):
+        choose(dock, steps=1, minutes=None, use_pixel_size=used)
+        press(dock, "Start training")
+        notes = painted.part(Trainer).notes
+        assert any("Pixels 0.25 µm wide" in note for note in notes) == told
+        assert ("Pixels 0.25 µm wide" in dock.message) == told
+        wait(painted, qtbot)
+
+
 def test_training_leaves_a_model_in_the_session_and_in_a_file(
     dock, painted, press, button, qtbot, own_home: Path
 ):

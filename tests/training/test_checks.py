@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from napari_unet.annotations import annotate
-from napari_unet.training import TrainingConfig, TrainingError
-from napari_unet.training.checks import check_annotations, find_classes
-from tests.training.pictures import bright_discs
+from napari_unet.training import TrainingConfig, TrainingError, train
+from napari_unet.training.checks import check_annotations, find_classes, refuse_pictures
+from tests.training.pictures import bright_discs, small
 
 
 @pytest.mark.parametrize(
@@ -35,3 +35,15 @@ def test_a_single_class_cannot_be_learnt():
     image = annotate(np.zeros((9, 9)), np.zeros((9, 9), int))
     with pytest.raises(TrainingError, match="paint at least two"):
         find_classes([image], "classes", None)
+
+
+def test_a_picture_in_the_place_of_labels_is_refused_before_anything_takes_long():
+    picture = bright_discs()
+    grey = np.random.default_rng(0).integers(1, 2**16, picture.labels.shape)
+    with pytest.raises(TrainingError, match=r"labels of discs 0 look like the grey values"):
+        next(train([replace(picture, labels=grey)], small(steps=1)))
+
+
+def test_many_cells_are_no_picture():
+    labels = np.arange(1, 401).reshape(20, 20).repeat(6, 0).repeat(6, 1)
+    refuse_pictures([annotate(np.zeros(labels.shape), labels, name="a mosaic")])

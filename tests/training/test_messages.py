@@ -76,6 +76,10 @@ def test_how_long_it_took_is_said_in_minutes_and_seconds(seconds, said):
     assert trained_message(7, seconds) == f"Trained for 7 steps {said}"
 
 
+def test_one_step_is_one():
+    assert trained_message(1, 9) == "Trained for 1 step in 9 s"
+
+
 @pytest.mark.parametrize(("score", "told"), [(None, False), (0.05, True), (0.1, False)])
 def test_a_network_that_finds_hardly_anything_says_what_to_do(score, told):
     message = hardly_learnt_message(score)

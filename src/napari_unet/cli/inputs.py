@@ -79,8 +79,11 @@ def annotated_images(
     unlabelled: float | None,
     failures: Failures,
     weights: Path | None = None,
+    use_pixel_size: bool = True,
 ) -> list[AnnotatedImage]:
     """Read every image with its labels; what is wrong with one is reported, the rest returned.
+
+    Of pixel sizes that are not used nothing is said.
 
     Raises
     ------
@@ -96,11 +99,11 @@ def annotated_images(
     masks = matching_masks(names, regions)
     if task == "regression":
         heavy = matching_masks(names, weights, called="weights")
-        return _images_with_values(pairs, masks, heavy, unlabelled, failures)
+        return _images_with_values(pairs, masks, heavy, unlabelled, failures, use_pixel_size)
     read = []
     for pair in pairs:
         try:
-            image = _read_picture(pair.image, failures)
+            image = _read_picture(pair.image, failures, use_pixel_size)
             counted = _read_counted(pair.labels, masks.get(pair.image), silent)
             _doubt(counted.labels, pair.labels, task, failures)
             read.append((image, _fitting(counted, image.data, pair.labels)))
@@ -131,10 +134,10 @@ def warn_of_unread(images: Path, read: Sequence[Path], failures: Failures) -> No
         failures.warn(doubt, listed_names(unread))
 
 
-def _read_picture(path: Path, failures: Failures) -> ImageFile:
-    """Read an image, and say what a person should know of it."""
+def _read_picture(path: Path, failures: Failures, use_pixel_size: bool) -> ImageFile:
+    """Read an image, and say why its pixel size is not known where that matters."""
     image = read_image(path)
-    if image.note:
+    if image.note and use_pixel_size:
         failures.warn(image.note, path.name)
     return image
 
@@ -145,12 +148,13 @@ def _images_with_values(
     weights: Mapping[Path, Path],
     unlabelled: float | None,
     failures: Failures,
+    use_pixel_size: bool,
 ) -> list[AnnotatedImage]:
     """Read every image with the values to predict for it; as `annotated_images`."""
     annotated = []
     for pair in pairs:
         try:
-            image = _read_picture(pair.image, failures)
+            image = _read_picture(pair.image, failures, use_pixel_size)
             slices = len(image.data)
             values = _read_values(pair.labels, masks.get(pair.image), unlabelled, slices=slices)
             annotated.append(

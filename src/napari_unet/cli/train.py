@@ -128,6 +128,7 @@ class TrainCommand:
             weights=annotations.weights,
             unlabelled=self.unlabelled,
             failures=failures,
+            use_pixel_size=self.config.use_pixel_size,
         )
         failures.finish()
         return images

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QSignalBlocker, Qt
@@ -22,7 +23,7 @@ from qtpy.QtWidgets import (
 from napari_unet.gui import layers
 from napari_unet.gui.class_list import ClassList
 from napari_unet.gui.class_names import ClassNames, nameless
-from napari_unet.gui.dock import Dock, button, row, words
+from napari_unet.gui.dock import Dock, button, fit_lines, row, words
 from napari_unet.gui.layers import LayerError
 from napari_unet.gui.overlay import Overlay
 from napari_unet.gui.question import Question
@@ -44,6 +45,11 @@ if TYPE_CHECKING:
 __all__ = ["AnnotateDock"]
 
 _NEW = "New labels"
+_MOST_CHANNELS = 4  # that are listed without scrolling
+_CHANNELS = (
+    "Tick the layers that show the same cells in another colour. The network sees them together, "
+    "in the order of the layer list from its lower end, whichever is the Image."
+)
 _FIRST = {
     "classes": "Pick a class and scribble; what stays bare says nothing.",
     "regression": "What you have painted is kept; NaN in a ticked layer says nothing.",
@@ -136,11 +142,7 @@ class AnnotateDock(Dock):
         """Make the rows that say which layers are worked on."""
         self._image = _combo("The image to paint on.")
         self._channels = QListWidget()
-        self._channels.setToolTip(
-            "<qt>Tick the layers that show the same cells in another colour. The network sees them "
-            "together, in the order of the layer list from its lower end, whichever is the Image."
-            "</qt>"
-        )
+        self._channels.setToolTip(f"<qt>{_CHANNELS}</qt>")
         self._channels.setAccessibleName("Further channels")
         self._labels = _combo("The Labels layer that holds what you paint.")
         panel = QWidget()
@@ -273,13 +275,13 @@ class AnnotateDock(Dock):
             self._channels.clear()
             for image in others:
                 item = QListWidgetItem(image.name)
+                item.setToolTip(f"<qt><b>{escape(image.name)}</b>: {_CHANNELS}</qt>")
                 item.setData(Qt.ItemDataRole.UserRole, layers.identity(image))
                 item.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsUserCheckable)
                 ticked = image in chosen
                 item.setCheckState(Qt.CheckState.Checked if ticked else Qt.CheckState.Unchecked)
                 self._channels.addItem(item)
-        height = self._channels.sizeHintForRow(0) * min(len(others), 4)
-        self._channels.setFixedHeight(height + 2 * self._channels.frameWidth() + 4)
+        fit_lines(self._channels, _MOST_CHANNELS)
         for widget in (self._channels, self._channels_label):
             widget.setVisible(bool(others))
 

@@ -13,6 +13,7 @@ from qtpy.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QLabel,
+    QListWidget,
     QPushButton,
     QScrollArea,
     QSizePolicy,
@@ -27,12 +28,13 @@ if TYPE_CHECKING:
 
     from napari_unet.gui.jobs import Job
 
-__all__ = ["Dock", "Docked", "add_field", "button", "combo", "fields", "row", "words"]
+__all__ = ["Dock", "Docked", "add_field", "button", "combo", "fields", "fit_lines", "row", "words"]
 
 _WIDTH = 300
 _LEAST_HEIGHT = 120  # of the controls that scroll
 _WARNING = "⚠ "
 _MOMENT_MS = 300
+_AIR = 2  # around each line of a list
 
 
 class _Controls(QScrollArea):
@@ -231,6 +233,19 @@ def combo(tooltip: str) -> QComboBox:
     box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     box.setMinimumContentsLength(14)
     return box
+
+
+def fit_lines(box: QListWidget, most: int) -> None:
+    """Let a list be as high as its lines, up to so many; long names are cut in their middle.
+
+    What tells layers apart stands at either end of a name.
+    """
+    box.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    box.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+    box.setSpacing(_AIR)
+    box.ensurePolished()
+    line = box.sizeHintForRow(0) + 2 * _AIR
+    box.setFixedHeight(line * min(box.count(), most) + 2 * box.frameWidth())
 
 
 def row(*widgets: QWidget) -> QHBoxLayout:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ElasticWarpDock"]
 
-IMAGE, LABELS, GRID = "warped image", "warped labels", "warp grid"
+IMAGE, LABELS, GRID = (f"{layers.WARPED} {what}" for what in ("image", "labels", "grid"))
 _COMPUTING = "Computing the warp…"
 _DEBOUNCE_MS = 120
 _SEEDS = 100_000
@@ -173,8 +173,7 @@ class ElasticWarpDock(Dock):
         self._timer.stop()
         self._stale = False
         self._job.stop()
-        names = range(len(layers.channel_names(self.session.image_layers)))
-        layers.remove_roles(self.session.viewer, [*(f"{IMAGE} {c}" for c in names), LABELS, GRID])
+        layers.remove_warp(self.session.viewer)
         self._on_layers()
 
     def _on_layers(self) -> None:

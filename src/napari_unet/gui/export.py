@@ -117,6 +117,7 @@ class ExportDock(Dock):
         self._folder: Path | None = None
         self._asked: tuple[Labels | Image, Path] | None = None
         self._measuring = False
+        self._missing = ""
         self._build()
         self._connect()
         self._list_layers()
@@ -159,6 +160,7 @@ class ExportDock(Dock):
         self._layer.currentIndexChanged.connect(self._on_layer)
         self._layer.activated.connect(self._on_picked)
         self._path.textEdited.connect(self._on_typed)
+        self._path.textChanged.connect(self._on_name)
         self._path.returnPressed.connect(self._on_return)
         self._format.currentIndexChanged.connect(self._on_format)
         self._job.reported.connect(self.say)
@@ -242,7 +244,7 @@ class ExportDock(Dock):
 
     def _target(self) -> Path:
         """Return the file to write, with the ending of the format."""
-        path = Path(self._path.text().strip()).expanduser()
+        path = Path(self._path.text().strip()).expanduser().absolute()
         ending = self._kind.ending
         known = (".tif", ".tiff") if ending == ".tif" else (ending,)
         return path if path.suffix.lower() in known else path.with_name(path.name + ending)
@@ -256,15 +258,24 @@ class ExportDock(Dock):
         self.say("")
         layer = self._chosen()
         if layer is None:
-            self.warn("There is no Labels layer yet; paint one, or predict.")
+            self._miss("There is no Labels layer yet; paint one, or predict.")
         elif not self._path.text().strip():
-            self.warn("There is no file name yet; type one, or press Browse.")
+            self._miss("There is no file name yet; type one, or press Browse.")
         elif self._kind.ending == _TABLE and not isinstance(layer, Labels):
-            self.warn("A table lists cells, and these are values; choose a Labels layer, or TIFF.")
+            self._miss("A table lists cells, and these are values; choose a Labels layer, or TIFF.")
         elif self._target().exists():
             self._replace(layer, self._target())
         else:
             self._start(layer, self._target(), overwrite=False)
+
+    def _miss(self, what: str) -> None:
+        """Say what is missing, until there is a layer and a name."""
+        self.warn(what)
+        self._missing = self.message
+
+    def _on_name(self, name: str) -> None:
+        if name.strip() and self._chosen() is not None and self.message == self._missing:
+            self.say("")
 
     def _replace(self, layer: Labels | Image, path: Path) -> None:
         """Ask, but for labels and a folder that may hold an image: they go elsewhere."""
@@ -301,7 +312,7 @@ class ExportDock(Dock):
         labels, warning = layers.read_labels(layer), shortcomings(layer)
         remember_folder(self._kind, path)
         self._folder, self._written = path.parent, True
-        self._measuring = self._kind.ending == _TABLE
+        self._measuring = path.suffix.lower() == _TABLE
         if self._measuring:
             cells = self._cells(layer, labels)
             if cells.image is None:

@@ -233,6 +233,8 @@ def _make_row(
         made = _spin(limits, optional, changed)
     elif kind is float:
         made = _double(limits, optional, changed)
+    elif kind is str and "words" in limits:
+        made = _words_or_text(limits, optional, changed)
     elif kind is str:
         made = _line(limits, optional, changed)
     else:
@@ -243,8 +245,8 @@ def _make_row(
     _ignore_wheel(widget)
     title = limits.get("title") or name.replace("_", " ").capitalize()
     shown = widget
-    if isinstance(widget, QLineEdit) and "files" in limits:
-        shown = _with_file_button(widget, title, limits["files"])
+    if "files" in limits:
+        shown = _with_file_button(widget, title, limits["files"], set_)
     return _Row(widget, get, set_, bool(limits.get("advanced")), _titled(widget, title), shown)
 
 
@@ -259,7 +261,7 @@ def _titled(widget: QWidget, title: str) -> QLabel | None:
     return label
 
 
-def _with_file_button(line: QLineEdit, title: str, files: str) -> QWidget:
+def _with_file_button(line: QWidget, title: str, files: str, put: Callable[[str], None]) -> QWidget:
     """Return a line of text beside a button that asks for a file and puts its path there."""
     both = QWidget()
     layout = QHBoxLayout(both)
@@ -271,7 +273,7 @@ def _with_file_button(line: QLineEdit, title: str, files: str) -> QWidget:
     browse.setAccessibleName(f"{title}: choose a file")
     browse.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
     kind = FileKind(f"options/{line.objectName()} folder", "", files)
-    browse.clicked.connect(lambda: ask_to_open(both, title, kind, line.setText))
+    browse.clicked.connect(lambda: ask_to_open(both, title, kind, put))
     layout.addWidget(line, 1)
     layout.addWidget(browse)
     return both
@@ -339,6 +341,31 @@ def _line(limits: Mapping[str, Any], optional: bool, changed: Callable[[], None]
         return None if optional and not text.strip() else text
 
     return line, get, lambda value: line.setText(value or "")
+
+
+def _words_or_text(limits: Mapping[str, Any], optional: bool, changed: Callable[[], None]) -> _Made:
+    """Make a list of values in words, in which other text can be typed."""
+    words: dict[Any, str] = dict(limits["words"])
+    if optional:
+        words[None] = _nothing(limits)
+    box = QComboBox()
+    box.setEditable(True)
+    box.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
+    box.setCompleter(None)  # it would make a word of the beginning of a path
+    box.addItems(list(words.values()))
+    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    box.setMinimumContentsLength(8)
+    box.editTextChanged.connect(lambda _: changed())
+    values = {text.casefold(): value for value, text in words.items()}
+
+    def get() -> str | None:
+        text = box.currentText()
+        known = text.strip().casefold()
+        if known in values:
+            return cast("str | None", values[known])
+        return None if optional and not known else text
+
+    return box, get, lambda value: box.setEditText(words.get(value, value))
 
 
 def _spin(limits: Mapping[str, Any], optional: bool, changed: Callable[[], None]) -> _Made:

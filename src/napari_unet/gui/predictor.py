@@ -183,7 +183,8 @@ class Predictor(QObject):
         self.outcome = ""
         self.problem = ""
         self._message = ""
-        self._strokes = self._mixture = ""
+        self._strokes = self._mixture = self._pixels = ""
+        self._told: set[str] = set()  # the images whose pixels it was told of
         self._by = ""
         self._order = Order(whole=False, probabilities=False, device="auto")
         self._images: tuple[Image, ...] = ()
@@ -208,7 +209,7 @@ class Predictor(QObject):
     def note(self) -> str:
         """What a person should know of this prediction; mostly empty."""
         message = f"{self._message}." if self._message else ""
-        return " ".join(filter(None, (message, self._strokes, self._mixture)))
+        return " ".join(filter(None, (message, self._pixels, self._strokes, self._mixture)))
 
     def start(self, order: Order) -> None:
         """Predict; results of an earlier prediction are replaced slice by slice.
@@ -229,6 +230,7 @@ class Predictor(QObject):
         self._shape = layers.volume_shape(self._images[0])
         self.share, self.outcome, self.problem = 0.0, "", ""
         self._message = self._strokes = self._mixture = ""
+        self._pixels = self._pixel_note(model) if order.use_pixel_size else ""
         size = layers.pixel_size(self._images[0]) if order.use_pixel_size else None
         kept_for = (model.network, session.channels, size)
         if self._kept_for != kept_for:
@@ -241,6 +243,15 @@ class Predictor(QObject):
             )
         )
         self.changed.emit()
+
+    def _pixel_note(self, model: TrainedModel) -> str:
+        """Say once of an image why its pixels are not brought to the size trained on."""
+        image = self._images[0]
+        key, note = layers.identity(image), layers.pixel_note(image)
+        if model.pixel_size is None or not note or key in self._told:
+            return ""
+        self._told.add(key)
+        return f"{note}."
 
     def cancel(self) -> None:
         """Stop soon; slices that are done stay."""
@@ -403,6 +414,8 @@ class Predictor(QObject):
         kept = self._corrections.write(layer, z, change, undoable=not many)
         self._strokes = kept or self._strokes
         sign(layer, z, self._by)
+        if not self._written:
+            self._bring_to_sight(layer)
         if probabilities is not None and self._task() == "instances":
             self._keep(z, probabilities)
         if self._order.probabilities and probabilities is not None:
@@ -449,7 +462,7 @@ class Predictor(QObject):
         return self._layers[role]
 
     def _layer_to_fill(self, role: str) -> Any:
-        """Find or make a layer that lies on the image, is described, seen and watched."""
+        """Find or make a layer that lies on the image, is described and watched."""
         viewer, image = self._session.viewer, self._images[0]
         if image not in viewer.layers:
             raise LayerError("The image was removed, so the prediction was stopped.")
@@ -461,10 +474,17 @@ class Predictor(QObject):
                 _set_aside(layer)
             layer = self._new_layer(role)
         self._describe(layer, role)
-        self._show(layer)
         if role == PREDICTION:
             self._corrections.watch(layer)
+        else:
+            self._bring_to_sight(layer)
         return layer
+
+    def _bring_to_sight(self, layer: Any) -> None:
+        """Let a result be seen with its image, which may not be the chosen one any more."""
+        self._show(layer)
+        if self._images[0] not in self._session.image_layers:
+            layers.put_away([layer])
 
     def _fits(self, found: Any, role: str) -> bool:
         """Whether an earlier result has the image's size, and numbers of the same meaning."""
@@ -487,7 +507,10 @@ class Predictor(QObject):
     def _new_layer(self, role: str) -> Image | Labels:
         viewer, name = self._session.viewer, self._images[0].name
         if role == PREDICTION:
-            made = layers.add_labels(viewer, self._images, role=role, name=f"{name} prediction")
+            # Seen only when it is written: napari draws all that is seen at every change.
+            made = layers.add_labels(
+                viewer, self._images, role=role, name=f"{name} prediction", visible=False
+            )
             layers.link(viewer, made, role, self._images)
             return made
         if role.startswith(VALUES):

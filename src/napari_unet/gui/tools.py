@@ -50,6 +50,8 @@ class Tools(QObject):
         self._session = session
         self._survey = session.part(Survey)
         self._uncovered: set[tuple[str, str]] = set()  # images, and what was hidden over them
+        self._image = ""
+        session.image_changed.connect(self._on_image)
         session.edited.connect(self._on_edited)
         acts: dict[str, Callable[[], None]] = {
             "new_cell": self.new_cell,
@@ -81,6 +83,13 @@ class Tools(QObject):
             layers.select(session.viewer, now[0])
         else:
             layers.select(session.viewer, session.labels_layer, "paint")
+
+    def _on_image(self) -> None:
+        """Let an image be seen that is worked on because another one was removed."""
+        now, before = self._session.image_layers, self._image
+        self._image = layers.identity(now[0]) if now else ""
+        if now and self._image != before:
+            layers.bring_back([*now, *layers.belonging(self._session.viewer, now[0])])
 
     def start(self) -> None:
         """Make the layers to paint on, and take the brush."""
@@ -175,7 +184,15 @@ class Tools(QObject):
         """Let the image be seen that is painted on, and return in a sentence what was hidden.
 
         Nothing is hidden twice: who shows it again wants to paint on this image and see another.
+        A warped picture of it goes: cells lie elsewhere on it.
         """
+        session = self._session
+        straight = "The warp is taken away: you paint on the image as it is."
+        warped = straight if layers.remove_warp(session.viewer) else ""
+        return " ".join(filter(None, (warped, self._uncover())))
+
+    def _uncover(self) -> str:
+        """Hide other images that lie over the one that is painted on."""
         session = self._session
         seen = (*session.image_layers, *session.part(Values).chosen)
         image = seen[0]

@@ -425,10 +425,11 @@ class TrainDock(Dock):
 
     def _times(self) -> str:
         trainer, report = self._trainer, self._trainer.report
+        if trainer.stopping:
+            learnt = report is not None and report.step > 0
+            return "Stopping; the best network is being finished…" if learnt else "Stopping…"
         if report is None:
             return "Preparing…" if trainer.running else ""
-        if trainer.stopping:
-            return "Stopping; the best network is being finished…"
         if trainer.running and report.message and report.phase == "training":
             return f"{report.message}…"
         past = f"{_clock(report.seconds)} · step {report.step}"

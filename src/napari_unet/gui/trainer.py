@@ -136,6 +136,7 @@ class Trainer(QObject):
         self._slot = _Slot()
         self._snapshots: dict[tuple[Image, ...], Snapshot] = {}  # of the images it learns from
         self._elsewhere: dict[tuple[Image, ...], Labels] = {}  # painted on, but not chosen
+        self._told: set[str] = set()  # the images whose pixels it was told of
         self._copied = -1  # the revision of the newest copy
         self._join = QTimer(self)
         self._join.setSingleShot(True)
@@ -191,9 +192,10 @@ class Trainer(QObject):
                 f"Nothing is painted on “{self._session.name}” yet; paint a few cells with "
                 "“Annotate”, then start again."
             )
-        self.report, self.curve, self.notes, self.problem = None, Curve(), [], ""
-        self._model, self._slot = None, _Slot()
         self._snapshots = {self._session.image_layers: snapshot, **further}
+        self.report, self.curve, self.problem = None, Curve(), ""
+        self.notes = self._pixel_notes() if config.use_pixel_size else []
+        self._model, self._slot = None, _Slot()
         self._targets = self._session.part(Values).chosen
         self.checkpoint = None
         self.task = snapshot.task
@@ -204,6 +206,13 @@ class Trainer(QObject):
         work = _Work(every, channels, config, names, self._slot, start, name)
         self._job.start(lambda stop: _unless_stopped(_train(work, stop)))
         self.changed.emit()
+
+    def _pixel_notes(self) -> list[str]:
+        """Say once of each image why its pixels count as of unknown size."""
+        first = [images[0] for images in self._snapshots]
+        new = [image for image in first if layers.identity(image) not in self._told]
+        self._told.update(map(layers.identity, new))
+        return [note for note in dict.fromkeys(map(layers.pixel_note, new)) if note]
 
     def _further(self, others: Sequence[Labels]) -> dict[tuple[Image, ...], Snapshot]:
         """Copy what is painted on other images, by their layers."""

@@ -9,6 +9,7 @@ from qtpy.QtCore import QSignalBlocker, Qt, Signal
 from qtpy.QtWidgets import QListWidget, QListWidgetItem
 
 from napari_unet.gui import layers
+from napari_unet.gui.dock import fit_lines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,9 +40,6 @@ class ValueList(QListWidget):
         super().__init__()
         self.setToolTip(f"<qt>{_TOOLTIP}</qt>")
         self.setAccessibleName("Values")
-        # Names are cut in their middle: what tells layers apart stands at either end.
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.hide()
         self._listed: list[Image] = []
         self._shown: list[tuple[str, str, bool]] = []
@@ -64,8 +62,7 @@ class ValueList(QListWidget):
             self.clear()
             for line in shown:
                 self.addItem(_item(*line))
-        height = max(self.sizeHintForRow(0), 18) * min(len(candidates), _ROWS)
-        self.setFixedHeight(height + 2 * self.frameWidth() + 4)
+        fit_lines(self, _ROWS)
         self.setVisible(bool(candidates))
 
     def _on_ticked(self) -> None:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image, Labels
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_unet.gui import layers
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from napari_unet.gui.session import Session
 
 __all__ = ["Listener", "Watch"]
+
+_LOOK_MS = 500
 
 
 class Listener(QObject):
@@ -54,6 +56,10 @@ class Watch(Listener):
         self._session = session
         self._followed: list[Layer] = []
         self._seen_at: dict[str, tuple[Any, ...]] = {}
+        self._undone: dict[str, int] = {}
+        self._look = QTimer(self)
+        self._look.setInterval(_LOOK_MS)
+        self._look.timeout.connect(self._on_look)
 
     def follow(self, now: Sequence[Layer]) -> None:
         """Listen to these Image, Labels and Shapes layers from now on, and to no others."""
@@ -64,6 +70,12 @@ class Watch(Listener):
             self._listen_to(layer)
         self._followed = [*now]
         self._seen_at = {layers.identity(layer): self._where() for layer in now}
+        labels = [layer for layer in now if isinstance(layer, Labels)]
+        self._undone = {layers.identity(layer): layers.steps_undone(layer) for layer in labels}
+        if labels:
+            self._look.start()
+        else:
+            self._look.stop()
 
     def _listen_to(self, layer: Any) -> None:
         if isinstance(layer, Image):  # nobody paints on it, but it may get another array
@@ -88,6 +100,17 @@ class Watch(Listener):
         if self._listening and at == self._seen_at.get(layer):
             self.edited.emit(event.source)
         self._seen_at[layer] = at
+
+    def _on_look(self) -> None:
+        """Notice undo and redo on layers that are hidden: napari says nothing of them."""
+        for layer in self._followed:
+            if not isinstance(layer, Labels):
+                continue
+            key, now = layers.identity(layer), layers.steps_undone(layer)
+            changed = now != self._undone[key]
+            self._undone[key] = now
+            if changed and not layer.visible:
+                self.edited.emit(layer)
 
     def _where(self) -> tuple[Any, ...]:
         dims = self._session.viewer.dims

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_unet.annotations import cell_values, looks_like_picture
 from napari_unet.network import ClassLabel
 from napari_unet.training.errors import TrainingError
 from napari_unet.training.regression import check_values, name_outputs
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
     from napari_unet.annotations import AnnotatedImage
     from napari_unet.training.configuration import TrainingConfig
 
-__all__ = ["check_annotations", "find_classes", "painted_values"]
+__all__ = ["check_annotations", "find_classes", "painted_values", "refuse_pictures"]
+
+_MOST_GREYS = 256  # so many scattered values are slow to separate; fewer may be what is meant
 
 
 def check_annotations(images: Sequence[AnnotatedImage], config: TrainingConfig) -> None:
@@ -56,6 +59,24 @@ def check_annotations(images: Sequence[AnnotatedImage], config: TrainingConfig) 
             "no cell is painted where it counts; paint at least one cell, inside a region where "
             "there are regions"
         )
+
+
+def refuse_pictures(images: Sequence[AnnotatedImage]) -> None:
+    """Refuse grey values in the place of labels of cells: they would take hours to separate.
+
+    Raises
+    ------
+    TrainingError
+        If an image has them.
+    """
+    for image in images:
+        plane = next((plane for plane in image.labels if plane.any()), image.labels[0])
+        values = len(cell_values(plane))
+        if values > _MOST_GREYS and looks_like_picture(plane):
+            raise TrainingError(
+                f"the labels of {image.name} look like the grey values of a picture: {values} "
+                "different ones, scattered over it; choose the labels of its cells instead"
+            )
 
 
 def find_classes(

@@ -196,10 +196,11 @@ class TrainingConfig:
     )
     encoder_weights: str | None = option(
         "imagenet",
-        "What the encoder knows at the start: imagenet (downloaded once), a file of weights, or "
-        "nothing.",
+        "What the encoder knows at the start: what was learnt on ImageNet (imagenet, downloaded "
+        "once), a file of weights, or nothing.",
         title="Encoder weights",
         none="nothing",
+        words={"imagenet": "ImageNet"},
         files="Weights (*.safetensors *.pth *.pt *.bin *.ckpt);;All files (*)",
         advanced=True,
     )

@@ -208,7 +208,7 @@ def trained_message(
 
     `others_stay` tells that those which did not are in the model as they were before.
     """
-    told = f"Trained for {steps} steps in {duration(seconds)}"
+    told = f"Trained for {steps} {'step' if steps == 1 else 'steps'} in {duration(seconds)}"
     if of == 1:
         return told
     if others_stay:

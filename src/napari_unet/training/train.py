@@ -23,7 +23,7 @@ from napari_unet.prediction import (
     never,
     out_of_memory,
 )
-from napari_unet.training.checks import check_annotations, painted_values
+from napari_unet.training.checks import check_annotations, painted_values, refuse_pictures
 from napari_unet.training.effects import chosen_without_effect
 from napari_unet.training.errors import TrainingError
 from napari_unet.training.messages import (
@@ -186,6 +186,8 @@ class _Training:
     ) -> None:
         check_annotations(images, config)
         check_annotations([*images, *old_images], config)
+        if config.task == "instances":
+            refuse_pictures([*images, *old_images])
         asked, config = config, config if start is None else continued(config, start)
         self.config = config
         self.in_vain = chosen_without_effect(asked, config, goes_on=start is not None)

@@ -48,10 +48,12 @@ __all__ = [
     "image_stack",
     "outlines",
     "painted_slices",
+    "pixel_note",
     "pixel_size",
     "read_labels",
     "read_labels_slice",
     "source_path",
+    "steps_undone",
     "target_problem",
     "target_stack",
     "view_labels",
@@ -475,15 +477,28 @@ def _displayed(viewer: ViewerModel) -> set[int]:
     return {axis - viewer.dims.ndim for axis in viewer.dims.displayed}
 
 
+def steps_undone(labels: Labels) -> int:
+    """Return how many strokes have been undone and can be redone; napari has no event for it."""
+    return len(labels._redo_history)
+
+
 def pixel_size(layer: Layer) -> float | None:
     """Return micrometres per pixel in y and x.
 
     None where the layer has no unit of length, and as in files where pixels are not square.
     """
+    return _pixel_size(layer)[0]
+
+
+def pixel_note(layer: Layer) -> str:
+    """Say why there is no pixel size although the layer has one; mostly empty."""
+    return _pixel_size(layer)[1]
+
+
+def _pixel_size(layer: Layer) -> tuple[float | None, str]:
     sides = []
     for unit, scale in zip(layer.units[-2:], layer.scale[-2:], strict=True):
         if not unit.is_compatible_with("micrometer"):
-            return None
+            return None, ""
         sides.append(float((float(scale) * unit).to("micrometer").magnitude))
-    size, _ = believable(*sides)
-    return size
+    return believable(*sides)

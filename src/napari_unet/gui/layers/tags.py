@@ -30,6 +30,7 @@ __all__ = [
     "TARGETS",
     "TASK",
     "VALUES",
+    "WARPED",
     "annotation_role",
     "assign",
     "fact",
@@ -50,6 +51,8 @@ CORRECTED = "corrected"
 """Role of the Labels layer that keeps slices of a prediction on which a person has painted."""
 VALUES = "values"
 """Role of the layers with what a regression predicted; behind it stands the output's number."""
+WARPED = "warped"
+"""Role of the layers of an elastic warp's preview; behind it stands what each shows."""
 TASK, CLASSES, COMPLETE, OUTPUT = "task", "classes", "complete", "output"
 """Facts: what labels mean, names of painted values, complete slices, what values are called.
 

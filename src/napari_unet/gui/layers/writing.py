@@ -18,6 +18,7 @@ from napari_unet.gui.layers.tags import (
     IGNORED,
     REGIONS,
     TASK,
+    WARPED,
     assign,
     fact,
     link,
@@ -52,6 +53,7 @@ __all__ = [
     "put_image",
     "put_labels",
     "remove_roles",
+    "remove_warp",
     "replace_labels",
     "replace_slice",
     "select",
@@ -421,6 +423,14 @@ def remove_roles(viewer: ViewerModel, roles: Sequence[str]) -> None:
     """Take the layers of these roles away, whichever image they belong to."""
     for layer in [layer for layer in viewer.layers if role_of(layer) in roles]:
         viewer.layers.remove(layer)
+
+
+def remove_warp(viewer: ViewerModel) -> bool:
+    """Take the preview of an elastic warp away; return whether there was one."""
+    found = {role_of(layer) or "" for layer in viewer.layers}
+    warped = [role for role in found if role.startswith(WARPED)]
+    remove_roles(viewer, warped)
+    return bool(warped)
 
 
 def set_contrast(layer: Image, low: float, high: float) -> None:
