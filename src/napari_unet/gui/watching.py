@@ -107,7 +107,7 @@ class Watch(Listener):
             if not isinstance(layer, Labels):
                 continue
             key, now = layers.identity(layer), layers.steps_undone(layer)
-            changed = now != self._undone[key]
+            changed = now != self._undone.get(key, now)
             self._undone[key] = now
             if changed and not layer.visible:
                 self.edited.emit(layer)
