@@ -272,8 +272,12 @@ class Session(QObject):
         if labels is None:
             name = f"{self.name} labels"
             self.region_layer(REGIONS)
-            labels = layers.add_labels(self.viewer, self._images, role=LABELS, name=name)
+            # Seen only when it is in its place: napari draws all that is seen at every change.
+            labels = layers.add_labels(
+                self.viewer, self._images, role=LABELS, name=name, visible=False
+            )
             layers.set_fact(labels, TASK, "instances")  # an adopted layer may hold anything
+            layers.show(labels)
         self.region_layer(REGIONS)
         return labels
 
