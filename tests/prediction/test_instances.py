@@ -175,6 +175,16 @@ def test_dust_vanishes_and_small_holes_are_filled():
     assert open_hole[14, 14] == 0
 
 
+def test_a_cell_inside_another_keeps_the_gap_around_it():
+    y, x = np.mgrid[-20:21, -20:21]
+    ring = (np.hypot(y, x) < 20) & ~((np.hypot(y, x) > 5) & (np.hypot(y, x) < 7))
+    options = InstanceOptions(grow=0, min_area=20)
+    assert instances(_probabilities(ring), options=options).max() == 2
+    crumb = (np.hypot(y, x) < 20) & ~((np.hypot(y, x) > 1) & (np.hypot(y, x) < 7))
+    filled = instances(_probabilities(crumb), options=options)
+    assert (filled > 0).sum() == (np.hypot(y, x) < 20).sum(), "dust in a hole does not keep it open"
+
+
 @pytest.mark.parametrize("slope", [0, 1, -1])
 def test_a_gap_of_one_pixel_is_no_hole_whichever_way_it_runs(slope):
     y, x = np.mgrid[-30:31, -30:31]

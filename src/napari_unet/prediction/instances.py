@@ -28,6 +28,7 @@ __all__ = [
 
 _SMOOTHING = 2.0  # of the distance to the background, per pixel of waist depth
 _AROUND = np.ones((3, 3), dtype=bool)
+_LARGEST_HOLE = 0.25  # of the piece around it
 
 
 def instances(
@@ -60,7 +61,7 @@ def instances(
     options = options or InstanceOptions()
     mask = (1 - probabilities[0]) >= options.threshold
     if options.fill_holes:
-        mask = _fill_small_holes(mask)
+        mask = _fill_small_holes(mask, options.min_area)
     labels = _separated(probabilities, mask, options)
     if options.sure > options.threshold:
         labels = _with_a_pixel_in(labels, (1 - probabilities[0]) >= options.sure)
@@ -151,10 +152,11 @@ def _grow_into_gaps(labels: NDArray[np.integer], reach: int) -> NDArray[np.integ
     return np.where(whole, grown, 0)[margin:-margin, margin:-margin]
 
 
-def _fill_small_holes(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Fill holes of single pieces; a ring of several cells keeps its middle.
+def _fill_small_holes(mask: NDArray[np.bool_], min_area: int) -> NDArray[np.bool_]:
+    """Fill the holes of pieces, but for those in which another lies: they are gaps around a cell.
 
-    The background goes on diagonally, as pieces do not: a slanting gap is no hole.
+    A piece below `min_area` is none. The background goes on diagonally, as pieces do not: a
+    slanting gap is no hole.
     """
     filled: NDArray[np.bool_] = ndimage.binary_fill_holes(mask, structure=_AROUND)
     holes = label(filled & ~mask, connectivity=2)
@@ -163,14 +165,17 @@ def _fill_small_holes(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     pieces = label(mask, connectivity=1)
     sizes = np.bincount(pieces.ravel())
     area = np.bincount(holes.ravel())
-    largest_neighbour = ndimage.maximum(
-        ndimage.maximum_filter(np.where(pieces > 0, sizes[pieces], 0), size=3),
-        holes,
-        np.arange(1, area.size),
+    pieces[sizes[pieces] < min_area] = 0
+    numbers, none = np.arange(1, area.size), sizes.size
+    highest = np.asarray(ndimage.maximum(ndimage.maximum_filter(pieces, size=3), holes, numbers))
+    lowest = np.asarray(
+        ndimage.minimum(
+            ndimage.minimum_filter(np.where(pieces > 0, pieces, none), size=3), holes, numbers
+        )
     )
-    small = np.zeros(area.size, bool)
-    small[1:] = area[1:] < 0.25 * np.asarray(largest_neighbour)
-    result: NDArray[np.bool_] = mask | small[holes]
+    filling = np.zeros(area.size, bool)
+    filling[1:] = (highest == lowest) & (area[1:] < _LARGEST_HOLE * sizes[highest])
+    result: NDArray[np.bool_] = mask | filling[holes]
     return result
 
 
