@@ -59,6 +59,14 @@ def test_brightness_is_that_of_the_cells_own_pixels_in_every_channel_and_slice()
     assert third.intensity[0].mean == image[1, 0, 1, 1]
 
 
+@pytest.mark.parametrize("shape", [(4, 5), (2, 4, 5)])
+def test_an_image_without_a_channel_axis_has_one_channel(shape):
+    labels = np.ones(shape, int)
+    image = np.arange(np.prod(shape)).reshape(shape)
+    for plane, cell in zip(image.reshape(-1, 4, 5), cell_properties(labels, image), strict=True):
+        assert [channel.mean for channel in cell.intensity] == [plane.mean()]
+
+
 def test_only_the_slices_that_hold_cells_are_read():
     class Stack:
         shape = (3, 1, 4, 5)

@@ -96,8 +96,8 @@ def cell_properties(labels: NDArray[Any], image: Any = None) -> Iterator[CellPro
         (Y, X) or (Z, Y, X), whole numbers: 0 is background, every other value one cell. A cell of
         several pieces is measured as one.
     image
-        (C, Y, X), or (Z, C, Y, X) for a stack: what is measured beside the shape. Anything that
-        is read slice by slice when it is indexed will do.
+        What is measured beside the shape: as the labels, or with channels (C, Y, X), a stack
+        (Z, C, Y, X). Anything that is read slice by slice when it is indexed will do.
 
     Yields
     ------
@@ -114,7 +114,8 @@ def cell_properties(labels: NDArray[Any], image: Any = None) -> Iterator[CellPro
             f"labels of cells are whole numbers, (Y, X) or (Z, Y, X); these are {labels.dtype} of "
             f"the shape {labels.shape}"
         )
-    if image is not None and (*image.shape[:-3], *image.shape[-2:]) != labels.shape:
+    grey = image is not None and tuple(image.shape) == labels.shape
+    if image is not None and not grey and (*image.shape[:-3], *image.shape[-2:]) != labels.shape:
         raise ValueError(f"the labels have the shape {labels.shape}, the image {image.shape}")
     for z, plane in enumerate(labels.reshape(-1, *labels.shape[-2:])):
         if not plane.any():  # a slice of a large stack is not read in vain
@@ -122,6 +123,7 @@ def cell_properties(labels: NDArray[Any], image: Any = None) -> Iterator[CellPro
         pixels = None
         if image is not None:
             pixels = np.asarray(image if labels.ndim == 2 else image[z])
+            pixels = pixels[None] if grey else pixels
         yield from _in_slice(z, plane, pixels)
 
 
