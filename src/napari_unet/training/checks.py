@@ -62,7 +62,7 @@ def check_annotations(images: Sequence[AnnotatedImage], config: TrainingConfig) 
 
 
 def refuse_pictures(images: Sequence[AnnotatedImage]) -> None:
-    """Refuse grey values in the place of labels of cells: they would take hours to separate.
+    """Refuse grey values in the place of labels of cells: separating them takes far too long.
 
     Raises
     ------
