@@ -68,7 +68,7 @@ def test_a_file_that_does_not_fit_is_told_and_the_others_are_measured(
     table = folders / "cells.csv"
     done = run("measure", folders / "labels", "--images", folders / "images", "--table", table)
     assert done.code == 1
-    assert "p1_masks.tif: its labels have the shape" in done.err
+    assert "p1_masks.tif: the labels have the shape" in done.err
     assert "p2_masks.tif" in done.err
     assert {row["image"] for row in rows(table)} == {"p0_masks"}
 

@@ -112,11 +112,6 @@ def _measure(path: Path, image_path: Path | None, labels: NDArray[Any]) -> _Meas
     """Measure the cells of one file, in its image where there is one."""
     picture = read_image(image_path or path)
     image = None if image_path is None else picture.data
-    if image is not None and (image.shape[0], *image.shape[-2:]) != labels.shape:
-        raise ValueError(
-            f"its labels have the shape {labels.shape}, the image {picture.path.name} has "
-            f"{(image.shape[0], *image.shape[-2:])}"
-        )
     cells = list(cell_properties(labels, image))
     channels = 0 if image is None else image.shape[1]
     return _Measured(stem(path), cells, channels, picture.pixel_size)

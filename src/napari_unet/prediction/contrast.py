@@ -47,7 +47,11 @@ def faintness(model: TrainedModel, ranged: IntensityRange, dtype: np.dtype[Any])
     Grey values of another type are in other units, and are not compared.
     """
     known = model.provenance.get("contrast")
-    if not isinstance(known, Mapping) or known.get("dtype") != str(dtype):
+    if (
+        model.task == "regression"
+        or not isinstance(known, Mapping)
+        or known.get("dtype") != str(dtype)
+    ):
         return ""
     try:
         usual = np.asarray(known.get("span"), np.float64)
@@ -59,6 +63,6 @@ def faintness(model: TrainedModel, ranged: IntensityRange, dtype: np.dtype[Any])
     if share >= _FAINT:
         return ""
     return (
-        f"the image has {share:.0%} of the contrast of the images trained on: if it holds no "
+        f"The image has {share:.0%} of the contrast of the images trained on: if it holds no "
         "cells, what is found may be noise"
     )

@@ -219,7 +219,7 @@ def predict_slices(
         runner = Runner(model, choose_device(device), _chosen_views(model, views))
         ranged = _range(model, image, slices, normalisation, should_stop)
     messages.append(faintness(model, ranged, image.dtype))
-    message = "; ".join(filter(None, messages))
+    message = ". ".join(filter(None, messages))
     chosen = range(image.shape[0]) if slices is None else slices
     done = 0
     for position, index in enumerate(chosen):

@@ -479,7 +479,7 @@ def _displayed(viewer: ViewerModel) -> set[int]:
 
 def steps_undone(labels: Labels) -> int:
     """Return how many strokes have been undone and can be redone; napari has no event for it."""
-    return len(labels._redo_history)
+    return len(getattr(labels, "_redo_history", ()))
 
 
 def pixel_size(layer: Layer) -> float | None:
